@@ -1,0 +1,448 @@
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::error::seam_error;
+use crate::crypto::{Algorithm, PublicKey, SignInput, Signature};
+use crate::id::{BackendId, BackendIdentity, CustodianId, KekId, KeyId, WalletId};
+use crate::secret::Secret;
+
+seam_error! {
+    /// A backend failed.
+    BackendError, "the backend"
+}
+
+/// Where keys live.
+///
+/// A backend is stateless: what it needs to find a key again is the key's handle, which the
+/// custodian keeps. It must bind custodian, wallet and key id into whatever it creates, where the
+/// technology allows it, and must refuse a handle that was made for others.
+#[async_trait]
+pub trait KeyBackend: Debug + Send + Sync {
+    /// The host's name for it.
+    fn id(&self) -> &BackendId;
+
+    /// What it is (KEK fingerprint, token serial, KMS account and region). Registered by an order;
+    /// must be the same for as long as its handles open.
+    fn identity(&self) -> &BackendIdentity;
+
+    /// The algorithms it can generate keys for. It must refuse the others as `Unsupported`.
+    fn algorithms(&self) -> &[Algorithm];
+
+    /// Whether nobody outside this process can see a key being used.
+    fn in_process(&self) -> bool;
+
+    /// Makes a new key. Where the key outlives the call (HSM, KMS), a second call with the same key
+    /// id must return the same key. Two key ids must never share a key.
+    ///
+    /// # Errors
+    /// `Unsupported` for an algorithm it has not, and the kinds of [`super::ErrorKind`].
+    async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError>;
+
+    /// Opens a key for signing. Must refuse (`Corrupt`) if the opened key's public key is not the
+    /// recorded one, or if the handle was made for another custodian, wallet or key.
+    ///
+    /// # Errors
+    /// `Corrupt` as above, `NotFound` for a handle without a key, and the other kinds.
+    async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError>;
+
+    /// Whether it can serve now.
+    async fn health(&self) -> Health;
+
+    /// Derivation of keys from seeds.
+    fn derivation(&self) -> Option<&dyn KeyDerivation> {
+        None
+    }
+
+    /// Import of existing keys.
+    fn import(&self) -> Option<&dyn KeyImport> {
+        None
+    }
+
+    /// Backup of a key under another key.
+    fn wrapping(&self) -> Option<&dyn KeyWrapping> {
+        None
+    }
+
+    /// Switching keys off and on, and destroying them.
+    fn switch(&self) -> Option<&dyn KeySwitch> {
+        None
+    }
+
+    /// Encryption of data keys.
+    fn kek(&self) -> Option<Arc<dyn KeyEncryption>> {
+        None
+    }
+
+    /// Proof of where a key lives.
+    fn attestation(&self) -> Option<&dyn Attestation> {
+        None
+    }
+}
+
+/// One key that signs; software, HSM, KMS and threshold alike.
+#[async_trait]
+pub trait Signer: Debug + Send + Sync {
+    /// The key's algorithm.
+    fn algorithm(&self) -> Algorithm;
+
+    /// The key's public key.
+    fn public_key(&self) -> &PublicKey;
+
+    /// Signs. The signature must verify under [`Self::public_key`]; ECDSA may come with high s in
+    /// bytes that are read by [`Signature::from_bytes`] or [`Signature::from_der`].
+    ///
+    /// # Errors
+    /// `Unsupported` for an input the algorithm does not sign; `Indeterminate` whenever a signature
+    /// may exist that was not returned; else the kinds of [`super::ErrorKind`].
+    async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError>;
+}
+
+/// Seeds and the keys below them.
+#[async_trait]
+pub trait KeyDerivation: Debug + Send + Sync {
+    /// Makes a new seed.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn generate_seed(&self, request: &SeedRequest) -> Result<NewSeed, BackendError>;
+
+    /// Derives a key: BIP-32 for ECDSA and BIP-340 over secp256k1, SLIP-10 for Ed25519. The same
+    /// seed, path and algorithm must give the same public key.
+    ///
+    /// # Errors
+    /// `Unsupported` for an algorithm or path that cannot be derived, `Corrupt` for a seed made for
+    /// another custodian, wallet or key id, else the kinds of [`super::ErrorKind`].
+    async fn derive(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+        request: &KeyRequest,
+    ) -> Result<NewKey, BackendError>;
+}
+
+/// Import of existing keys and seeds.
+#[async_trait]
+pub trait KeyImport: Debug + Send + Sync {
+    /// Takes over a private key: 32 bytes, big-endian scalar or Ed25519 seed.
+    ///
+    /// # Errors
+    /// `Refused` for bytes that are not a private key of the algorithm.
+    async fn import_key(&self, request: &KeyRequest, key: Secret) -> Result<NewKey, BackendError>;
+
+    /// Takes over a seed: 16 to 64 bytes as BIP-32 reads them.
+    ///
+    /// # Errors
+    /// `Refused` for a seed of another length.
+    async fn import_seed(
+        &self,
+        request: &SeedRequest,
+        seed: Secret,
+    ) -> Result<NewSeed, BackendError>;
+}
+
+/// Backup of keys whose template allowed it at creation.
+#[async_trait]
+pub trait KeyWrapping: Debug + Send + Sync {
+    /// The key encrypted under the key that `under` names.
+    ///
+    /// # Errors
+    /// `Refused` for a key created as not exportable.
+    async fn wrap(&self, key: &KeyRecord, under: &KekId) -> Result<Vec<u8>, BackendError>;
+
+    /// Brings a wrapped key back; the public key must be the recorded one.
+    ///
+    /// # Errors
+    /// `Corrupt` if the wrapped bytes do not open or are another key.
+    async fn unwrap(
+        &self,
+        key: &KeyRecord,
+        wrapped: &[u8],
+        under: &KekId,
+    ) -> Result<KeyHandle, BackendError>;
+}
+
+/// Switching keys off and on at the backend itself.
+#[async_trait]
+pub trait KeySwitch: Debug + Send + Sync {
+    /// Makes the key unusable until enabled. Idempotent.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn disable(&self, key: &KeyRecord) -> Result<(), BackendError>;
+
+    /// Makes the key usable. Idempotent.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn enable(&self, key: &KeyRecord) -> Result<(), BackendError>;
+
+    /// Destroys the key, or schedules its destruction. Idempotent.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn destroy(&self, key: &KeyRecord) -> Result<(), BackendError>;
+
+    /// Takes a scheduled destruction back.
+    ///
+    /// # Errors
+    /// `Conflict` if the key is destroyed already.
+    async fn cancel_destroy(&self, key: &KeyRecord) -> Result<(), BackendError>;
+}
+
+/// Encrypts data keys with an authenticated context.
+///
+/// `unwrap` must fail (`Refused` or `Corrupt`) for another context, another key and changed bytes.
+#[async_trait]
+pub trait KeyEncryption: Debug + Send + Sync {
+    /// Which key encrypts; must change when the key changes.
+    fn id(&self) -> &KekId;
+
+    /// Whether nobody outside this process can see the key being used.
+    fn in_process(&self) -> bool;
+
+    /// Encrypts a data key of 32 bytes.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn wrap(&self, data_key: &Secret, context: &[&[u8]]) -> Result<Vec<u8>, BackendError>;
+
+    /// Decrypts a data key.
+    ///
+    /// # Errors
+    /// As above, and the other kinds of [`super::ErrorKind`].
+    async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError>;
+}
+
+/// Proof, made by the backend, of where a key lives and how it is protected.
+#[async_trait]
+pub trait Attestation: Debug + Send + Sync {
+    /// The proof in the backend's own format.
+    ///
+    /// # Errors
+    /// The kinds of [`super::ErrorKind`].
+    async fn attest(&self, key: &KeyRecord, nonce: &[u8]) -> Result<Vec<u8>, BackendError>;
+}
+
+/// Whether a backend can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It serves.
+    Ready,
+    /// It does not serve now.
+    Unavailable,
+}
+
+/// Whether a key may ever leave its backend wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a key may leave its backend or it may not")]
+pub enum Exportability {
+    /// Never.
+    Never,
+    /// Wrapped under another key.
+    Wrapped,
+}
+
+/// What is asked of [`KeyBackend::generate`] and [`KeyDerivation::derive`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends and their tests build it")]
+pub struct KeyRequest {
+    /// The custodian the key is for.
+    pub custodian: CustodianId,
+    /// The wallet the key is for.
+    pub wallet: WalletId,
+    /// The key's id, chosen by the custodian.
+    pub key: KeyId,
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// Whether the key may leave wrapped.
+    pub exportability: Exportability,
+}
+
+/// What is asked of [`KeyDerivation::generate_seed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends and their tests build it")]
+pub struct SeedRequest {
+    /// The custodian the seed is for.
+    pub custodian: CustodianId,
+    /// The wallet the seed is for.
+    pub wallet: WalletId,
+    /// The seed's id, chosen by the custodian.
+    pub key: KeyId,
+}
+
+/// A new key, as a backend made it.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct NewKey {
+    /// Its public key, recorded for good.
+    pub public_key: PublicKey,
+    /// How to find it again.
+    pub handle: KeyHandle,
+}
+
+/// A new seed, as a backend made it.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct NewSeed {
+    /// How to find it again.
+    pub handle: KeyHandle,
+}
+
+/// A key as the custodian records it, with its handle.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the custodian and tests build it")]
+pub struct KeyRecord {
+    /// The custodian.
+    pub custodian: CustodianId,
+    /// The wallet.
+    pub wallet: WalletId,
+    /// The key's id.
+    pub key: KeyId,
+    /// The recorded public key, which decides identity.
+    pub public_key: PublicKey,
+    /// The backend's handle.
+    pub handle: KeyHandle,
+}
+
+/// A seed as the custodian records it, with its handle.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the custodian and tests build it")]
+pub struct SeedRecord {
+    /// The custodian.
+    pub custodian: CustodianId,
+    /// The wallet.
+    pub wallet: WalletId,
+    /// The seed's id.
+    pub key: KeyId,
+    /// The backend's handle.
+    pub handle: KeyHandle,
+}
+
+/// What a backend needs to find a key again: a sealed blob, a key ARN, a token serial and object
+/// id. Not secret, but not printed either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyHandle(Vec<u8>);
+
+impl KeyHandle {
+    /// Largest handle, in bytes.
+    pub const MAX: usize = 16 * 1024;
+
+    /// Wraps the backend's bytes.
+    #[must_use]
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The backend's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Debug for KeyHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHandle({} bytes)", self.0.len())
+    }
+}
+
+/// A BIP-32 path below a seed, such as `m/44'/60'/0'/0/0`; at most ten levels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DerivationPath(Vec<u32>);
+
+impl DerivationPath {
+    /// The bit that marks a hardened index (BIP-32, "Extended keys").
+    pub const HARDENED: u32 = 1 << 31;
+
+    /// Parses `m/…` with `'` for hardened indexes.
+    ///
+    /// # Errors
+    /// Fails on any other text and on more than ten levels.
+    pub fn parse(text: &str) -> Result<Self, DerivationPathError> {
+        let rest = text.strip_prefix('m').ok_or(DerivationPathError)?;
+        let mut indexes = Vec::new();
+        for level in rest.split('/').skip(1) {
+            let (digits, bit) =
+                level.strip_suffix('\'').map_or((level, 0), |digits| (digits, Self::HARDENED));
+            if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
+                return Err(DerivationPathError);
+            }
+            let index: u32 = digits.parse().map_err(|_| DerivationPathError)?;
+            if index >= Self::HARDENED || digits != index.to_string() || indexes.len() == 10 {
+                return Err(DerivationPathError);
+            }
+            indexes.push(index | bit);
+        }
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return Err(DerivationPathError);
+        }
+        Ok(Self(indexes))
+    }
+
+    /// The indexes from the seed down, hardened ones with [`Self::HARDENED`] set.
+    #[must_use]
+    pub fn indexes(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DerivationPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("m")?;
+        for index in &self.0 {
+            let mark = if index & Self::HARDENED == 0 { "" } else { "'" };
+            write!(f, "/{}{mark}", index & !Self::HARDENED)?;
+        }
+        Ok(())
+    }
+}
+
+impl serde::Serialize for DerivationPath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for DerivationPath {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The text is not a derivation path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a derivation path has the form m/44'/60'/0'/0/0 and at most ten levels")]
+#[non_exhaustive]
+pub struct DerivationPathError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_paths_are_refused() {
+        for text in [
+            "",
+            "44'/0",
+            "m/",
+            "m//0",
+            "m/x",
+            "m/01",
+            "m/-1",
+            "m/2147483648",
+            "m0/1",
+            "m/0''",
+            "m/0/1/2/3/4/5/6/7/8/9/10",
+        ] {
+            assert_eq!(DerivationPath::parse(text), Err(DerivationPathError), "{text:?}");
+        }
+        for text in ["m", "m/44'/60'/0'/0/0", "m/2147483647'"] {
+            assert_eq!(DerivationPath::parse(text).unwrap().to_string(), text);
+        }
+    }
+}
