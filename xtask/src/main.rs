@@ -1,1 +1,50 @@
-fn main() {}
+//! Development tasks: `cargo xtask test [PACKAGE…]` runs every test and searches what they printed for secrets.
+//!
+//! **Invariant:** nothing here is linked into a crate that ships.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its terminal"
+)]
+
+mod process;
+mod project;
+mod scan;
+mod screen;
+mod setup;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask test [PACKAGE…]";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("test") => test(&arguments.collect::<Vec<_>>()),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn test(packages: &[String]) -> ExitCode {
+    match suite::run(packages) {
+        Ok(report) => {
+            for leak in &report.leaks {
+                eprintln!("{}:{}: a secret as {}", report.log.display(), leak.line, leak.encoding);
+            }
+            println!("{report}");
+            if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("xtask test: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `cargo xtask test`: every test, every doc test, then the search for secrets in all they printed.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{Log, cargo};
+use crate::project::{Project, ProjectError};
+use crate::scan::{Leak, Secrets, TapError};
+use crate::setup::{self, SetupError};
+
+/// What a run did and found.
+pub(crate) struct Report {
+    pub(crate) leaks: Vec<Leak>,
+    pub(crate) log: PathBuf,
+    tests: Stage,
+    doc_tests: Stage,
+    secrets: usize,
+    patterns: usize,
+}
+
+struct Stage {
+    success: bool,
+    passed: u64,
+}
+
+/// Why a run could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SuiteError {
+    #[error("{0}")]
+    Project(#[from] ProjectError),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
+    #[error("no package is called {0:?}")]
+    UnknownPackage(String),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Tap(#[from] TapError),
+    #[error("no test gave out a secret, so the search for secrets would prove nothing")]
+    EmptyTap,
+}
+
+/// Runs the tests of `packages`, or of the whole workspace when there are none.
+pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
+    let project = Project::read()?;
+    if let Some(name) = packages.iter().find(|name| project.package(name).is_none()) {
+        return Err(SuiteError::UnknownPackage(name.clone()));
+    }
+    setup::prepare()?;
+    let folder = project.target.join("xtask");
+    fs::create_dir_all(&folder)?;
+    let tap = folder.join(format!("secrets-{}.txt", std::process::id()));
+    let path = folder.join("test-output.log");
+    // The file exists from the start, so that an empty one means that nothing was written to it.
+    File::create(&tap)?;
+
+    let mut log = Log::create(&path)?;
+    let tests = run_tests(&mut log, packages, &tap)?;
+    let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
+    let secrets = read_tap(&tap, packages.is_empty())?;
+    let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
+    fs::remove_file(&tap)?;
+    let (patterns, secrets) = (secrets.patterns(), secrets.count());
+    Ok(Report { leaks, log: path, tests, doc_tests, secrets, patterns })
+}
+
+fn run_tests(log: &mut Log, packages: &[String], tap: &Path) -> io::Result<Stage> {
+    let mut command = cargo();
+    command.args(["nextest", "run", "--cargo-profile", "ci", "--all-features"]);
+    command.args(["--run-ignored", "all", "--color", "never", "--no-output-indent"]);
+    command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
+    select(&mut command, packages);
+    watch(&mut command, tap);
+    let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
+    let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
+    Ok(Stage { success: finished.status.success(), passed })
+}
+
+fn run_doc_tests(
+    log: &mut Log,
+    project: &Project,
+    packages: &[String],
+    tap: &Path,
+) -> io::Result<Stage> {
+    let has_library = |name: &&String| project.package(name).is_some_and(|p| p.has_library);
+    let libraries: Vec<_> = packages.iter().filter(has_library).cloned().collect();
+    if libraries.is_empty() && !packages.is_empty() {
+        return Ok(Stage { success: true, passed: 0 });
+    }
+    let mut command = cargo();
+    command.args(["test", "--doc", "--profile", "ci", "--all-features", "--no-fail-fast"]);
+    select(&mut command, &libraries);
+    command.args(["--", "--show-output"]);
+    watch(&mut command, tap);
+    let finished = log.run(command, |line| line.starts_with("test result: "))?;
+    let passed = finished.kept.iter().map(|line| number_before(line, "passed")).sum();
+    Ok(Stage { success: finished.status.success(), passed })
+}
+
+fn select(command: &mut Command, packages: &[String]) {
+    if packages.is_empty() {
+        command.arg("--workspace");
+    }
+    for package in packages {
+        command.args(["-p", package]);
+    }
+}
+
+/// Asks for everything that can be logged, and for a copy of every secret that a test was given.
+fn watch(command: &mut Command, tap: &Path) {
+    command.env("RUST_LOG", "trace").env("CUSTODY_SECRET_TAP", tap);
+}
+
+fn read_tap(tap: &Path, whole_workspace: bool) -> Result<Secrets, SuiteError> {
+    let secrets = Secrets::parse(&fs::read_to_string(tap)?)?;
+    if whole_workspace && secrets.count() == 0 {
+        return Err(SuiteError::EmptyTap);
+    }
+    Ok(secrets)
+}
+
+/// The number in front of `word`, as in "3 tests run: 2 passed".
+fn number_before(line: &str, word: &str) -> u64 {
+    let mut words = line.split([' ', ',', ';']).filter(|part| !part.is_empty());
+    let mut before = "";
+    words
+        .find_map(|part| {
+            let number = (part == word).then(|| before.parse().ok()).flatten();
+            before = part;
+            number
+        })
+        .unwrap_or(0)
+}
+
+impl Report {
+    /// Nothing failed and nothing leaked.
+    pub(crate) fn passed(&self) -> bool {
+        self.tests.success && self.doc_tests.success && self.leaks.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.passed() { "passed" } else { "FAILED" };
+        let note = |stage: &Stage| if stage.success { "" } else { " (and some failed)" };
+        write!(
+            f,
+            "xtask test: {verdict}: {} tests passed{}, {} doc tests passed{}, \
+             {} secrets searched for, {} constant patterns skipped, {} leaks found; \
+             not run here: nothing",
+            self.tests.passed,
+            note(&self.tests),
+            self.doc_tests.passed,
+            note(&self.doc_tests),
+            self.secrets,
+            self.patterns,
+            self.leaks.len(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tap_with(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    fn report(tests: bool, doc_tests: bool, leaks: Vec<Leak>) -> Report {
+        let stage = |success| Stage { success, passed: 7 };
+        let (tests, doc_tests) = (stage(tests), stage(doc_tests));
+        Report { leaks, log: PathBuf::new(), tests, doc_tests, secrets: 5, patterns: 0 }
+    }
+
+    #[test]
+    fn an_empty_tap_is_an_error_when_the_whole_workspace_ran() {
+        let tap = tap_with("");
+        assert!(matches!(read_tap(tap.path(), true), Err(SuiteError::EmptyTap)));
+        assert_eq!(read_tap(tap.path(), false).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_tap_of_constant_patterns_only_counts_as_empty() {
+        let tap = tap_with(&format!("{}\n", "00".repeat(32)));
+        assert!(matches!(read_tap(tap.path(), true), Err(SuiteError::EmptyTap)));
+    }
+
+    #[test]
+    fn an_unknown_package_is_refused_before_anything_runs() {
+        let result = run(&["no-such-package".to_owned()]);
+        assert!(matches!(result, Err(SuiteError::UnknownPackage(_))));
+    }
+
+    #[test]
+    fn each_kind_of_failure_fails_the_run() {
+        let leak = Leak { line: 1, encoding: crate::scan::Encoding::Hex };
+        assert!(report(true, true, Vec::new()).passed());
+        assert!(!report(false, true, Vec::new()).passed());
+        assert!(!report(true, false, Vec::new()).passed());
+        assert!(!report(true, true, vec![leak]).passed());
+    }
+
+    #[test]
+    fn the_summary_is_one_line() {
+        let text = report(true, true, Vec::new()).to_string();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.ends_with("not run here: nothing"), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_read_from_summary_lines() {
+        let cases = [
+            ("     Summary [   0.012s] 5 tests run: 4 passed (1 slow), 1 failed, 0 skipped", 4),
+            ("test result: ok. 12 passed; 0 failed; 0 ignored", 12),
+            ("nothing here", 0),
+            ("passed", 0),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(number_before(line, "passed"), expected, "{line}");
+        }
+    }
+}
