@@ -1,1 +1,4 @@
 //! Under construction.
+
+pub mod house;
+pub mod vectors;
