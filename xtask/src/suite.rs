@@ -17,8 +17,15 @@ pub(crate) struct Report {
     pub(crate) log: PathBuf,
     tests: Stage,
     doc_tests: Stage,
+    search: Search,
+}
+
+/// How much the search for secrets had to go by.
+struct Search {
     secrets: usize,
     patterns: usize,
+    /// A run of the whole workspace that gave out no secret did not test the search at all.
+    proves_nothing: bool,
 }
 
 struct Stage {
@@ -39,8 +46,6 @@ pub(crate) enum SuiteError {
     Io(#[from] io::Error),
     #[error("{0}")]
     Tap(#[from] TapError),
-    #[error("no test gave out a secret, so the search for secrets would prove nothing")]
-    EmptyTap,
 }
 
 /// Runs the tests of `packages`, or of the whole workspace when there are none.
@@ -60,11 +65,11 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     let mut log = Log::create(&path)?;
     let tests = run_tests(&mut log, packages, &tap)?;
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
-    let secrets = read_tap(&tap, packages.is_empty())?;
+    let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
     fs::remove_file(&tap)?;
-    let (patterns, secrets) = (secrets.patterns(), secrets.count());
-    Ok(Report { leaks, log: path, tests, doc_tests, secrets, patterns })
+    let search = Search::new(&secrets, packages.is_empty());
+    Ok(Report { leaks, log: path, tests, doc_tests, search })
 }
 
 fn run_tests(log: &mut Log, packages: &[String], tap: &Path) -> io::Result<Stage> {
@@ -114,14 +119,6 @@ fn watch(command: &mut Command, tap: &Path) {
     command.env("RUST_LOG", "trace").env("CUSTODY_SECRET_TAP", tap);
 }
 
-fn read_tap(tap: &Path, whole_workspace: bool) -> Result<Secrets, SuiteError> {
-    let secrets = Secrets::parse(&fs::read_to_string(tap)?)?;
-    if whole_workspace && secrets.count() == 0 {
-        return Err(SuiteError::EmptyTap);
-    }
-    Ok(secrets)
-}
-
 /// The number in front of `word`, as in "3 tests run: 2 passed".
 fn number_before(line: &str, word: &str) -> u64 {
     let mut words = line.split([' ', ',', ';']).filter(|part| !part.is_empty());
@@ -135,10 +132,18 @@ fn number_before(line: &str, word: &str) -> u64 {
         .unwrap_or(0)
 }
 
+impl Search {
+    fn new(secrets: &Secrets, whole_workspace: bool) -> Self {
+        let proves_nothing = whole_workspace && secrets.count() == 0;
+        Self { secrets: secrets.count(), patterns: secrets.patterns(), proves_nothing }
+    }
+}
+
 impl Report {
-    /// Nothing failed and nothing leaked.
+    /// Nothing failed, nothing leaked, and a leak would have been found.
     pub(crate) fn passed(&self) -> bool {
-        self.tests.success && self.doc_tests.success && self.leaks.is_empty()
+        let searched = self.leaks.is_empty() && !self.search.proves_nothing;
+        self.tests.success && self.doc_tests.success && searched
     }
 }
 
@@ -149,14 +154,15 @@ impl fmt::Display for Report {
         write!(
             f,
             "xtask test: {verdict}: {} tests passed{}, {} doc tests passed{}, \
-             {} secrets searched for, {} constant patterns skipped, {} leaks found; \
+             {} secrets searched for{}, {} constant patterns skipped, {} leaks found; \
              not run here: nothing",
             self.tests.passed,
             note(&self.tests),
             self.doc_tests.passed,
             note(&self.doc_tests),
-            self.secrets,
-            self.patterns,
+            self.search.secrets,
+            if self.search.proves_nothing { " (so the search proves nothing)" } else { "" },
+            self.search.patterns,
             self.leaks.len(),
         )
     }
@@ -166,29 +172,28 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn tap_with(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        file
+    fn search(tap: &str, whole_workspace: bool) -> Search {
+        Search::new(&Secrets::parse(tap).unwrap(), whole_workspace)
     }
 
     fn report(tests: bool, doc_tests: bool, leaks: Vec<Leak>) -> Report {
         let stage = |success| Stage { success, passed: 7 };
         let (tests, doc_tests) = (stage(tests), stage(doc_tests));
-        Report { leaks, log: PathBuf::new(), tests, doc_tests, secrets: 5, patterns: 0 }
+        Report { leaks, log: PathBuf::new(), tests, doc_tests, search: search("", false) }
     }
 
     #[test]
-    fn an_empty_tap_is_an_error_when_the_whole_workspace_ran() {
-        let tap = tap_with("");
-        assert!(matches!(read_tap(tap.path(), true), Err(SuiteError::EmptyTap)));
-        assert_eq!(read_tap(tap.path(), false).unwrap().count(), 0);
+    fn an_empty_tap_fails_a_run_of_the_whole_workspace() {
+        let whole = Report { search: search("", true), ..report(true, true, Vec::new()) };
+        assert!(!whole.passed());
+        assert!(whole.to_string().contains("FAILED"));
+        let one_secret = search("00112233445566778899aabbccddeeff\n", true);
+        assert!(Report { search: one_secret, ..whole }.passed());
     }
 
     #[test]
     fn a_tap_of_constant_patterns_only_counts_as_empty() {
-        let tap = tap_with(&format!("{}\n", "00".repeat(32)));
-        assert!(matches!(read_tap(tap.path(), true), Err(SuiteError::EmptyTap)));
+        assert!(search(&"00".repeat(32), true).proves_nothing);
     }
 
     #[test]
