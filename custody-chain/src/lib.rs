@@ -1,1 +1,9 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod evm;
+mod opaque;
+mod signer;
+
+pub use evm::{EvmDecoder, EvmError};
+pub use opaque::{OpaqueDecoder, OpaqueError};
+pub use signer::SignerError;

@@ -1,0 +1,247 @@
+//! The unsigned transaction: decoded from its bytes, encoded again to prove them canonical, and
+//! encoded with a signature.
+//!
+//! Invariant: `decode` succeeds only on bytes that `encode` gives back, so that no two payloads
+//! mean one transaction and no payload means two.
+
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_primitives::{Address, B256, U256};
+use alloy_rlp::{BufMut, Encodable, Header};
+
+use super::EvmError;
+use super::reader::Reader;
+
+/// An unsigned transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Transaction<'a> {
+    kind: Kind,
+    pub(super) nonce: u64,
+    gas_limit: u64,
+    /// None creates a contract.
+    pub(super) to: Option<Address>,
+    pub(super) value: U256,
+    pub(super) data: &'a [u8],
+    /// The worst-case fee; together with the value below 2^256.
+    pub(super) fee: U256,
+}
+
+/// What the kinds of transactions do not have in common.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Without chain id, valid on every chain.
+    Legacy { gas_price: U256 },
+    /// With the chain id in the place of the signature (EIP-155).
+    Eip155 { chain_id: u64, gas_price: U256 },
+    /// With a fee market (EIP-1559). The access list costs gas, within the gas limit, and does
+    /// nothing else.
+    Eip1559 { chain_id: u64, priority_fee: U256, fee: U256, access_list: AccessList },
+}
+
+impl<'a> Transaction<'a> {
+    /// Decodes the bytes that get signed.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, EvmError> {
+        let length = bytes.len();
+        if length > LIMIT {
+            return Err(EvmError::TooLong { length, limit: LIMIT });
+        }
+        let transaction = match bytes {
+            [] => return Err(EvmError::Empty),
+            [EIP1559_TYPE, rest @ ..] => {
+                Self::decode_eip1559(Reader::open(rest, length, TRANSACTION)?)?
+            }
+            [found @ ..0x80, ..] => return Err(EvmError::Type { found: *found }),
+            _ => Self::decode_legacy(Reader::open(bytes, length, TRANSACTION)?)?,
+        };
+        if transaction.encode() != bytes {
+            return Err(EvmError::Encoding);
+        }
+        Ok(transaction)
+    }
+
+    fn decode_legacy(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        let fields = reader.count()?;
+        if fields != LEGACY_FIELDS && fields != EIP155_FIELDS {
+            return Err(EvmError::Fields { found: fields });
+        }
+        let nonce = reader.small("nonce")?;
+        let gas_price = reader.number("gas price")?;
+        let body = Body::read(&mut reader, nonce)?;
+        let kind = if fields == LEGACY_FIELDS {
+            Kind::Legacy { gas_price }
+        } else {
+            Kind::Eip155 { chain_id: read_eip155(&mut reader)?, gas_price }
+        };
+        reader.finish()?;
+        body.priced(kind, gas_price)
+    }
+
+    fn decode_eip1559(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        match reader.count()? {
+            EIP1559_FIELDS => {}
+            SIGNED_EIP1559_FIELDS => return Err(EvmError::Signed),
+            found => return Err(EvmError::Fields { found }),
+        }
+        let chain_id = checked_chain_id(reader.small("chain id")?)?;
+        let nonce = reader.small("nonce")?;
+        let priority_fee = reader.number("priority fee per gas")?;
+        let fee = reader.number("fee per gas")?;
+        if priority_fee > fee {
+            return Err(EvmError::PriorityFee);
+        }
+        let body = Body::read(&mut reader, nonce)?;
+        let access_list = read_access_list(reader.list("access list")?)?;
+        reader.finish()?;
+        body.priced(Kind::Eip1559 { chain_id, priority_fee, fee, access_list }, fee)
+    }
+
+    /// The transaction with its signature, as a node takes it.
+    pub(super) fn signed(&self, odd: bool, r: U256, s: U256) -> Result<Vec<u8>, EvmError> {
+        let parity = u64::from(odd);
+        let v = match self.kind {
+            Kind::Legacy { .. } => 27_u64.checked_add(parity),
+            Kind::Eip155 { chain_id, .. } => chain_id
+                .checked_mul(2)
+                .and_then(|double| double.checked_add(35))
+                .and_then(|even| even.checked_add(parity)),
+            Kind::Eip1559 { .. } => Some(parity),
+        };
+        Ok(self.encode_with(&[U256::from(v.ok_or(EvmError::ChainId)?), r, s]))
+    }
+
+    /// The chain that the transaction names.
+    pub(super) const fn chain_id(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Legacy { .. } => None,
+            Kind::Eip155 { chain_id, .. } | Kind::Eip1559 { chain_id, .. } => Some(*chain_id),
+        }
+    }
+
+    /// The bytes that get signed.
+    fn encode(&self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Eip155 { chain_id, .. } => {
+                self.encode_with(&[U256::from(*chain_id), U256::ZERO, U256::ZERO])
+            }
+            Kind::Legacy { .. } | Kind::Eip1559 { .. } => self.encode_with(&[]),
+        }
+    }
+
+    fn encode_with(&self, last: &[U256]) -> Vec<u8> {
+        let mut list = Vec::with_capacity(self.data.len().saturating_add(FIELDS_CAPACITY));
+        match &self.kind {
+            Kind::Legacy { gas_price } | Kind::Eip155 { gas_price, .. } => {
+                self.nonce.encode(&mut list);
+                gas_price.encode(&mut list);
+                self.encode_body(&mut list);
+            }
+            Kind::Eip1559 { chain_id, priority_fee, fee, access_list } => {
+                chain_id.encode(&mut list);
+                self.nonce.encode(&mut list);
+                priority_fee.encode(&mut list);
+                fee.encode(&mut list);
+                self.encode_body(&mut list);
+                access_list.encode(&mut list);
+            }
+        }
+        last.iter().for_each(|number| number.encode(&mut list));
+        let mut out = Vec::with_capacity(list.len().saturating_add(HEADER_CAPACITY));
+        if matches!(self.kind, Kind::Eip1559 { .. }) {
+            out.put_u8(EIP1559_TYPE);
+        }
+        Header { list: true, payload_length: list.len() }.encode(&mut out);
+        out.extend_from_slice(&list);
+        out
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        self.gas_limit.encode(out);
+        self.to.as_ref().map_or(&[][..], |to| to.as_slice()).encode(out);
+        self.value.encode(out);
+        self.data.encode(out);
+    }
+}
+
+/// The fields that follow the fees in every kind of transaction.
+struct Body<'a> {
+    nonce: u64,
+    gas_limit: u64,
+    to: Option<Address>,
+    value: U256,
+    data: &'a [u8],
+}
+
+impl<'a> Body<'a> {
+    fn read(reader: &mut Reader<'a>, nonce: u64) -> Result<Self, EvmError> {
+        if nonce == u64::MAX {
+            return Err(EvmError::Nonce);
+        }
+        Ok(Self {
+            nonce,
+            gas_limit: reader.small("gas limit")?,
+            to: reader.address_or_none("to")?,
+            value: reader.number("value")?,
+            data: reader.bytes("data")?,
+        })
+    }
+
+    fn priced(self, kind: Kind, fee_per_gas: U256) -> Result<Transaction<'a>, EvmError> {
+        let Self { nonce, gas_limit, to, value, data } = self;
+        let fee = fee_per_gas.checked_mul(U256::from(gas_limit)).ok_or(EvmError::FeeOverflow)?;
+        value.checked_add(fee).ok_or(EvmError::TotalOverflow)?;
+        Ok(Transaction { kind, nonce, gas_limit, to, value, data, fee })
+    }
+}
+
+/// Chain id, 0, 0: what stands in the place of the signature (EIP-155).
+fn read_eip155(reader: &mut Reader<'_>) -> Result<u64, EvmError> {
+    let mut signature = reader.clone();
+    signature.bytes("v")?;
+    if !signature.bytes("r")?.is_empty() || !signature.bytes("s")?.is_empty() {
+        return Err(EvmError::Signed);
+    }
+    let chain_id = reader.small("chain id")?;
+    *reader = signature;
+    checked_chain_id(chain_id)
+}
+
+const fn checked_chain_id(chain_id: u64) -> Result<u64, EvmError> {
+    if chain_id == 0 || chain_id > CHAIN_ID_MAX {
+        return Err(EvmError::ChainId);
+    }
+    Ok(chain_id)
+}
+
+fn read_access_list(mut list: Reader<'_>) -> Result<AccessList, EvmError> {
+    let mut items = Vec::new();
+    while !list.is_empty() {
+        let mut item = list.list("access list item")?;
+        let address = item.address("access list address")?;
+        let storage_keys = read_storage_keys(item.list("storage keys")?)?;
+        item.finish()?;
+        items.push(AccessListItem { address, storage_keys });
+    }
+    Ok(AccessList(items))
+}
+
+fn read_storage_keys(mut list: Reader<'_>) -> Result<Vec<B256>, EvmError> {
+    let mut keys = Vec::new();
+    while !list.is_empty() {
+        keys.push(list.word("storage key")?);
+    }
+    Ok(keys)
+}
+
+/// The largest chain id whose `v` fits into 64 bits (EIP-2294).
+pub(super) const CHAIN_ID_MAX: u64 = 9_223_372_036_854_775_771;
+
+const TRANSACTION: &str = "the transaction";
+const LIMIT: usize = 256 * 1024;
+const EIP1559_TYPE: u8 = 2;
+const LEGACY_FIELDS: usize = 6;
+const EIP155_FIELDS: usize = 9;
+const EIP1559_FIELDS: usize = 9;
+const SIGNED_EIP1559_FIELDS: usize = 12;
+/// More than the fields beside data and access list take.
+const FIELDS_CAPACITY: usize = 256;
+/// More than the type and the header of the list take.
+const HEADER_CAPACITY: usize = 10;
