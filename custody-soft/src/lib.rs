@@ -1,1 +1,17 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod cache;
+mod derive;
+mod document;
+mod kek;
+mod mnemonic;
+mod private_key;
+mod sealed;
+mod seed;
+mod signer;
+
+pub use backend::SoftBackend;
+pub use cache::CacheLimits;
+pub use document::{KdfParameters, KdfParametersError, KekDocument, KekDocumentError};
+pub use kek::PassphraseKek;

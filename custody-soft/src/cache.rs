@@ -1,0 +1,178 @@
+//! The cache of opened keys.
+//!
+//! Invariant: an opened key is reachable only through this cache, for at most so long, so many
+//! uses and among so many others as [`CacheLimits`] allow; whatever leaves it is wiped. The lock is
+//! never held across an await, and nothing here reads the clock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use custody_core::digest::Digest;
+use custody_core::seam::Monotonic;
+
+use crate::private_key::PrivateKey;
+
+/// How many opened keys are kept, how long, and for how many signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    keys: NonZeroU32,
+    age: Duration,
+    uses: NonZeroU64,
+}
+
+impl CacheLimits {
+    /// At most `keys` keys at a time, each for at most `age` and for at most `uses` signatures;
+    /// after that the key-encrypting key is asked again. An age of zero keeps nothing.
+    #[must_use]
+    pub const fn new(keys: NonZeroU32, age: Duration, uses: NonZeroU64) -> Self {
+        Self { keys, age, uses }
+    }
+
+    /// How many keys are kept open at a time.
+    #[must_use]
+    pub const fn keys(&self) -> NonZeroU32 {
+        self.keys
+    }
+
+    /// How long a key stays open.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// For how many signatures a key stays open.
+    #[must_use]
+    pub const fn uses(&self) -> NonZeroU64 {
+        self.uses
+    }
+}
+
+impl Default for CacheLimits {
+    /// 1,024 keys, 10 minutes, 1,000,000 signatures.
+    fn default() -> Self {
+        Self { keys: DEFAULT_KEYS, age: Duration::from_secs(600), uses: DEFAULT_USES }
+    }
+}
+
+/// Which key, under which handle: a digest over the whole record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Slot(pub(crate) Digest);
+
+/// The opened keys.
+pub(crate) struct OpenKeys {
+    limits: CacheLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<Slot, Entry>,
+    /// The slots in the order in which they were opened, hence by age.
+    order: BTreeMap<u64, Slot>,
+    opened: u64,
+}
+
+struct Entry {
+    key: Arc<PrivateKey>,
+    since: Monotonic,
+    uses_left: u64,
+    serial: u64,
+}
+
+impl OpenKeys {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        Self { limits, state: Mutex::default() }
+    }
+
+    /// The key for one signature, if it is open; counts the use.
+    pub(crate) fn take_use(&self, slot: Slot, now: Monotonic) -> Option<Arc<PrivateKey>> {
+        let mut state = self.swept(now);
+        let entry = state.entries.get_mut(&slot)?;
+        entry.uses_left = entry.uses_left.saturating_sub(1);
+        let (key, spent) = (Arc::clone(&entry.key), entry.uses_left == 0);
+        if spent {
+            state.remove(slot);
+        }
+        Some(key)
+    }
+
+    /// Whether the key is open.
+    pub(crate) fn contains(&self, slot: Slot, now: Monotonic) -> bool {
+        self.swept(now).entries.contains_key(&slot)
+    }
+
+    /// Keeps an opened key of which `used` signatures are taken already. The key that has been open
+    /// longest makes room.
+    pub(crate) fn insert(&self, slot: Slot, key: Arc<PrivateKey>, used: u64, now: Monotonic) {
+        let mut state = self.swept(now);
+        state.remove(slot);
+        let uses_left = self.limits.uses.get().saturating_sub(used);
+        if uses_left == 0 || self.limits.age.is_zero() {
+            return;
+        }
+        let keys_max = usize::try_from(self.limits.keys.get()).unwrap_or(usize::MAX);
+        if state.entries.len() >= keys_max {
+            state.remove_oldest();
+        }
+        let serial = state.opened;
+        state.opened = serial.saturating_add(1);
+        state.order.insert(serial, slot);
+        state.entries.insert(slot, Entry { key, since: now, uses_left, serial });
+    }
+
+    /// Wipes what is too old.
+    pub(crate) fn wipe_expired(&self, now: Monotonic) {
+        drop(self.swept(now));
+    }
+
+    /// Wipes everything.
+    pub(crate) fn wipe(&self) {
+        let mut state = self.lock();
+        state.entries.clear();
+        state.order.clear();
+    }
+
+    /// The state without the keys that are too old.
+    fn swept(&self, now: Monotonic) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        while state.oldest().is_some_and(|since| now.saturating_sub(since) >= self.limits.age) {
+            state.remove_oldest();
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for OpenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenKeys").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn remove(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.remove(&slot) {
+            self.order.remove(&entry.serial);
+        }
+    }
+
+    fn remove_oldest(&mut self) {
+        if let Some((_, slot)) = self.order.pop_first() {
+            self.entries.remove(&slot);
+        }
+    }
+
+    fn oldest(&self) -> Option<Monotonic> {
+        let (_, slot) = self.order.first_key_value()?;
+        self.entries.get(slot).map(|entry| entry.since)
+    }
+}
+
+const DEFAULT_KEYS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_023);
+const DEFAULT_USES: NonZeroU64 = NonZeroU64::MIN.saturating_add(999_999);

@@ -1,0 +1,260 @@
+//! Sealed blobs: how a key or a seed looks at rest. This file opens secrets.
+//!
+//! Layout, version 1: version (1 byte) ‖ exportability (1 byte) ‖ id of the key-encrypting key
+//! (length in 1 byte) ‖ binding (32 bytes) ‖ wrapped data key (length in 2 bytes) ‖ envelope
+//! (length in 2 bytes); lengths are big-endian and nothing may follow. A fresh data key of 32 bytes
+//! seals each blob; the key-encrypting key wraps the data key.
+//!
+//! Invariant: custodian, wallet, key id, algorithm (or `seed`), exportability and the id of the
+//! key-encrypting key are bound twice, in the wrapped data key and in the envelope. The binding in
+//! clear only spares a call of the key-encrypting key; it proves nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use custody_core::digest::Digest;
+use custody_core::envelope;
+use custody_core::id::{CustodianId, KeyId, WalletId};
+use custody_core::seam::{
+    BackendError, Entropy, ErrorKind, Exportability, KeyEncryption, KeyHandle, KeyRecord,
+    KeyRequest, SeedRecord, SeedRequest,
+};
+use custody_core::secret::Secret;
+
+/// What a blob is bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Binding<'a> {
+    custodian: &'a CustodianId,
+    wallet: &'a WalletId,
+    key: &'a KeyId,
+    /// The algorithm of a key, or `seed`.
+    subject: &'static str,
+}
+
+impl<'a> Binding<'a> {
+    pub(crate) const fn of_request(request: &'a KeyRequest) -> Self {
+        Self {
+            custodian: &request.custodian,
+            wallet: &request.wallet,
+            key: &request.key,
+            subject: request.algorithm.as_str(),
+        }
+    }
+
+    pub(crate) const fn of_record(record: &'a KeyRecord) -> Self {
+        Self {
+            custodian: &record.custodian,
+            wallet: &record.wallet,
+            key: &record.key,
+            subject: record.public_key.algorithm().as_str(),
+        }
+    }
+
+    pub(crate) const fn of_seed_request(request: &'a SeedRequest) -> Self {
+        Self {
+            custodian: &request.custodian,
+            wallet: &request.wallet,
+            key: &request.key,
+            subject: SEED,
+        }
+    }
+
+    pub(crate) const fn of_seed_record(record: &'a SeedRecord) -> Self {
+        Self {
+            custodian: &record.custodian,
+            wallet: &record.wallet,
+            key: &record.key,
+            subject: SEED,
+        }
+    }
+
+    /// The fields that are authenticated with a blob.
+    fn context<'c>(&'c self, exportability: &'c [u8; 1], kek: &'c str) -> [&'c [u8]; 7] {
+        [
+            CONTEXT,
+            self.custodian.digest().as_bytes(),
+            self.wallet.as_str().as_bytes(),
+            self.key.as_str().as_bytes(),
+            self.subject.as_bytes(),
+            exportability,
+            kek.as_bytes(),
+        ]
+    }
+}
+
+/// Seals and opens blobs under one key-encrypting key.
+pub(crate) struct Sealer {
+    pub(crate) kek: Arc<dyn KeyEncryption>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Sealer {
+    /// Seals `secret` under a fresh data key.
+    pub(crate) async fn seal(
+        &self,
+        binding: &Binding<'_>,
+        exportability: Exportability,
+        secret: &Secret,
+    ) -> Result<KeyHandle, BackendError> {
+        let data_key = Secret::try_fill(DATA_KEY, |bytes| self.entropy.fill(bytes))
+            .map_err(|error| failed(SEAL, ErrorKind::Unavailable).with_source(error))?;
+        let exportability = [exportability_byte(exportability)];
+        let kek = self.kek.id().as_str();
+        let context = binding.context(&exportability, kek);
+        let sealed = envelope::seal(&data_key, &context, secret, self.entropy.as_ref())
+            .map_err(|error| failed(SEAL, ErrorKind::Unavailable).with_source(error))?;
+        let wrapped = self.kek.wrap(&data_key, &context).await.map_err(|e| nothing(SEAL, e))?;
+        let blob = Blob {
+            exportability,
+            kek,
+            binding: Digest::tagged(BINDING, &context),
+            wrapped: &wrapped,
+            sealed: &sealed,
+        };
+        blob.encode().map_err(|error| failed(SEAL, ErrorKind::Unsupported).with_source(error))
+    }
+
+    /// Opens a blob that was sealed with the same binding.
+    pub(crate) async fn open(
+        &self,
+        binding: &Binding<'_>,
+        handle: &KeyHandle,
+    ) -> Result<Secret, BackendError> {
+        let corrupt = |error: SealedError| failed(OPEN, ErrorKind::Corrupt).with_source(error);
+        let blob = Blob::parse(handle.as_bytes()).map_err(corrupt)?;
+        let kek = self.kek.id().as_str();
+        if blob.kek != kek {
+            return Err(corrupt(SealedError::Kek));
+        }
+        let context = binding.context(&blob.exportability, kek);
+        if blob.binding != Digest::tagged(BINDING, &context) {
+            return Err(corrupt(SealedError::Binding));
+        }
+        let data_key =
+            self.kek.unwrap(blob.wrapped, &context).await.map_err(|e| nothing(OPEN, e))?;
+        envelope::open(&data_key, &context, blob.sealed)
+            .map_err(|error| failed(OPEN, ErrorKind::Corrupt).with_source(error))
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("kek", self.kek.id()).finish_non_exhaustive()
+    }
+}
+
+/// The parts of a blob.
+#[derive(Debug, PartialEq, Eq)]
+struct Blob<'a> {
+    exportability: [u8; 1],
+    kek: &'a str,
+    binding: Digest,
+    wrapped: &'a [u8],
+    sealed: &'a [u8],
+}
+
+impl<'a> Blob<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, SealedError> {
+        if bytes.len() > KeyHandle::MAX {
+            return Err(SealedError::Length);
+        }
+        let (version, rest) = take::<1>(bytes)?;
+        if version != [VERSION] {
+            return Err(SealedError::Version { version: version[0] });
+        }
+        let (exportability, rest) = take::<1>(rest)?;
+        if exportability[0] > EXPORTABILITY_MAX {
+            return Err(SealedError::Malformed);
+        }
+        let (length, rest) = take::<1>(rest)?;
+        let (kek, rest) = split(rest, usize::from(length[0]))?;
+        let (binding, rest) = take::<32>(rest)?;
+        let (length, rest) = take::<2>(rest)?;
+        let (wrapped, rest) = split(rest, usize::from(u16::from_be_bytes(length)))?;
+        let (length, rest) = take::<2>(rest)?;
+        let (sealed, rest) = split(rest, usize::from(u16::from_be_bytes(length)))?;
+        if !rest.is_empty() {
+            return Err(SealedError::Length);
+        }
+        let kek = std::str::from_utf8(kek).map_err(|_| SealedError::Malformed)?;
+        Ok(Self { exportability, kek, binding: Digest::new(binding), wrapped, sealed })
+    }
+
+    fn encode(&self) -> Result<KeyHandle, SealedError> {
+        let short = |length: usize| u16::try_from(length).map_err(|_| SealedError::Length);
+        let kek = u8::try_from(self.kek.len()).map_err(|_| SealedError::Length)?;
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&self.exportability);
+        bytes.push(kek);
+        bytes.extend_from_slice(self.kek.as_bytes());
+        bytes.extend_from_slice(self.binding.as_bytes());
+        bytes.extend_from_slice(&short(self.wrapped.len())?.to_be_bytes());
+        bytes.extend_from_slice(self.wrapped);
+        bytes.extend_from_slice(&short(self.sealed.len())?.to_be_bytes());
+        bytes.extend_from_slice(self.sealed);
+        if bytes.len() > KeyHandle::MAX {
+            return Err(SealedError::Length);
+        }
+        Ok(KeyHandle::new(bytes))
+    }
+}
+
+/// Why a blob is not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum SealedError {
+    /// It was sealed for another custodian, wallet, key or algorithm.
+    #[error("the blob was sealed for another custodian, wallet, key or algorithm")]
+    Binding,
+    /// It was sealed under another key-encrypting key.
+    #[error("the blob was sealed under another key-encrypting key")]
+    Kek,
+    /// It is cut off, followed by other bytes or too long.
+    #[error("the blob has another length than it says, or is too long")]
+    Length,
+    /// A field has a value that is never written.
+    #[error("the blob is malformed")]
+    Malformed,
+    /// The version is unknown.
+    #[error("the blob has the unknown version {version}")]
+    Version {
+        /// Version found.
+        version: u8,
+    },
+}
+
+fn take<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), SealedError> {
+    let (field, rest) = bytes.split_first_chunk::<N>().ok_or(SealedError::Length)?;
+    Ok((*field, rest))
+}
+
+fn split(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), SealedError> {
+    bytes.split_at_checked(length).ok_or(SealedError::Length)
+}
+
+const fn exportability_byte(exportability: Exportability) -> u8 {
+    match exportability {
+        Exportability::Never => 0,
+        Exportability::Wrapped => EXPORTABILITY_MAX,
+    }
+}
+
+/// The error of a call of the key-encrypting key. Wrapping and unwrapping leave nothing behind, so
+/// a call of which nothing is known has made no key and no signature.
+fn nothing(operation: &'static str, error: BackendError) -> BackendError {
+    let unknown = error.kind() == ErrorKind::Indeterminate;
+    let kind = if unknown { ErrorKind::Unavailable } else { error.kind() };
+    BackendError::new(kind, operation).with_source(error)
+}
+
+const fn failed(operation: &'static str, kind: ErrorKind) -> BackendError {
+    BackendError::new(kind, operation)
+}
+
+const SEAL: &str = "seal a key";
+const OPEN: &str = "open a key";
+const VERSION: u8 = 1;
+const EXPORTABILITY_MAX: u8 = 1;
+const DATA_KEY: usize = 32;
+const SEED: &str = "seed";
+const CONTEXT: &[u8] = b"custody/soft/v1";
+const BINDING: &str = "custody/soft/binding/v1";

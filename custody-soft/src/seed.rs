@@ -1,0 +1,113 @@
+//! Seeds: what stands in a sealed seed and which bytes derivation starts from. This file opens
+//! secrets.
+//!
+//! Stored form: kind (1 byte) ‖ bytes. Kind 1 is the entropy of a mnemonic with an empty
+//! passphrase (16 to 32 bytes), from which the words can be written again; kind 2 is a seed as
+//! BIP-32 reads it (16 to 64 bytes), from which no words come back.
+//!
+//! Invariant: a seed that exists has a length that its standard allows.
+
+use custody_core::seam::{Entropy, EntropyError};
+use custody_core::secret::Secret;
+
+use crate::mnemonic::{self, MnemonicError};
+
+/// A seed.
+pub(crate) enum Seed {
+    /// The entropy of a mnemonic whose passphrase is empty.
+    Entropy(Secret),
+    /// A seed.
+    Root(Secret),
+}
+
+impl Seed {
+    /// Draws the entropy of a mnemonic of 24 words.
+    pub(crate) fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        Secret::try_fill(ENTROPY_MAX, |bytes| entropy.fill(bytes)).map(Self::Entropy)
+    }
+
+    /// Takes entropy of 16, 20, 24, 28 or 32 bytes (BIP-39, "Generating the mnemonic").
+    pub(crate) fn of_entropy(entropy: Secret) -> Result<Self, SeedError> {
+        let length = entropy.len();
+        if !(ENTROPY_MIN..=ENTROPY_MAX).contains(&length) || !length.is_multiple_of(4) {
+            return Err(SeedError::Entropy { length });
+        }
+        Ok(Self::Entropy(entropy))
+    }
+
+    /// Takes a seed of 16 to 64 bytes (BIP-32, "Master key generation").
+    pub(crate) fn of_root(root: Secret) -> Result<Self, SeedError> {
+        let length = root.len();
+        if !(ROOT_MIN..=ROOT_MAX).contains(&length) {
+            return Err(SeedError::Root { length });
+        }
+        Ok(Self::Root(root))
+    }
+
+    /// Reads the stored form.
+    pub(crate) fn read(stored: &Secret) -> Result<Self, SeedError> {
+        let (kind, bytes) = stored.expose().split_first().ok_or(SeedError::Empty)?;
+        let bytes = Secret::new(bytes.to_vec());
+        match *kind {
+            ENTROPY => Self::of_entropy(bytes),
+            ROOT => Self::of_root(bytes),
+            kind => Err(SeedError::Kind { kind }),
+        }
+    }
+
+    /// The stored form.
+    pub(crate) fn to_stored(&self) -> Secret {
+        let (kind, secret) = match self {
+            Self::Entropy(secret) => (ENTROPY, secret),
+            Self::Root(secret) => (ROOT, secret),
+        };
+        let mut stored = Vec::with_capacity(secret.len().saturating_add(1));
+        stored.push(kind);
+        stored.extend_from_slice(secret.expose());
+        Secret::new(stored)
+    }
+
+    /// The bytes that derivation starts from.
+    pub(crate) fn into_root(self) -> Result<Secret, SeedError> {
+        match self {
+            Self::Entropy(entropy) => Ok(mnemonic::root_of_entropy(&entropy)?),
+            Self::Root(root) => Ok(root),
+        }
+    }
+}
+
+/// Why bytes are not a seed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SeedError {
+    /// There are no bytes.
+    #[error("the seed is empty")]
+    Empty,
+    /// The entropy has a wrong length.
+    #[error("the entropy of a mnemonic has 16, 20, 24, 28 or 32 bytes, not {length}")]
+    Entropy {
+        /// Length found, in bytes.
+        length: usize,
+    },
+    /// The kind is unknown.
+    #[error("the seed is of the unknown kind {kind}")]
+    Kind {
+        /// Kind found.
+        kind: u8,
+    },
+    /// The entropy gives no mnemonic.
+    #[error("the entropy gives no mnemonic")]
+    Mnemonic(#[from] MnemonicError),
+    /// The seed has a wrong length.
+    #[error("a seed has 16 to 64 bytes, not {length}")]
+    Root {
+        /// Length found, in bytes.
+        length: usize,
+    },
+}
+
+const ENTROPY: u8 = 1;
+const ROOT: u8 = 2;
+const ENTROPY_MIN: usize = 16;
+const ENTROPY_MAX: usize = 32;
+const ROOT_MIN: usize = 16;
+const ROOT_MAX: usize = 64;
