@@ -1,1 +1,5 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod sqlite;
+
+pub use sqlite::{OpenError, SqliteStore};

@@ -1,0 +1,240 @@
+//! The SQLite store: one file, one writer thread, a few reader threads.
+//!
+//! **Invariant:** no call waits for the disk on the caller's thread, except opening and closing,
+//! and nothing is answered from a store whose last commit is undecided.
+
+mod fault;
+mod file;
+mod journal;
+mod limit;
+mod query;
+mod queue;
+mod schema;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use custody_core::seam::{Batch, ErrorKind, Event, Position, Record, RecordKey, Store, StoreError};
+use futures::channel::oneshot;
+use rusqlite::Connection;
+
+use self::fault::Fault;
+use self::file::StoreFile;
+use self::journal::SqliteJournal;
+use self::queue::{Queue, Works};
+pub use self::schema::OpenError;
+use self::writer::{Commit, Health, Writer};
+
+/// A store in one SQLite file.
+///
+/// Cloning is not offered: share it as `Arc<SqliteStore>`. Only one open store has the file, in
+/// this process or any other.
+///
+/// # Examples
+/// ```
+/// use custody_core::seam::{Batch, Position, Store};
+/// use custody_store::SqliteStore;
+///
+/// # pollster::block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("custody.db");
+/// let store = SqliteStore::open(&path)?;
+/// let batch = Batch { events: vec![b"{}".to_vec()], ..Batch::default() };
+/// let head = store.commit(Position::START, batch).await?;
+/// assert_eq!(head, Position::new(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct SqliteStore {
+    commits: Queue<Commit>,
+    reads: Queue<Read>,
+    health: Arc<Health>,
+    workers: Mutex<Option<Workers>>,
+}
+
+/// One query, run on a reader's connection.
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// The threads of an open store, and its hold on the file.
+struct Workers {
+    /// The writer is the last: SQLite tidies up when the last connection that may write closes.
+    threads: Vec<JoinHandle<()>>,
+    /// Given back last.
+    file: StoreFile,
+}
+
+impl SqliteStore {
+    /// Opens the store in the file at `path`, and creates it if there is no such file or an empty
+    /// one. Blocks on the disk: open before the runtime is busy.
+    ///
+    /// # Errors
+    /// Fails if the file is open elsewhere, is something else, has another version of the format,
+    /// is damaged, or cannot be read and written durably.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let file = StoreFile::claim(path.as_ref())?;
+        let journal = SqliteJournal::new(schema::open_writer(file.path())?);
+        let readers = (0..READERS)
+            .map(|_| schema::open_reader(file.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let (commits, commits_queued) = Queue::new(COMMITS_WAITING_MAX);
+        let (reads, reads_queued) = Queue::new(READS_WAITING_MAX);
+        let health = Arc::new(Health::default());
+        let mut writer = Writer::new(journal, Arc::clone(&health));
+        let workers = Mutex::new(Some(Workers { threads: Vec::new(), file }));
+        // From here on a failure drops the store, which ends the threads that have begun.
+        let store = Self { commits, reads, health, workers };
+        for connection in readers {
+            store.start("custody-store-reader", reads_queued.clone(), move |read| {
+                read(&connection)
+            })?;
+        }
+        store.start("custody-store-writer", commits_queued, move |commit| writer.serve(commit))?;
+        Ok(store)
+    }
+
+    /// Finishes what is queued, ends the threads and gives the file back; later calls answer
+    /// `Unavailable`. Blocks the calling thread until then. Dropping the store does the same.
+    pub fn close(&self) {
+        self.reads.close();
+        self.commits.close();
+        let workers = self.workers().take();
+        if let Some(workers) = workers {
+            workers.join();
+        }
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        name: &str,
+        works: Works<T>,
+        mut run: impl FnMut(T) + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let work = move || {
+            while let Some(work) = works.next() {
+                run(work);
+            }
+        };
+        let thread =
+            thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Io)?;
+        if let Some(workers) = &mut *self.workers() {
+            workers.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Option<Workers>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |connection| {
+            if !reply.is_canceled() {
+                // A caller who left needs no answer.
+                let _ = reply.send(query(connection));
+            }
+        });
+        self.health.check(operation)?;
+        self.reads.push(read).await.map_err(|closed| unavailable(operation, closed))?;
+        let found = answer.await.map_err(|gone| unavailable(operation, gone))?;
+        // What was read around an undecided commit could be taken for its outcome.
+        self.health.check(operation)?;
+        found.map_err(|fault| fault.in_read(operation))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.read(READ_HEAD, query::head).await
+    }
+
+    async fn get(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        let key = key.clone();
+        self.read(READ_RECORD, move |connection| query::record(connection, key)).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &RecordKey,
+        after: Option<&RecordKey>,
+        limit: u16,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (prefix, after) = (prefix.clone(), after.cloned());
+        let scan = move |connection: &Connection| {
+            query::records(connection, &prefix, after.as_ref(), limit)
+        };
+        self.read(SCAN_RECORDS, scan).await
+    }
+
+    /// # Cancel safety
+    /// A commit whose future is dropped may still happen: read the head before the next one.
+    async fn commit(&self, expected: Position, batch: Batch) -> Result<Position, StoreError> {
+        limit::check(&batch)
+            .map_err(|error| StoreError::new(ErrorKind::Refused, COMMIT).with_source(error))?;
+        let (reply, answer) = oneshot::channel();
+        self.health.check(COMMIT)?;
+        self.commits
+            .push(Commit { expected, batch, reply })
+            .await
+            .map_err(|closed| unavailable(COMMIT, closed))?;
+        answer.await.unwrap_or_else(|gone| {
+            // The writer thread died with the batch in its hands.
+            self.health.poison();
+            Err(StoreError::new(ErrorKind::Indeterminate, COMMIT).with_source(gone))
+        })
+    }
+
+    async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
+        self.read(READ_EVENTS, move |connection| query::events(connection, from, limit)).await
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("health", &self.health).finish_non_exhaustive()
+    }
+}
+
+impl Workers {
+    fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+        drop(self.file);
+    }
+}
+
+fn unavailable(
+    operation: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError::new(ErrorKind::Unavailable, operation).with_source(source)
+}
+
+const COMMIT: &str = "commit";
+const READ_HEAD: &str = "read the head";
+const READ_RECORD: &str = "read a record";
+const SCAN_RECORDS: &str = "scan records";
+const READ_EVENTS: &str = "read events";
+
+const READERS: usize = 2;
+const COMMITS_WAITING_MAX: usize = 16;
+const READS_WAITING_MAX: usize = 1_024;

@@ -1,0 +1,119 @@
+//! The transaction that writes a batch, step by step.
+//!
+//! **Invariant:** no step decides what a failure means; the writer does.
+
+use custody_core::seam::{Batch, Position, Record};
+use rusqlite::Connection;
+
+use super::fault::Fault;
+use super::query;
+
+/// The steps of a commit, in the order in which the writer takes them.
+pub(super) trait Journal {
+    /// Begins the transaction that may write and reads the head in it.
+    fn begin(&mut self) -> Result<Position, Fault>;
+
+    /// Writes all of `batch` after `head`, inside the transaction; returns the new head.
+    fn append(&mut self, head: Position, batch: &Batch) -> Result<Position, Fault>;
+
+    /// Makes the transaction durable.
+    fn commit(&mut self) -> Result<(), Fault>;
+
+    /// Undoes the transaction that is open.
+    fn rollback(&mut self) -> Result<(), Fault>;
+
+    /// Whether a transaction is open.
+    fn is_open(&self) -> bool;
+
+    /// The head as it is stored.
+    fn head(&self) -> Result<Position, Fault>;
+
+    /// Moves the log into the database if it has grown long.
+    fn shorten(&mut self) -> Result<(), Fault>;
+}
+
+/// SQLite's write-ahead log.
+pub(super) struct SqliteJournal {
+    connection: Connection,
+}
+
+impl SqliteJournal {
+    /// The journal behind a connection that may write.
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Fault> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
+    fn write_records(&self, statement: &str, records: &[Record]) -> Result<(), Fault> {
+        let mut statement = self.connection.prepare_cached(statement)?;
+        for record in records {
+            statement.execute((record.key.as_str(), record.value.as_slice()))?;
+        }
+        Ok(())
+    }
+
+    fn write_events(&self, head: Position, events: &[Vec<u8>]) -> Result<Position, Fault> {
+        let mut statement = self.connection.prepare_cached(APPEND_EVENT)?;
+        let mut position = head;
+        for event in events {
+            let stored = i64::try_from(position.value())
+                .map_err(|_full| Fault::Damaged("no position is left"))?;
+            statement.execute((stored, event.as_slice()))?;
+            position = position.plus(1);
+        }
+        Ok(position)
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn begin(&mut self) -> Result<Position, Fault> {
+        self.run("BEGIN IMMEDIATE")?;
+        query::head(&self.connection)
+    }
+
+    fn append(&mut self, head: Position, batch: &Batch) -> Result<Position, Fault> {
+        self.write_records(INSERT_RECORD, &batch.inserts)?;
+        self.write_records(PUT_RECORD, &batch.puts)?;
+        self.write_events(head, &batch.events)
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.run("COMMIT")
+    }
+
+    fn rollback(&mut self) -> Result<(), Fault> {
+        self.run("ROLLBACK")
+    }
+
+    fn is_open(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    fn head(&self) -> Result<Position, Fault> {
+        query::head(&self.connection)
+    }
+
+    fn shorten(&mut self) -> Result<(), Fault> {
+        let waiting: i64 = self
+            .connection
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
+            .query_row([], |row| Ok(row.get::<_, i64>(1)?.saturating_sub(row.get(2)?)))?;
+        if waiting >= LOG_FRAMES_MAX {
+            // Waits for readers of older states, so that the next commit starts the log again.
+            self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_row| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Pages that the log may hold before they are moved: 160 MiB.
+const LOG_FRAMES_MAX: i64 = 20_000;
+
+const INSERT_RECORD: &str = "INSERT INTO records (key, value) VALUES (?1, ?2)";
+const PUT_RECORD: &str = "INSERT INTO records (key, value) VALUES (?1, ?2) \
+                          ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const APPEND_EVENT: &str = "INSERT INTO events (position, bytes) VALUES (?1, ?2)";
