@@ -1,0 +1,138 @@
+//! The store suites hold for the honest store, and find each lie of the lying one.
+
+use std::sync::Arc;
+
+use custody_core::seam::{Batch, ErrorKind, Position, Store as _};
+use custody_testkit::fault::{Fault, Happened};
+use custody_testkit::store::{FaultyStore, LyingStore, MemoryStore, StoreCall, StoreLie};
+use custody_testkit::suite::run_failing;
+use custody_testkit::suite::store::{self as checks, StoreFixture};
+
+fn honest(happened: Happened) -> StoreFixture {
+    let store = MemoryStore::new();
+    let (disk, failing) = (store.clone(), store.clone());
+    StoreFixture::new(Arc::new(store))
+        .with_reopen(move || {
+            let store = disk.reopen();
+            Box::pin(async move { Arc::new(store) as Arc<_> })
+        })
+        .with_failing_fsync(move || failing.fail_next_fsync(happened))
+}
+
+mod memory {
+    use super::*;
+
+    custody_testkit::store_suite!(honest(Happened::No));
+    custody_testkit::durable_store_suite!(honest(Happened::No));
+    custody_testkit::fsync_store_suite!(honest(Happened::No));
+}
+
+mod memory_that_writes_before_a_failing_fsync {
+    use super::*;
+
+    custody_testkit::fsync_store_suite!(honest(Happened::Yes));
+}
+
+/// Shows that a check fails on a store with this lie.
+macro_rules! found {
+    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+        #[test]
+        fn $name() {
+            $(run_failing(stringify!($check), async {
+                let store = Arc::new(LyingStore::new(StoreLie::$lie));
+                checks::$check(StoreFixture::new(store)).await;
+            });)*
+        }
+    )*};
+}
+
+found! {
+    a_store_that_takes_empty_batches_is_found:
+        AcceptsEmptyBatch fails a_batch_without_events_is_refused;
+    a_store_that_cuts_values_is_found: CutsValues fails a_record_is_read_back_verbatim
+        a_large_batch_is_written_whole;
+    a_store_that_skips_events_is_found: EventsWithGaps fails events_are_numbered_without_gaps
+        events_page_through_everything_once;
+    a_store_that_forgets_commits_is_found: ForgetsCommits fails a_commit_returns_the_new_head
+        readers_see_whole_batches events_are_returned_verbatim;
+    a_store_that_ignores_the_position_is_found:
+        IgnoresExpected fails a_batch_at_another_position_is_a_conflict
+        concurrent_commits_have_one_winner_a_position;
+    a_store_that_inserts_over_records_is_found:
+        IgnoresInserts fails an_insert_of_an_existing_key_is_a_conflict
+        concurrent_inserts_have_one_winner;
+    a_store_that_ignores_limits_is_found: IgnoresLimit fails a_scan_returns_at_most_its_limit;
+    a_store_that_ignores_prefixes_is_found: IgnoresPrefix fails a_scan_returns_its_prefix_only;
+    a_store_that_keeps_part_of_a_conflict_is_found:
+        KeepsPartOfConflicts fails a_batch_is_all_or_nothing
+        a_batch_at_another_position_is_a_conflict;
+    a_store_that_lowers_keys_is_found: LowersKeys fails keys_differ_in_case
+        keys_of_every_length_are_kept;
+    a_store_that_reverses_scans_is_found: ReversesScans fails a_scan_is_in_byte_order_of_keys;
+    a_store_that_scans_from_after_is_found:
+        ScansFromAfter fails a_scan_pages_through_everything_once
+        a_scan_starts_after_a_key_that_does_not_exist;
+}
+
+#[test]
+fn a_commit_that_is_not_durable_is_found() {
+    let forgetful = || {
+        StoreFixture::new(Arc::new(MemoryStore::new()))
+            .with_reopen(|| Box::pin(async { Arc::new(MemoryStore::new()) as Arc<_> }))
+    };
+    run_failing("a_commit_is_durable_on_return", async {
+        checks::a_commit_is_durable_on_return(forgetful()).await;
+    });
+    run_failing("inserts_are_remembered_across_a_reopen", async {
+        checks::inserts_are_remembered_across_a_reopen(forgetful()).await;
+    });
+}
+
+#[test]
+fn a_store_that_writes_on_after_a_failed_fsync_is_found() {
+    let careless = || honest(Happened::No).with_failing_fsync(|| ());
+    run_failing("a_failed_fsync_is_never_called_a_success", async {
+        checks::a_failed_fsync_is_never_called_a_success(careless()).await;
+    });
+    run_failing("after_a_failed_fsync_every_write_is_refused", async {
+        checks::after_a_failed_fsync_every_write_is_refused(careless()).await;
+    });
+}
+
+#[test]
+fn a_fixture_without_a_reopening_fails_the_durable_suite() {
+    let said = run_failing("a_commit_is_durable_on_return", async {
+        let store = StoreFixture::new(Arc::new(MemoryStore::new()));
+        checks::a_commit_is_durable_on_return(store).await;
+    });
+    assert!(said.contains("a_commit_is_durable_on_return"), "{said}");
+    assert!(said.contains("offers a reopening"), "{said}");
+}
+
+#[test]
+#[should_panic(expected = "after the store was closed")]
+fn a_write_after_close_is_loud() {
+    let store = MemoryStore::new();
+    store.close();
+    let batch = Batch { events: vec![b"1".to_vec()], ..Batch::default() };
+    drop(pollster::block_on(store.commit(Position::START, batch)));
+}
+
+#[test]
+fn a_faulty_store_fails_as_planned_and_a_snapshot_rolls_it_back() {
+    pollster::block_on(async {
+        let store = FaultyStore::new(MemoryStore::new());
+        let empty = store.inner().snapshot();
+        let batch = Batch { events: vec![b"1".to_vec()], ..Batch::default() };
+        store.fail(StoreCall::Commit, 0, Fault::fail(ErrorKind::Unavailable));
+        store.fail(StoreCall::Commit, 1, Fault::fail_after(ErrorKind::Indeterminate));
+        for (kind, events) in [(ErrorKind::Unavailable, 0), (ErrorKind::Indeterminate, 1)] {
+            let answer = store.commit(Position::START, batch.clone()).await;
+            assert_eq!(answer.unwrap_err().kind(), kind);
+            assert_eq!(store.head().await.unwrap(), Position::new(events));
+        }
+        store.inner().restore(&empty);
+        assert_eq!(store.head().await.unwrap(), Position::START);
+        assert_eq!(store.plan().count(StoreCall::Commit), 2);
+    });
+}
