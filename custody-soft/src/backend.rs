@@ -20,6 +20,7 @@ use custody_core::secret::Secret;
 
 use crate::cache::{CacheLimits, OpenKeys};
 use crate::derive;
+use crate::extended_key;
 use crate::mnemonic;
 use crate::private_key::PrivateKey;
 use crate::sealed::{Binding, Sealer};
@@ -80,6 +81,23 @@ impl SoftBackend {
         passphrase: Secret,
     ) -> Result<NewSeed, BackendError> {
         let seed = mnemonic::read(&words, &passphrase).map_err(refused)?;
+        self.seal_seed(request, &seed).await
+    }
+
+    /// Takes over an extended private key of BIP-32, as text (`xprv…` or `tprv…`), and the keys
+    /// below it on secp256k1. Paths then start at that key.
+    ///
+    /// # Errors
+    /// `Refused` for a text that is not an extended private key; else the kinds of [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    /// Nothing is kept of a call that did not return.
+    pub async fn import_extended_key(
+        &self,
+        request: &SeedRequest,
+        text: Secret,
+    ) -> Result<NewSeed, BackendError> {
+        let seed = extended_key::read(&text).map_err(refused)?;
         self.seal_seed(request, &seed).await
     }
 
@@ -193,9 +211,9 @@ impl KeyDerivation for SoftBackend {
         }
         let corrupt = |error| failed(ErrorKind::Corrupt).with_source(error);
         let stored = self.vault.sealer.open(&Binding::of_seed_record(seed), &seed.handle).await?;
-        let root = Seed::read(&stored).and_then(Seed::into_root).map_err(corrupt)?;
+        let start = Seed::read(&stored).and_then(Seed::into_start).map_err(corrupt)?;
         let unsupported = |error| failed(ErrorKind::Unsupported).with_source(error);
-        let secret = derive::derive(&root, path, request.algorithm).map_err(unsupported)?;
+        let secret = derive::derive(&start, path, request.algorithm).map_err(unsupported)?;
         let key = PrivateKey::read(request.algorithm, &secret).map_err(refused)?;
         self.seal_key(request, &secret, &key).await
     }

@@ -91,6 +91,9 @@ impl OpenKeys {
     pub(crate) fn take_use(&self, slot: Slot, now: Monotonic) -> Option<Arc<PrivateKey>> {
         let mut state = self.swept(now);
         let entry = state.entries.get_mut(&slot)?;
+        if now.saturating_sub(entry.since) >= self.limits.age {
+            return None;
+        }
         entry.uses_left = entry.uses_left.saturating_sub(1);
         let (key, spent) = (Arc::clone(&entry.key), entry.uses_left == 0);
         if spent {

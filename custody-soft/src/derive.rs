@@ -11,19 +11,33 @@ use custody_core::crypto::Algorithm;
 use custody_core::seam::DerivationPath;
 use custody_core::secret::Secret;
 
-/// The private key at `path` below the seed bytes `root`.
+/// What derivation starts from.
+pub(crate) enum Start {
+    /// A seed.
+    Root(Secret),
+    /// Chain code and key of a BIP-32 node.
+    Extended(Secret),
+}
+
+/// The private key at `path` below `start`.
 pub(crate) fn derive(
-    root: &Secret,
+    start: &Start,
     path: &DerivationPath,
     algorithm: Algorithm,
 ) -> Result<Secret, DeriveError> {
-    match algorithm {
-        Algorithm::Bip340 | Algorithm::EcdsaSecp256k1 => {
-            bip32(root, path).map(|node| Secret::new(node.key.to_vec()))
+    let node = match (algorithm, start) {
+        (Algorithm::Bip340 | Algorithm::EcdsaSecp256k1, Start::Root(root)) => {
+            bip32(&node(b"Bitcoin seed", &[root.expose()])?, path)?
         }
-        Algorithm::Ed25519 => slip10(root, path).map(|node| Secret::new(node.key.to_vec())),
-        Algorithm::EcdsaP256 | _ => Err(DeriveError::Algorithm { algorithm }),
-    }
+        (Algorithm::Bip340 | Algorithm::EcdsaSecp256k1, Start::Extended(extended)) => {
+            bip32(&Node::read(extended)?, path)?
+        }
+        (Algorithm::Ed25519, Start::Root(root)) => {
+            slip10(node(b"ed25519 seed", &[root.expose()])?, path)?
+        }
+        _ => return Err(DeriveError::Algorithm { algorithm }),
+    };
+    Ok(Secret::new(node.key.to_vec()))
 }
 
 /// A key with its chain code: also the two halves of an HMAC-SHA512.
@@ -32,10 +46,20 @@ struct Node {
     chain_code: Zeroizing<[u8; HALF]>,
 }
 
+impl Node {
+    fn read(extended: &Secret) -> Result<Self, DeriveError> {
+        let (chain_code, key) =
+            extended.expose().split_first_chunk::<HALF>().ok_or(DeriveError::Invalid)?;
+        let key = key.first_chunk::<HALF>().ok_or(DeriveError::Invalid)?;
+        Ok(Self { key: Zeroizing::new(*key), chain_code: Zeroizing::new(*chain_code) })
+    }
+}
+
 /// BIP-32, "Child key derivation (CKD) functions".
-fn bip32(root: &Secret, path: &DerivationPath) -> Result<Node, DeriveError> {
-    let Node { key, mut chain_code } = node(b"Bitcoin seed", &[root.expose()])?;
-    let mut key = k256::SecretKey::from_slice(key.as_slice()).map_err(|_| DeriveError::Invalid)?;
+fn bip32(start: &Node, path: &DerivationPath) -> Result<Node, DeriveError> {
+    let mut chain_code = start.chain_code.clone();
+    let mut key =
+        k256::SecretKey::from_slice(start.key.as_slice()).map_err(|_| DeriveError::Invalid)?;
     for index in path.indexes() {
         let (tweak, child) =
             key.derive_tweak(&chain_code, ChildNumber(*index)).map_err(|_| DeriveError::Invalid)?;
@@ -47,8 +71,8 @@ fn bip32(root: &Secret, path: &DerivationPath) -> Result<Node, DeriveError> {
 }
 
 /// SLIP-10, "Private parent key to private child key", for Ed25519: hardened steps only.
-fn slip10(root: &Secret, path: &DerivationPath) -> Result<Node, DeriveError> {
-    let mut parent = node(b"ed25519 seed", &[root.expose()])?;
+fn slip10(start: Node, path: &DerivationPath) -> Result<Node, DeriveError> {
+    let mut parent = start;
     for index in path.indexes() {
         if index & DerivationPath::HARDENED == 0 {
             return Err(DeriveError::NotHardened);
@@ -77,8 +101,8 @@ fn node(key: &[u8], data: &[&[u8]]) -> Result<Node, DeriveError> {
 /// Why there is no key at a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DeriveError {
-    /// Keys of this algorithm are not derived.
-    #[error("keys for {algorithm} are not derived")]
+    /// Keys of this algorithm are not derived, or not from such a seed.
+    #[error("keys for {algorithm} are not derived from this seed")]
     Algorithm {
         /// The algorithm that was asked for.
         algorithm: Algorithm,

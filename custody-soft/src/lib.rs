@@ -4,6 +4,7 @@ mod backend;
 mod cache;
 mod derive;
 mod document;
+mod extended_key;
 mod kek;
 mod mnemonic;
 mod private_key;

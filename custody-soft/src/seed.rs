@@ -3,19 +3,23 @@
 //!
 //! Stored form: kind (1 byte) ‖ bytes. Kind 1 is the entropy of a mnemonic with an empty
 //! passphrase (16 to 32 bytes), from which the words can be written again; kind 2 is a seed as
-//! BIP-32 reads it (16 to 64 bytes), from which no words come back.
+//! BIP-32 reads it (16 to 64 bytes), from which no words come back; kind 3 is an extended private
+//! key (chain code, key: 64 bytes).
 //!
 //! Invariant: a seed that exists has a length that its standard allows.
 
 use custody_core::seam::{Entropy, EntropyError};
 use custody_core::secret::Secret;
 
+use crate::derive::Start;
 use crate::mnemonic::{self, MnemonicError};
 
 /// A seed.
 pub(crate) enum Seed {
     /// The entropy of a mnemonic whose passphrase is empty.
     Entropy(Secret),
+    /// Chain code and key of an extended private key.
+    Extended(Secret),
     /// A seed.
     Root(Secret),
 }
@@ -35,6 +39,15 @@ impl Seed {
         Ok(Self::Entropy(entropy))
     }
 
+    /// Takes chain code and key of an extended private key.
+    pub(crate) fn of_extended(node: Secret) -> Result<Self, SeedError> {
+        let length = node.len();
+        if length != EXTENDED_LENGTH {
+            return Err(SeedError::Extended { length });
+        }
+        Ok(Self::Extended(node))
+    }
+
     /// Takes a seed of 16 to 64 bytes (BIP-32, "Master key generation").
     pub(crate) fn of_root(root: Secret) -> Result<Self, SeedError> {
         let length = root.len();
@@ -51,6 +64,7 @@ impl Seed {
         match *kind {
             ENTROPY => Self::of_entropy(bytes),
             ROOT => Self::of_root(bytes),
+            EXTENDED => Self::of_extended(bytes),
             kind => Err(SeedError::Kind { kind }),
         }
     }
@@ -60,6 +74,7 @@ impl Seed {
         let (kind, secret) = match self {
             Self::Entropy(secret) => (ENTROPY, secret),
             Self::Root(secret) => (ROOT, secret),
+            Self::Extended(secret) => (EXTENDED, secret),
         };
         let mut stored = Vec::with_capacity(secret.len().saturating_add(1));
         stored.push(kind);
@@ -67,11 +82,12 @@ impl Seed {
         Secret::new(stored)
     }
 
-    /// The bytes that derivation starts from.
-    pub(crate) fn into_root(self) -> Result<Secret, SeedError> {
+    /// What derivation starts from.
+    pub(crate) fn into_start(self) -> Result<Start, SeedError> {
         match self {
-            Self::Entropy(entropy) => Ok(mnemonic::root_of_entropy(&entropy)?),
-            Self::Root(root) => Ok(root),
+            Self::Entropy(entropy) => Ok(Start::Root(mnemonic::root_of_entropy(&entropy)?)),
+            Self::Root(root) => Ok(Start::Root(root)),
+            Self::Extended(node) => Ok(Start::Extended(node)),
         }
     }
 }
@@ -85,6 +101,12 @@ pub(crate) enum SeedError {
     /// The entropy has a wrong length.
     #[error("the entropy of a mnemonic has 16, 20, 24, 28 or 32 bytes, not {length}")]
     Entropy {
+        /// Length found, in bytes.
+        length: usize,
+    },
+    /// The extended private key has a wrong length.
+    #[error("chain code and key have 64 bytes, not {length}")]
+    Extended {
         /// Length found, in bytes.
         length: usize,
     },
@@ -107,7 +129,9 @@ pub(crate) enum SeedError {
 
 const ENTROPY: u8 = 1;
 const ROOT: u8 = 2;
+const EXTENDED: u8 = 3;
 const ENTROPY_MIN: usize = 16;
 const ENTROPY_MAX: usize = 32;
+const EXTENDED_LENGTH: usize = 64;
 const ROOT_MIN: usize = 16;
 const ROOT_MAX: usize = 64;
