@@ -25,7 +25,7 @@ use rusqlite::Connection;
 use self::fault::Fault;
 use self::file::StoreFile;
 use self::journal::SqliteJournal;
-use self::queue::{Queue, Works};
+use self::queue::Queue;
 pub use self::schema::OpenError;
 use self::writer::{Commit, Health, Writer};
 
@@ -61,9 +61,8 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The threads of an open store, and its hold on the file.
 struct Workers {
-    /// The writer is the last: SQLite tidies up when the last connection that may write closes.
-    threads: Vec<JoinHandle<()>>,
-    /// Given back last.
+    readers: Vec<JoinHandle<()>>,
+    writer: Vec<JoinHandle<()>>,
     file: StoreFile,
 }
 
@@ -77,7 +76,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = StoreFile::claim(path.as_ref())?;
         let journal = SqliteJournal::new(schema::open_writer(file.path())?);
-        let readers = (0..READERS)
+        let connections = (0..READERS)
             .map(|_| schema::open_reader(file.path()))
             .collect::<Result<Vec<_>, _>>()?;
 
@@ -85,46 +84,32 @@ impl SqliteStore {
         let (reads, reads_queued) = Queue::new(READS_WAITING_MAX);
         let health = Arc::new(Health::default());
         let mut writer = Writer::new(journal, Arc::clone(&health));
-        let workers = Mutex::new(Some(Workers { threads: Vec::new(), file }));
+        let workers = Workers { readers: Vec::new(), writer: Vec::new(), file };
         // From here on a failure drops the store, which ends the threads that have begun.
-        let store = Self { commits, reads, health, workers };
-        for connection in readers {
-            store.start("custody-store-reader", reads_queued.clone(), move |read| {
-                read(&connection)
-            })?;
+        let store = Self { commits, reads, health, workers: Mutex::new(Some(workers)) };
+        if let Some(workers) = &mut *store.workers() {
+            for connection in connections {
+                let reader = reads_queued.clone().serve(move |read: Read| read(&connection));
+                workers.readers.push(spawn("custody-store-reader", reader)?);
+            }
+            let writer = commits_queued.serve(move |commit| writer.serve(commit));
+            workers.writer.push(spawn("custody-store-writer", writer)?);
         }
-        store.start("custody-store-writer", commits_queued, move |commit| writer.serve(commit))?;
         Ok(store)
     }
 
     /// Finishes what is queued, ends the threads and gives the file back; later calls answer
     /// `Unavailable`. Blocks the calling thread until then. Dropping the store does the same.
     pub fn close(&self) {
-        self.reads.close();
-        self.commits.close();
-        let workers = self.workers().take();
-        if let Some(workers) = workers {
-            workers.join();
-        }
-    }
-
-    fn start<T: Send + 'static>(
-        &self,
-        name: &str,
-        works: Works<T>,
-        mut run: impl FnMut(T) + Send + 'static,
-    ) -> Result<(), OpenError> {
-        let work = move || {
-            while let Some(work) = works.next() {
-                run(work);
-            }
-        };
-        let thread =
-            thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Io)?;
-        if let Some(workers) = &mut *self.workers() {
-            workers.threads.push(thread);
-        }
-        Ok(())
+        let (reads, commits) = (self.reads.close(), self.commits.close());
+        let Some(workers) = self.workers().take() else { return };
+        drop(reads);
+        join(workers.readers);
+        // SQLite moves the log into the database when the last connection closes, if that one may
+        // write.
+        drop(commits);
+        join(workers.writer);
+        drop(workers.file);
     }
 
     fn workers(&self) -> MutexGuard<'_, Option<Workers>> {
@@ -211,14 +196,15 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-impl Workers {
-    fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Io)
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
         }
-        drop(self.file);
     }
 }
 

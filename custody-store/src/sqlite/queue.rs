@@ -17,6 +17,11 @@ pub(super) struct Queue<T> {
 /// The threads' end.
 pub(super) struct Works<T>(Arc<Mutex<Receiver<Ticket<T>>>>);
 
+/// Keeps the threads of a closed queue waiting.
+pub(super) struct Open<T>(
+    #[expect(dead_code, reason = "it acts by being there")] SyncSender<Ticket<T>>,
+);
+
 /// The queue takes no more.
 #[derive(Debug, thiserror::Error)]
 #[error("the store is closed")]
@@ -48,15 +53,25 @@ impl<T> Queue<T> {
             .map_err(|_refused| Closed)
     }
 
-    /// Takes no more works; those that are queued stay.
-    pub(super) fn close(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Takes no more works; those that are queued stay. The threads end when they have done them
+    /// and what is returned is dropped.
+    #[must_use]
+    pub(super) fn close(&self) -> Option<Open<T>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take().map(Open)
     }
 }
 
 impl<T> Works<T> {
-    /// The next work; `None` when the queue is closed and empty.
-    pub(super) fn next(&self) -> Option<T> {
+    /// The body of a thread: does each work until the queue is closed and empty.
+    pub(super) fn serve(self, mut run: impl FnMut(T)) -> impl FnOnce() {
+        move || {
+            while let Some(work) = self.next() {
+                run(work);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<T> {
         let ticket = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()?;
         Some(ticket.work)
     }
