@@ -1,0 +1,143 @@
+//! Full tiles of a log, each proved under the signed head before it is used.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use custody_core::seam::Event;
+
+use super::{LogError, TileLog};
+use crate::tile::{Edge, Tile, TileId};
+use crate::tree::{HashSource, Node, ProofPlan, TreeHash};
+
+impl TileLog {
+    /// Puts a proof together from the edge and from proved tiles.
+    pub(super) async fn assemble(
+        &self,
+        edge: &Edge,
+        plan: &ProofPlan,
+    ) -> Result<Vec<TreeHash>, LogError> {
+        let mut hashes = BTreeMap::new();
+        for node in plan.nodes() {
+            hashes.insert(node, self.hash(edge, node).await?);
+        }
+        plan.assemble(&mut Known(hashes))
+    }
+
+    /// Compares events with the leaves at their positions.
+    pub(super) async fn compare(
+        &self,
+        edge: Option<&Edge>,
+        events: &[Event],
+    ) -> Result<(), LogError> {
+        for event in events {
+            let index = event.position.value();
+            let edge = edge.filter(|edge| index < edge.size());
+            let edge = edge.ok_or(LogError::NotSealed { index })?;
+            let leaf = self.hash(edge, Node { level: 0, index }).await?;
+            if leaf != TreeHash::leaf(&event.bytes) {
+                return Err(LogError::WrongEvent { index });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the hash of a complete node of the signed tree.
+    async fn hash(&self, edge: &Edge, node: Node) -> Result<TreeHash, LogError> {
+        if let Some(hash) = edge.node(node) {
+            return Ok(hash);
+        }
+        let id = TileId::of(node);
+        let tile = self.tile(edge, id).await?;
+        tile.node(node).ok_or(LogError::TileMissing { level: id.level, index: id.index })
+    }
+
+    /// Returns a full tile, proved under the edge: upwards to a tile that is known to be right,
+    /// then down again, each tile by its hash in the one above.
+    async fn tile(&self, edge: &Edge, id: TileId) -> Result<Arc<Tile>, LogError> {
+        if let Some(tile) = self.cache.get(id) {
+            return Ok(tile);
+        }
+        let mut way = vec![id];
+        let mut above = id;
+        let mut hash = loop {
+            let root = root_of(above);
+            let (parent, _) = above.parent();
+            let known = self.cache.get(parent).and_then(|tile| tile.node(root));
+            if let Some(hash) = edge.node(root).or(known) {
+                break hash;
+            }
+            // A tree has at most eight tile levels; this one does not have the tile.
+            if parent.level >= Tile::HEIGHT {
+                return Err(LogError::TileMissing { level: id.level, index: id.index });
+            }
+            way.push(parent);
+            above = parent;
+        };
+        let mut proved = None;
+        while let Some(next) = way.pop() {
+            let tile = Arc::new(self.checked(next, hash).await?);
+            self.cache.insert(next, Arc::clone(&tile));
+            if let Some(child) = way.last() {
+                let missing = LogError::TileMissing { level: child.level, index: child.index };
+                hash = tile.node(root_of(*child)).ok_or(missing)?;
+            }
+            proved = Some(tile);
+        }
+        proved.ok_or(LogError::TileMissing { level: id.level, index: id.index })
+    }
+
+    async fn checked(&self, id: TileId, root: TreeHash) -> Result<Tile, LogError> {
+        let TileId { level, index } = id;
+        let tile = self.tiles.tile(id).await.map_err(LogError::Tiles)?;
+        let tile = tile.ok_or(LogError::TileMissing { level, index })?;
+        let right = tile.root() == Some(root);
+        if right { Ok(tile) } else { Err(LogError::WrongTile { level, index }) }
+    }
+}
+
+/// The tiles that were proved last.
+#[derive(Debug, Default)]
+pub(super) struct TileCache {
+    /// The one used last stands at the back.
+    tiles: Mutex<VecDeque<(TileId, Arc<Tile>)>>,
+}
+
+impl TileCache {
+    fn get(&self, id: TileId) -> Option<Arc<Tile>> {
+        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = tiles.iter().position(|(kept, _)| *kept == id)?;
+        let entry = tiles.remove(place)?;
+        let tile = Arc::clone(&entry.1);
+        tiles.push_back(entry);
+        Some(tile)
+    }
+
+    fn insert(&self, id: TileId, tile: Arc<Tile>) {
+        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
+        if tiles.len() >= CACHE_TILES {
+            tiles.pop_front();
+        }
+        tiles.push_back((id, tile));
+    }
+}
+
+/// The hashes a plan asks for.
+struct Known(BTreeMap<Node, TreeHash>);
+
+impl HashSource for Known {
+    type Error = LogError;
+
+    fn hash(&mut self, node: Node) -> Result<TreeHash, LogError> {
+        let TileId { level, index } = TileId::of(node);
+        self.0.get(&node).copied().ok_or(LogError::TileMissing { level, index })
+    }
+}
+
+/// The node whose hash is the hash of a full tile.
+fn root_of(id: TileId) -> Node {
+    let level = id.level.saturating_add(1).saturating_mul(Tile::HEIGHT);
+    Node { level, index: id.index }
+}
+
+/// Half a mebibyte of tiles.
+const CACHE_TILES: usize = 64;
