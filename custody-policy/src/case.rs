@@ -128,7 +128,8 @@ impl House<'_> {
             Subject::House => {
                 Ok((Entity::with_uid(names::entity(&self.names.house, "house")), None))
             }
-            Subject::Wallet { id, tier, chain } if self.tiers.contains(tier) => {
+            Subject::Wallet { tier, .. } if !self.tiers.contains(tier) => Err(Unanswerable),
+            Subject::Wallet { id, tier, chain } => {
                 let chain = RestrictedExpression::new_string(chain.as_str().to_owned());
                 let attributes = HashMap::from([("chain".to_owned(), chain)]);
                 let group = names::entity(&self.names.tier, tier.as_str());

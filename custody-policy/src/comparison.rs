@@ -119,27 +119,22 @@ fn literal(expression: &Expr, leaf: Leaf) -> Option<i64> {
     if leaf.is_money() {
         return ticks::of_literal(text(expression, UnaryOp::Decimal)?);
     }
-    match leaf {
-        Leaf::Age | Leaf::Clock | Leaf::Cooled | Leaf::Login => {
-            let text = text(expression, UnaryOp::Duration)?;
-            evaluate(&format!("duration(\"{text}\").toMilliseconds()"))
-        }
-        Leaf::Day | Leaf::Now => {
-            let text = text(expression, UnaryOp::Datetime)?;
-            evaluate(&format!(
-                "datetime(\"{text}\").durationSince(datetime(\"1970-01-01\")).toMilliseconds()"
-            ))
-        }
-        leaf if leaf.is_count() => match expression {
-            Expr::Literal(Literal::Long(number)) => Some(*number),
-            _ => None,
-        },
-        _ => None,
+    if matches!(leaf, Leaf::Age | Leaf::Clock | Leaf::Cooled | Leaf::Login) {
+        let text = text(expression, UnaryOp::Duration)?;
+        return evaluate(&format!("duration(\"{text}\").toMilliseconds()"));
     }
+    if matches!(leaf, Leaf::Day | Leaf::Now) {
+        let text = text(expression, UnaryOp::Datetime)?;
+        return evaluate(&format!(
+            "datetime(\"{text}\").durationSince(datetime(\"1970-01-01\")).toMilliseconds()"
+        ));
+    }
+    let Expr::Literal(Literal::Long(number)) = expression else { return None };
+    leaf.is_count().then_some(*number)
 }
 
 /// The text in `operator("text")`, if it has only characters of numbers, units and times.
-pub(crate) fn text(expression: &Expr, operator: UnaryOp) -> Option<&str> {
+fn text(expression: &Expr, operator: UnaryOp) -> Option<&str> {
     let Expr::UnaryOp { op, expr } = expression else { return None };
     let Expr::Literal(Literal::String(text)) = expr.as_ref() else { return None };
     let plain = text

@@ -80,12 +80,16 @@ pub(crate) enum Target {
 impl Leaf {
     /// The attribute under which the leaf is handed to Cedar.
     pub(crate) fn attribute(self) -> String {
-        match self {
-            Self::Approvals(role) => format!("approvals{role}"),
-            Self::Organisations(role) => format!("organisations{role}"),
-            Self::Spent(whose, span) => format!("{whose:?}{span:?}"),
-            other => format!("{other:?}"),
+        if let Self::Approvals(role) = self {
+            return format!("Approvals{role}");
         }
+        if let Self::Organisations(role) = self {
+            return format!("Organisations{role}");
+        }
+        if let Self::Spent(whose, span) = self {
+            return format!("{whose:?}{span:?}");
+        }
+        format!("{self:?}")
     }
 
     /// Whether the leaf is an amount of money.
@@ -98,7 +102,13 @@ impl Leaf {
         matches!(self, Self::Approvals(_) | Self::Organisations(_))
     }
 
+    /// Whether an action that has the fact may still not know it; rules ask `has` first.
+    pub(crate) const fn may_be_unknown(self) -> bool {
+        matches!(self, Self::Ip | Self::Loosens | Self::Value)
+    }
+
     /// Cedar's own form of a time, where it is not the same leaf.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others have one form")]
     pub(crate) const fn exact(self) -> Self {
         match self {
             Self::Age => Self::AgeExact,
@@ -117,17 +127,17 @@ impl Leaf {
             | Self::Fee
             | Self::Spent(..)
             | Self::Total
-            | Self::Value => shape.money,
+            | Self::Value => shape.has_money(),
             Self::Books
             | Self::Cooled
             | Self::CooledExact
             | Self::Destination
             | Self::Known
-            | Self::SelfOwned => shape.destination,
-            Self::Kind => shape.kind,
-            Self::Loosens => shape.loosens,
-            Self::Name => shape.name,
-            Self::Selector => shape.selector,
+            | Self::SelfOwned => shape.has_destination(),
+            Self::Kind => matches!(shape, Shape::Message),
+            Self::Loosens => matches!(shape, Shape::Command | Shape::Extension),
+            Self::Name => matches!(shape, Shape::Extension),
+            Self::Selector => matches!(shape, Shape::Call),
             Self::Age
             | Self::AgeExact
             | Self::Approvals(_)

@@ -150,6 +150,7 @@ impl Lowering<'_> {
         Arc::new(attribute(&leaf.attribute()))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known here is refused")]
     fn parts(&mut self, expression: &Expr) -> Result<Expr, Unreadable> {
         Ok(match expression {
             Expr::Literal(_) | Expr::Var(_) => expression.clone(),

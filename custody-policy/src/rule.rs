@@ -53,7 +53,7 @@ fn names(uid: &EntityUid, action: Action) -> bool {
 }
 
 fn holds(uid: &EntityUid, action: Action) -> bool {
-    let group = Shape::of(action).group;
+    let group = Shape::of(action).group();
     names(uid, action) || group.is_some_and(|group| uid.id().unescaped() == group)
 }
 

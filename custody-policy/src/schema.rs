@@ -14,10 +14,12 @@ pub(crate) fn text(document: &PolicyDocument) -> String {
     let counts: Vec<String> =
         document.roles.iter().map(|role| format!("\"{role}\": Long")).collect();
     let mut text = format!(
-        "entity Role enum [{}];\nentity Tier enum [{}];\n{ENTITIES}\ntype Counts = {{ {} }};\n{TYPES}\n",
+        "entity Role enum [{}];\nentity Tier enum [{}];\n{ENTITIES}\n\n\
+         type Counts = {{ {} }};\n{TYPES}\n{}\naction spend, sign, govern;\n",
         names(roles),
         names(tiers),
         counts.join(", "),
+        contexts(),
     );
     for action in Action::ALL {
         text.push_str(&declaration(*action));
@@ -25,76 +27,85 @@ pub(crate) fn text(document: &PolicyDocument) -> String {
     text
 }
 
-/// What the facts of an action are, besides those that all have.
+/// Which facts an action has, besides those that all have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Amount, asset, value, fee, spent, and the order's total.
-    pub(crate) money: bool,
-    /// Destination, books, known, cooled, self-owned.
-    pub(crate) destination: bool,
-    /// The function called.
-    pub(crate) selector: bool,
-    /// The kind of what is signed.
-    pub(crate) kind: bool,
-    /// Whether it loosens the rules.
-    pub(crate) loosens: bool,
-    /// The name of an extension command.
-    pub(crate) name: bool,
-    /// The group that the action is in.
-    pub(crate) group: Option<&'static str>,
+pub(crate) enum Shape {
+    /// A destination and a selector.
+    Call,
+    /// Perhaps whether it loosens the rules.
+    Command,
+    /// A command with a name of its own.
+    Extension,
+    /// Money without a destination.
+    Fee,
+    /// What kind of thing is signed.
+    Message,
+    /// Nothing else.
+    Plain,
+    /// Money and a destination.
+    Spend,
 }
 
 impl Shape {
-    /// The shape of `action`; an action that this crate does not know has no facts of its own.
+    const ALL: [(Self, &'static [&'static str]); 7] = [
+        (Self::Call, &[ORDER, DESTINATION, "selector: String"]),
+        (Self::Command, &[ORDER, "loosens?: Bool"]),
+        (Self::Extension, &[ORDER, "loosens?: Bool", "name: String"]),
+        (Self::Fee, &[MONEY_ORDER, MONEY]),
+        (Self::Message, &[ORDER, "kind: String"]),
+        (Self::Plain, &[ORDER]),
+        (Self::Spend, &[MONEY_ORDER, MONEY, DESTINATION]),
+    ];
+
+    /// The shape of `action`. An action that this crate does not know has no facts of its own.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "see above")]
     pub(crate) fn of(action: Action) -> Self {
-        let none = Self {
-            money: false,
-            destination: false,
-            selector: false,
-            kind: false,
-            loosens: false,
-            name: false,
-            group: None,
-        };
-        let called = Self { destination: true, selector: true, ..none };
-        let signed = Self { kind: true, group: Some("sign"), ..none };
         match action {
-            Action::Transfer | Action::Approve => {
-                Self { money: true, destination: true, group: Some("spend"), ..none }
-            }
-            Action::PayFee => Self { money: true, ..none },
-            Action::Call | Action::DelegateCall | Action::Administer => called,
-            Action::SignMessage | Action::SignOpaque => signed,
-            other if other.is_governance() => Self {
-                loosens: true,
-                name: other == Action::Extension,
-                group: Some("govern"),
-                ..none
-            },
-            _ => none,
+            Action::Transfer | Action::Approve => Self::Spend,
+            Action::PayFee => Self::Fee,
+            Action::Call | Action::DelegateCall | Action::Administer => Self::Call,
+            Action::SignMessage | Action::SignOpaque => Self::Message,
+            Action::Extension => Self::Extension,
+            other if other.is_governance() => Self::Command,
+            _ => Self::Plain,
+        }
+    }
+
+    pub(crate) const fn has_money(self) -> bool {
+        matches!(self, Self::Fee | Self::Spend)
+    }
+
+    pub(crate) const fn has_destination(self) -> bool {
+        matches!(self, Self::Call | Self::Spend)
+    }
+
+    /// The group that rules may name instead of the action.
+    pub(crate) const fn group(self) -> Option<&'static str> {
+        match self {
+            Self::Command | Self::Extension => Some("govern"),
+            Self::Message => Some("sign"),
+            Self::Spend => Some("spend"),
+            Self::Call | Self::Fee | Self::Plain => None,
         }
     }
 }
 
 fn declaration(action: Action) -> String {
     let shape = Shape::of(action);
-    let group = shape.group.map_or_else(String::new, |group| format!(" in [{group}]"));
+    let group = shape.group().map_or_else(String::new, |group| format!(" in [{group}]"));
     let resources = if action.is_governance() { "House, Wallet, AddressBook" } else { "Wallet" };
-    let order = if shape.money { "MoneyOrder" } else { "Order" };
-    let mut context = vec![COMMON.to_owned(), format!("  order: {order}")];
-    let parts = [
-        (shape.money, MONEY),
-        (shape.destination, DESTINATION),
-        (shape.selector, "  selector: String"),
-        (shape.kind, "  kind: String"),
-        (shape.loosens, "  loosens?: Bool"),
-        (shape.name, "  name: String"),
-    ];
-    context.extend(parts.iter().filter(|(has, _)| *has).map(|(_, part)| (*part).to_owned()));
     format!(
-        "action {action}{group} appliesTo {{ principal: [User], resource: [{resources}], context: {{\n{}\n}} }};\n",
-        context.join(",\n"),
+        "action {action}{group} appliesTo {{ principal: [User], resource: [{resources}], \
+         context: {shape:?}Context }};\n"
     )
+}
+
+/// Records cannot be extended in Cedar, so each repeats what all have.
+fn contexts() -> String {
+    let context = |(shape, parts): (Shape, &[&str])| {
+        format!("type {shape:?}Context = {{\n  {COMMON},\n  {}\n}};\n", parts.join(",\n  "))
+    };
+    Shape::ALL.into_iter().map(context).collect()
 }
 
 /// An enumeration cannot be empty: a house without roles gets a name that no role can have.
@@ -113,15 +124,18 @@ entity Wallet in [Tier] { chain: String };"#;
 
 const TYPES: &str = "type Window = { h1: decimal, h24: decimal, d7: decimal, d30: decimal };
 type Spent = { wallet: Window, requester: Window, destination: Window };
-type Authn = { factors: Long, age: duration, signed: Bool, ip?: ipaddr };
-type Order = { count: Long };
-type MoneyOrder = { count: Long, total: decimal };
-action spend, sign, govern;";
+type Authn = { factors: Long, age: duration, signed: Bool, ip?: ipaddr };";
 
 const COMMON: &str =
-    "  approvals: Counts, organisations: Counts, age: duration, now: datetime, weekday: Long,
+    "approvals: Counts, organisations: Counts, age: duration, now: datetime, weekday: Long,
   authn: Authn, facts: Set<String>";
 
-const MONEY: &str = "  amount: decimal, asset: Asset, value?: decimal, fee: decimal, spent: Spent";
+const ORDER: &str = "order: { count: Long }";
 
-const DESTINATION: &str = "  destination: Address, books: Set<AddressBook>, known: Bool, cooled: duration, self_owned: Bool";
+const MONEY_ORDER: &str = "order: { count: Long, total: decimal }";
+
+const MONEY: &str = "amount: decimal, asset: Asset, value?: decimal, fee: decimal, spent: Spent";
+
+const DESTINATION: &str =
+    "destination: Address, books: Set<AddressBook>, known: Bool, cooled: duration,
+  self_owned: Bool";

@@ -64,11 +64,11 @@ impl<'a> Values<'a> {
         let shape = Shape::of(effect.effect.action());
         let decimals = effect.money.as_ref().and_then(|money| money.decimals);
         let scale = decimals.map(Scale::of);
-        if shape.money && (scale.is_none() || effect.effect.amount().is_none()) {
+        if shape.has_money() && (scale.is_none() || effect.effect.amount().is_none()) {
             return Err(NotKnown);
         }
         let counterparty = effect.destination.is_some() && effect.effect.destination().is_some();
-        if shape.destination && !counterparty {
+        if shape.has_destination() && !counterparty {
             return Err(NotKnown);
         }
         Ok(Self { facts, effect, shape, scale, names })
@@ -83,71 +83,69 @@ impl<'a> Values<'a> {
         if !leaf.is_in(self.shape) {
             return Ok(None);
         }
-        match leaf {
-            Leaf::Ip => Ok(self
-                .facts
-                .authentication
-                .ip
-                .map(|ip| RestrictedExpression::new_ip(ip.to_string()))),
-            Leaf::Loosens => Ok(self.loosens().map(RestrictedExpression::new_bool)),
-            Leaf::Value => Ok(self.value().map(RestrictedExpression::new_long)),
-            known => self.known(known, moment).map(Some).ok_or(NotKnown),
+        let value = self.value(leaf, moment);
+        if value.is_none() && !leaf.may_be_unknown() {
+            return Err(NotKnown);
         }
+        Ok(value)
     }
 
-    fn known(&self, leaf: Leaf, moment: &Moment) -> Option<RestrictedExpression> {
-        if leaf.is_money() {
-            return self.money(leaf).map(RestrictedExpression::new_long);
-        }
-        let number = match leaf {
-            Leaf::Age => Some(self.age(moment)),
-            Leaf::Approvals(role) => Some(i64::from(moment.counts.get(role)?.approvals)),
-            Leaf::Clock => Some(millis(moment.now) % DAY),
-            Leaf::Cooled => Some(self.cooled(moment)?),
-            Leaf::Count => Some(i64::try_from(self.facts.effects.len()).unwrap_or(i64::MAX)),
-            Leaf::Day => Some(millis(moment.now).saturating_sub(millis(moment.now) % DAY)),
-            Leaf::Factors => Some(i64::from(self.facts.authentication.factors)),
-            Leaf::Login => Some(self.login()),
-            Leaf::Now => Some(millis(moment.now)),
-            Leaf::Organisations(role) => Some(i64::from(moment.counts.get(role)?.organisations)),
-            Leaf::Weekday => Some(weekday(moment.now)),
-            _ => None,
-        };
-        if let Some(number) = number {
-            return Some(RestrictedExpression::new_long(number));
-        }
-        self.other(leaf, moment)
-    }
-
-    fn other(&self, leaf: Leaf, moment: &Moment) -> Option<RestrictedExpression> {
+    fn value(&self, leaf: Leaf, moment: &Moment) -> Option<RestrictedExpression> {
+        let authentication = self.facts.authentication;
         match leaf {
+            Leaf::Age => Some(number(self.age(moment))),
             Leaf::AgeExact => Some(duration(self.age(moment))),
-            Leaf::Asset => {
-                let asset = self.effect.effect.amount()?.asset();
-                Some(self.entity(&self.names.asset, asset.as_str()))
-            }
-            Leaf::Books => {
-                let books = self.destination()?.books.iter();
-                let books = books.map(|book| self.entity(&self.names.book, book.as_str()));
-                Some(RestrictedExpression::new_set(books))
-            }
-            Leaf::CooledExact => Some(duration(self.cooled(moment)?)),
-            Leaf::Destination => {
-                let account = self.effect.effect.destination()?;
-                Some(self.entity(&self.names.address, account.as_str()))
-            }
-            Leaf::Facts => {
-                let facts = self.facts.facts.iter();
-                Some(RestrictedExpression::new_set(facts.map(|fact| text(fact.as_str()))))
-            }
-            Leaf::Known => Some(truth(self.destination()?.known_since.is_some())),
-            Leaf::LoginExact => Some(duration(self.login())),
-            Leaf::NowExact => Some(RestrictedExpression::new_datetime(moment.now.to_string())),
-            Leaf::SelfOwned => Some(truth(self.destination()?.self_owned)),
-            Leaf::Signed => Some(truth(self.facts.authentication.signed)),
+            Leaf::Amount => self.money(self.effect.effect.amount()?.units()),
+            Leaf::Approvals(role) => Some(number(moment.counts.get(role)?.approvals.into())),
+            Leaf::Asset => self.asset(),
+            Leaf::Books => self.books(),
+            Leaf::Clock => Some(number(clock(moment.now))),
+            Leaf::Cooled => self.cooled(moment).map(number),
+            Leaf::CooledExact => self.cooled(moment).map(duration),
+            Leaf::Count => i64::try_from(self.facts.effects.len()).ok().map(number),
+            Leaf::Day => Some(number(millis(moment.now).saturating_sub(clock(moment.now)))),
+            Leaf::Destination => self.counterparty(),
+            Leaf::Facts => Some(self.decoded()),
+            Leaf::Factors => Some(number(authentication.factors.into())),
+            Leaf::Fee => self.money(self.effect.money.as_ref()?.fee),
+            Leaf::Ip => authentication.ip.map(|ip| RestrictedExpression::new_ip(ip.to_string())),
             Leaf::Kind | Leaf::Name | Leaf::Selector => self.label(leaf).map(text),
-            _ => None,
+            Leaf::Known => Some(truth(self.destination()?.known_since.is_some())),
+            Leaf::Login => Some(number(self.login())),
+            Leaf::LoginExact => Some(duration(self.login())),
+            Leaf::Loosens => self.loosens().map(truth),
+            Leaf::Now => Some(number(millis(moment.now))),
+            Leaf::NowExact => Some(RestrictedExpression::new_datetime(moment.now.to_string())),
+            Leaf::Organisations(role) => {
+                Some(number(moment.counts.get(role)?.organisations.into()))
+            }
+            Leaf::SelfOwned => Some(truth(self.destination()?.self_owned)),
+            Leaf::Signed => Some(truth(authentication.signed)),
+            Leaf::Spent(whose, span) => self.money(spent(self.effect.money.as_ref()?, whose, span)),
+            Leaf::Total => self.money(self.effect.money.as_ref()?.order_total),
+            Leaf::Value => self.worth(),
+            Leaf::Weekday => Some(number(weekday(moment.now))),
         }
+    }
+
+    fn asset(&self) -> Option<RestrictedExpression> {
+        let asset = self.effect.effect.amount()?.asset();
+        Some(entity(&self.names.asset, asset.as_str()))
+    }
+
+    fn books(&self) -> Option<RestrictedExpression> {
+        let books = self.destination()?.books.iter();
+        let books = books.map(|book| entity(&self.names.book, book.as_str()));
+        Some(RestrictedExpression::new_set(books))
+    }
+
+    fn counterparty(&self) -> Option<RestrictedExpression> {
+        let account = self.effect.effect.destination()?;
+        Some(entity(&self.names.address, account.as_str()))
+    }
+
+    fn decoded(&self) -> RestrictedExpression {
+        RestrictedExpression::new_set(self.facts.facts.iter().map(|fact| text(fact.as_str())))
     }
 
     fn label(&self, leaf: Leaf) -> Option<&str> {
@@ -166,29 +164,19 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn money(&self, leaf: Leaf) -> Option<i64> {
-        let money = self.effect.money.as_ref()?;
-        let units = match leaf {
-            Leaf::Amount => self.effect.effect.amount()?.units(),
-            Leaf::Fee => money.fee,
-            Leaf::Spent(whose, span) => spent(money, whose, span),
-            Leaf::Total => money.order_total,
-            _ => return None,
-        };
-        Some(self.scale?.ticks(units))
+    fn money(&self, units: Units) -> Option<RestrictedExpression> {
+        Some(number(self.scale?.ticks(units)))
     }
 
-    /// The value is in whole units of the house's currency with four decimals.
-    fn value(&self) -> Option<i64> {
+    /// The value is in ten-thousandths of the house's currency.
+    fn worth(&self) -> Option<RestrictedExpression> {
         let value = self.effect.money.as_ref()?.value.as_ref()?;
-        Some(Scale::of(VALUE_DECIMALS).ticks(value.units()))
+        Some(number(Scale::of(VALUE_DECIMALS).ticks(value.units())))
     }
 
     fn loosens(&self) -> Option<bool> {
-        match self.effect.effect {
-            Effect::Govern { loosens, .. } => *loosens,
-            _ => None,
-        }
+        let Effect::Govern { loosens, .. } = self.effect.effect else { return None };
+        *loosens
     }
 
     fn age(&self, moment: &Moment) -> i64 {
@@ -207,15 +195,11 @@ impl<'a> Values<'a> {
     const fn destination(&self) -> Option<&DestinationFacts> {
         self.effect.destination.as_ref()
     }
-
-    fn entity(&self, kind: &EntityTypeName, id: &str) -> RestrictedExpression {
-        RestrictedExpression::new_entity_uid(names::entity(kind, id))
-    }
 }
 
 /// 1 on Mondays, 7 on Sundays, in UTC. The epoch was a Thursday.
 fn weekday(now: Timestamp) -> i64 {
-    (millis(now) / DAY).saturating_add(3) % 7 + 1
+    (millis(now) / DAY).saturating_add(3).rem_euclid(7).saturating_add(1)
 }
 
 fn spent(money: &MoneyFacts, whose: Whose, span: Span) -> Units {
@@ -232,12 +216,25 @@ fn spent(money: &MoneyFacts, whose: Whose, span: Span) -> Units {
     }
 }
 
+/// Milliseconds since midnight, in UTC.
+fn clock(now: Timestamp) -> i64 {
+    millis(now) % DAY
+}
+
 fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn span(millis: u128) -> i64 {
     i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+fn number(number: i64) -> RestrictedExpression {
+    RestrictedExpression::new_long(number)
+}
+
+fn entity(kind: &EntityTypeName, id: &str) -> RestrictedExpression {
+    RestrictedExpression::new_entity_uid(names::entity(kind, id))
 }
 
 fn duration(millis: i64) -> RestrictedExpression {
