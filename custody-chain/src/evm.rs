@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, U256, keccak256};
 use custody_core::caip::{AccountId, ChainId};
-use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::crypto::{Algorithm, PublicKey, RecoveryId};
 use custody_core::effect::DecodeFact;
 use custody_core::id::{DecoderId, PayloadFormat};
 use custody_core::seam::{
@@ -28,7 +28,8 @@ use crate::signer::{self, SignerError};
 /// Reads the format `evm/transaction` on `eip155` chains: one unsigned transaction, up to 256 KiB.
 ///
 /// Read are legacy transactions (with the fact `replayable`), those of EIP-155 and those of
-/// EIP-1559. The first account of the context signs, with ECDSA over secp256k1.
+/// EIP-1559. The first account of the context signs, with ECDSA over secp256k1. The reason of a
+/// refusal is an [`EvmError`].
 #[derive(Clone, Debug)]
 pub struct EvmDecoder {
     id: DecoderId,
@@ -51,8 +52,8 @@ impl EvmDecoder {
 
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, EvmError> {
         let reading = Reading::of(payload, context)?;
-        let sender = address(&reading.account.public_key)?;
-        let (effects, summary) = effects::describe(&reading.transaction, sender, &context.chain)?;
+        let (effects, summary) =
+            effects::describe(&reading.transaction, reading.sender, &context.chain)?;
         let replayable = reading.transaction.chain_id().is_none();
         Ok(Intent {
             chain: context.chain.clone(),
@@ -104,10 +105,11 @@ impl Decoder for EvmDecoder {
     }
 }
 
-/// A transaction on the chain of its context, with the account that signs it.
+/// A transaction on the chain of its context, with the account that signs and sends it.
 struct Reading<'a> {
     transaction: Transaction<'a>,
     account: &'a ContextAccount,
+    sender: Address,
 }
 
 impl<'a> Reading<'a> {
@@ -117,10 +119,11 @@ impl<'a> Reading<'a> {
         }
         let expected = chain_number(&context.chain)?;
         let account = signer::first(context)?;
+        let sender = address(&account.public_key)?;
         let transaction = Transaction::decode(&payload.bytes)?;
         match transaction.chain_id() {
             Some(found) if found != expected => Err(EvmError::Chain { expected, found }),
-            Some(_) | None => Ok(Self { transaction, account }),
+            Some(_) | None => Ok(Self { transaction, account, sender }),
         }
     }
 }
@@ -132,9 +135,8 @@ fn assemble(
     signatures: &[TaskSignature],
 ) -> Result<Vec<u8>, EvmError> {
     let reading = Reading::of(payload, context)?;
-    address(&reading.account.public_key)?;
     let signature = signer::only(signatures, reading.account)?;
-    let odd = match signature.recovery_id().map(custody_core::crypto::RecoveryId::value) {
+    let odd = match signature.recovery_id().map(RecoveryId::value) {
         Some(0) => false,
         Some(1) => true,
         Some(_) | None => return Err(EvmError::RecoveryId),

@@ -26,7 +26,10 @@ use crate::signer::{self, SignerError};
 /// |---|---|---|---|
 /// | Ed25519, BIP-340 | any | the bytes themselves | `opaque/message` |
 /// | ECDSA over secp256k1 | `eip155` | Keccak-256 of the bytes | `opaque/keccak256` |
-/// | ECDSA | all other | SHA-256 of the bytes | `opaque/sha256` |
+/// | ECDSA over secp256k1 | all other | SHA-256 of the bytes | `opaque/sha256` |
+/// | ECDSA over P-256 | any | SHA-256 of the bytes | `opaque/sha256` |
+///
+/// The reason of a refusal is an [`OpaqueError`].
 ///
 /// # Security
 ///

@@ -1,3 +1,7 @@
+//! Why a transaction is refused.
+//!
+//! Invariant: a refusal names fields, positions, lengths and chains, never bytes of the payload.
+
 use custody_core::caip::CaipError;
 use custody_core::effect::EffectTextError;
 

@@ -43,7 +43,8 @@ fn every_transaction_of_the_ethereum_tests_is_read_or_refused_as_a_node_does() {
             panic!("{file} has one case")
         };
         let raw = unhex(case["txbytes"].as_str().unwrap());
-        assert!(decode(&raw).is_err(), "{file}: a signed transaction is no payload");
+        // A signature of zeros under a `v` of 1 is the unsigned form of chain 1.
+        assert_eq!(decode(&raw).is_ok(), file == "ttSignature/ZeroSigTransaction2.json", "{file}");
         let verdict = verdict(&case["result"]);
         let class = classify(file, verdict, &outcome(&raw));
         let node = if verdict["sender"].is_string() { "valid" } else { "invalid" };
@@ -51,11 +52,12 @@ fn every_transaction_of_the_ethereum_tests_is_read_or_refused_as_a_node_does() {
     }
     let expected = [
         (("invalid", "gas schedule"), 6),
-        (("invalid", "no form"), 0),
-        (("invalid", "refused"), 0),
-        (("invalid", "signature"), 0),
-        (("valid", "assembled"), 51),
+        (("invalid", "no form"), 31),
+        (("invalid", "refused"), 85),
+        (("invalid", "signature"), 38),
+        (("valid", "assembled"), 48),
         (("valid", "type 1"), 1),
+        (("valid", "value and fee above 2^256 - 1"), 1),
     ];
     assert_eq!(counts, BTreeMap::from(expected));
     assert_eq!(counts.values().sum::<usize>(), 210);
@@ -75,6 +77,8 @@ fn classify(file: &str, verdict: &Value, outcome: &Outcome) -> &'static str {
                 "assembled"
             }
             Outcome::Refused(EvmError::Type { found: 1 }) => "type 1",
+            // No account has that much: the transaction is valid and can never be executed.
+            Outcome::Refused(EvmError::TotalOverflow) => "value and fee above 2^256 - 1",
             Outcome::NoForm | Outcome::Refused(_) | Outcome::Signature => {
                 panic!("{file} is valid, but {outcome:?}")
             }
@@ -89,7 +93,11 @@ fn classify(file: &str, verdict: &Value, outcome: &Outcome) -> &'static str {
             assert!(gas.contains(&exception), "{file}: {exception}");
             "gas schedule"
         }
-        Outcome::NoForm => "no form",
+        Outcome::NoForm => {
+            let envelope = exception.starts_with("RLP_") || exception == "TYPE_NOT_SUPPORTED";
+            assert!(envelope, "{file}: {exception}");
+            "no form"
+        }
         Outcome::Refused(error) => {
             assert!(explains(error, exception), "{file}: {exception}, but {error}");
             "refused"
@@ -106,6 +114,7 @@ fn explains(error: &EvmError, exception: &str) -> bool {
     let begins = |text| exception.starts_with(text);
     let ends = |text| exception.ends_with(text);
     matches!(error, EvmError::Chain { .. } | EvmError::ChainId if exception == "INVALID_CHAINID")
+        || matches!(error, EvmError::Length { field: "chain id", .. } if ends("INVALID_CHAINID"))
         || matches!(error, EvmError::FeeOverflow | EvmError::TotalOverflow if ends("OVERFLOW"))
         || matches!(error, EvmError::LeadingZero { .. } if begins("RLP_LEADING_ZEROS"))
         || matches!(error, EvmError::LeadingZero { field: "gas limit" } if ends("OVERFLOW"))
@@ -144,7 +153,11 @@ fn outcome(raw: &[u8]) -> Outcome {
 /// form of a signed transaction.
 fn take_apart(raw: &[u8]) -> Option<Parts> {
     let kind = raw.first().filter(|first| **first < 0x80);
-    let mut items = rlp::items(&raw[usize::from(kind.is_some())..])?;
+    let body = &raw[usize::from(kind.is_some())..];
+    let mut items = rlp::items(body)?;
+    if list(&items) != body {
+        return None;
+    }
     let [s, r, v] = [items.pop()?, items.pop()?, items.pop()?];
     let v = content(&v)?;
     let (unsigned, parity) = match kind {
@@ -166,11 +179,11 @@ fn parity_of(v: &[u8]) -> Option<u8> {
 }
 
 /// `v` tells the kind of a legacy transaction: 27 and 28 are without chain id, from 35 on it is
-/// twice the chain id and 35 or 36 (EIP-155). A `v` of 0 or 1 is tried as chain id 1.
+/// twice the chain id and 35 or 36 (EIP-155). Any other `v`, and one that is not canonically
+/// encoded, is a fault of the signature.
 fn legacy(mut items: Vec<Item>, v: &[u8]) -> (Vec<u8>, Option<u8>) {
     let mut wide = [0; 16];
-    let fits = v.len() <= 16;
-    if fits {
+    if v.len() <= 16 && v.first() != Some(&0) {
         wide[16 - v.len()..].copy_from_slice(v);
     }
     let (chain, parity) = match u128::from_be_bytes(wide) {
