@@ -161,7 +161,7 @@ impl Export<'_> {
             for record in &records {
                 let path = document_path(&folder, record)?;
                 if !path.exists() {
-                    file::write_whole(&path, &record.value)?;
+                    fs::write(&path, &record.value)?;
                     written = written.saturating_add(1);
                 }
             }
@@ -176,7 +176,7 @@ impl Export<'_> {
         let path = path.ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
         let path = self.target.join(path.to_string());
         file::create_directory(path.parent().unwrap_or(self.target))?;
-        Ok(file::write_whole(&path, bytes)?)
+        Ok(fs::write(&path, bytes)?)
     }
 }
 

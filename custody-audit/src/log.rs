@@ -47,7 +47,8 @@ impl TileLog {
     /// Opens the log named `origin`, and checks what it finds.
     ///
     /// The first of `signers` signs until a checkpoint shows another of them in force; the others
-    /// are there to be rotated to. Full tiles that the storage has lost are made again from the
+    /// are there to be rotated to. A rotation that no head was signed after is forgotten: the
+    /// custodian, which has it as an event, asks for it again. Full tiles that the storage has lost are made again from the
     /// events, if these still lead to the signed root.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ impl SignedNote {
     /// # Errors
     /// Fails if none of the keys has signed, or if one of their signatures is wrong.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<&str, NoteError> {
-        self.signers(keys).map(|_| self.text.as_str())
+        self.signer(keys).map(|_| self.text.as_str())
     }
 
     /// Returns the first of `keys` that has signed, by the same rules as [`verify`](Self::verify).
@@ -94,7 +94,14 @@ impl SignedNote {
     /// # Errors
     /// Fails as [`verify`](Self::verify) does.
     pub fn signer<'k>(&self, keys: &'k [VerifierKey]) -> Result<&'k VerifierKey, NoteError> {
-        self.signers(keys)
+        let mut signer = None;
+        for key in keys {
+            for signature in self.signatures.iter().filter(|line| line.is_by(key)) {
+                signature.verify(key, &self.text)?;
+                signer = signer.or(Some(key));
+            }
+        }
+        signer.ok_or(NoteError::UnknownSigner)
     }
 
     /// Returns the text, which nobody may believe yet.
@@ -107,17 +114,6 @@ impl SignedNote {
     #[must_use]
     pub fn signatures(&self) -> &[NoteSignature] {
         &self.signatures
-    }
-
-    fn signers<'k>(&self, keys: &'k [VerifierKey]) -> Result<&'k VerifierKey, NoteError> {
-        let mut signer = None;
-        for key in keys {
-            for signature in self.signatures.iter().filter(|line| line.is_by(key)) {
-                signature.verify(key, &self.text)?;
-                signer = signer.or(Some(key));
-            }
-        }
-        signer.ok_or(NoteError::UnknownSigner)
     }
 }
 

@@ -3,7 +3,7 @@ use std::io;
 use custody_core::digest::Digest;
 
 use crate::checkpoint::CheckpointError;
-use crate::note::{KeyError, NoteError};
+use crate::note::NoteError;
 use crate::proof::LogProofError;
 use crate::tile::{TileError, TilePath};
 use crate::tree::TreeFull;
@@ -29,9 +29,6 @@ pub enum VerifyError {
         /// The size of the other head.
         size: u64,
     },
-    /// A key that the history was told of is not one that signs heads.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// A change of the log key does not come after the one before it.
     #[error("the log key changes at entry {index}, out of order")]
     KeyOrder {
@@ -128,7 +125,6 @@ impl VerifyError {
             Self::Beyond { .. }
             | Self::Checkpoint(_)
             | Self::Inconsistent { .. }
-            | Self::Key(_)
             | Self::NoCheckpoint
             | Self::NoDocument { .. }
             | Self::Note(_)

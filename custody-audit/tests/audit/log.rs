@@ -273,6 +273,26 @@ fn a_signature_by_another_key_never_becomes_a_head() {
 }
 
 #[test]
+fn seals_from_many_threads_give_one_head_for_each_size() {
+    let house = House::new(64 * 8);
+    let log = house.open().unwrap();
+    let seals: Vec<Checkpoint> = std::thread::scope(|scope| {
+        let spawn = |turn: u64| {
+            let log = &log;
+            scope.spawn(move || (1..=64).map(|step| seal(log, step * 8 - turn).unwrap()).collect())
+        };
+        let threads: Vec<_> = (0..8).map(spawn).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Checkpoint>>| thread.join();
+        threads.into_iter().flat_map(|thread| join(thread).unwrap()).collect()
+    });
+    let notes: std::collections::BTreeMap<_, _> =
+        seals.iter().map(|seal| (seal.head.size, seal.note.clone())).collect();
+    assert!(seals.iter().all(|seal| notes[&seal.head.size] == seal.note));
+    assert_eq!(house.signer.count(), notes.len());
+    assert_head(&seal(&log, 512).unwrap(), 512, &house.signer);
+}
+
+#[test]
 fn events_with_gaps_are_never_sealed() {
     let store = LyingStore::new(StoreLie::EventsWithGaps);
     let batch = custody_core::seam::Batch {

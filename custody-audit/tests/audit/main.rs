@@ -11,6 +11,8 @@
 mod export;
 mod log;
 mod oracle;
+mod parsers;
+mod storage;
 mod support;
 mod tamper;
 mod vectors;
