@@ -72,6 +72,7 @@ pub(crate) fn grouped(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 fn one_or_few(mut same: Vec<Finding>) -> Vec<Finding> {
+    same.sort_by(|one, other| one.message.cmp(&other.message));
     let more = same.len().saturating_sub(FEW);
     same.truncate(FEW);
     if more > 0

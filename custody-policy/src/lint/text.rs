@@ -82,21 +82,33 @@ impl Place {
 #[derive(Debug, Default)]
 struct Measure {
     length: usize,
+    /// What can make the syntax tree deeper by one: operators, clauses, `if`.
     operators: usize,
     depth: usize,
+    /// The last three bytes.
+    recent: [u8; 3],
 }
 
 impl Measure {
     fn take(&mut self, byte: u8) {
         match byte {
             b';' => *self = Self::default(),
-            b'(' | b'[' | b'{' => self.depth = self.depth.saturating_add(1),
+            b'(' | b'[' => self.depth = self.depth.saturating_add(1),
+            b'{' => {
+                self.depth = self.depth.saturating_add(1);
+                self.operators = self.operators.saturating_add(1);
+            }
             b')' | b']' | b'}' => self.depth = self.depth.saturating_sub(1),
             b'.' | b'&' | b'|' | b'+' | b'-' | b'*' | b'!' => {
                 self.operators = self.operators.saturating_add(1);
             }
             _ => {}
         }
+        let [before, first, second] = self.recent;
+        if [first, second] == *b"if" && !is_word(before) && !is_word(byte) {
+            self.operators = self.operators.saturating_add(1);
+        }
+        self.recent = [first, second, byte];
     }
 
     fn excess(&self) -> Option<String> {
@@ -110,11 +122,15 @@ impl Measure {
     }
 }
 
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
 /// The one version of the document.
 const VERSION: u8 = 1;
 /// Bytes of a rule with the comments before it.
 const LENGTH: usize = 32 * 1024;
-/// Characters of a rule that can make its syntax tree deeper.
-const OPERATORS: usize = 1_024;
-/// Brackets within brackets.
-const DEPTH: usize = 64;
+/// Each costs the parser and the validator about four kilobytes of stack.
+const OPERATORS: usize = 256;
+/// Brackets within brackets; each costs about fifteen kilobytes of stack.
+const DEPTH: usize = 32;
