@@ -12,6 +12,7 @@
 
 pub mod fault;
 pub mod house;
+pub mod key;
 
 pub mod runtime;
 pub mod store;
