@@ -224,3 +224,39 @@ const READ_EVENTS: &str = "read events";
 const READERS: usize = 2;
 const COMMITS_WAITING_MAX: usize = 16;
 const READS_WAITING_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store whose writer takes one commit and dies with it.
+    fn dying(folder: &Path) -> SqliteStore {
+        let (commits, commits_queued) = Queue::new(1);
+        let (reads, _reads_queued) = Queue::new(1);
+        let file = StoreFile::claim(&folder.join("custody.db")).unwrap();
+        let writer = spawn("dying", move || {
+            let die = commits_queued.serve(|commit: Commit| {
+                drop(commit);
+                panic!("a test of a writer that dies");
+            });
+            die();
+        });
+        let workers = Workers { readers: Vec::new(), writer: vec![writer.unwrap()], file };
+        let workers = Mutex::new(Some(workers));
+        SqliteStore { commits, reads, health: Arc::default(), workers }
+    }
+
+    #[test]
+    fn a_commit_whose_writer_dies_is_indeterminate_and_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = dying(folder.path());
+        let commit = || {
+            let batch = Batch { events: vec![b"1".to_vec()], ..Batch::default() };
+            pollster::block_on(store.commit(Position::START, batch)).unwrap_err().kind()
+        };
+        assert_eq!(commit(), ErrorKind::Indeterminate);
+        assert_eq!(commit(), ErrorKind::Unavailable);
+        let head = pollster::block_on(store.head());
+        assert_eq!(head.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}

@@ -88,3 +88,77 @@ impl From<Error> for Fault {
 
 /// The bits of an extended result code that hold the primary one.
 const PRIMARY: i32 = 0xff;
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Type;
+
+    use super::*;
+
+    fn failure(code: i32) -> Error {
+        Error::SqliteFailure(ffi::Error::new(code), Some("a message of SQLite".to_owned()))
+    }
+
+    #[test]
+    fn result_codes_mean_what_sqlite_says() {
+        for (code, fault) in [
+            (ffi::SQLITE_BUSY, Fault::Busy(5)),
+            (ffi::SQLITE_BUSY_RECOVERY, Fault::Busy(261)),
+            (ffi::SQLITE_BUSY_SNAPSHOT, Fault::Busy(517)),
+            (ffi::SQLITE_LOCKED, Fault::Busy(6)),
+            (ffi::SQLITE_CORRUPT, Fault::Corrupt(11)),
+            (ffi::SQLITE_CORRUPT_INDEX, Fault::Corrupt(779)),
+            (ffi::SQLITE_FORMAT, Fault::Corrupt(24)),
+            (ffi::SQLITE_NOTADB, Fault::Corrupt(26)),
+            (ffi::SQLITE_FULL, Fault::Full(13)),
+            (ffi::SQLITE_IOERR, Fault::Disk(10)),
+            (ffi::SQLITE_IOERR_FSYNC, Fault::Disk(1_034)),
+            (ffi::SQLITE_IOERR_DIR_FSYNC, Fault::Disk(1_290)),
+            (ffi::SQLITE_IOERR_WRITE, Fault::Disk(778)),
+            (ffi::SQLITE_IOERR_READ, Fault::Disk(266)),
+            (ffi::SQLITE_IOERR_SHMSIZE, Fault::Disk(4_874)),
+            (ffi::SQLITE_IOERR_NOMEM, Fault::Disk(3_082)),
+            (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, Fault::Exists),
+            (ffi::SQLITE_CONSTRAINT, Fault::Other(19)),
+            (ffi::SQLITE_CONSTRAINT_NOTNULL, Fault::Other(1_299)),
+            (ffi::SQLITE_NOMEM, Fault::Other(7)),
+            (ffi::SQLITE_READONLY, Fault::Other(8)),
+            (ffi::SQLITE_READONLY_DBMOVED, Fault::Other(1_032)),
+            (ffi::SQLITE_CANTOPEN, Fault::Other(14)),
+            (ffi::SQLITE_ERROR, Fault::Other(1)),
+            (ffi::SQLITE_INTERRUPT, Fault::Other(9)),
+            (ffi::SQLITE_PROTOCOL, Fault::Other(15)),
+        ] {
+            assert_eq!(Fault::from(failure(code)), fault, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_damage() {
+        let error = Error::InvalidColumnType(0, "value".to_owned(), Type::Null);
+        assert!(Fault::from(error).is_damage());
+        assert!(Fault::from(Error::IntegralValueOutOfRange(0, -1)).is_damage());
+        assert!(!Fault::from(Error::QueryReturnedNoRows).is_damage());
+    }
+
+    #[test]
+    fn a_read_is_corrupt_or_unavailable_and_nothing_else() {
+        for (fault, kind) in [
+            (Fault::Busy(5), ErrorKind::Unavailable),
+            (Fault::Corrupt(11), ErrorKind::Corrupt),
+            (Fault::Damaged("a test"), ErrorKind::Corrupt),
+            (Fault::Disk(266), ErrorKind::Unavailable),
+            (Fault::Exists, ErrorKind::Unavailable),
+            (Fault::Full(13), ErrorKind::Unavailable),
+            (Fault::Other(7), ErrorKind::Unavailable),
+        ] {
+            assert_eq!(fault.in_read("test").kind(), kind, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_says_nothing_that_sqlite_said() {
+        let error = Fault::from(failure(ffi::SQLITE_FULL)).in_read("read a record");
+        assert!(!format!("{error:?}").contains("a message of SQLite"));
+    }
+}

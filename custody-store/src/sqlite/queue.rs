@@ -82,3 +82,86 @@ impl<T> Clone for Works<T> {
         Self(Arc::clone(&self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::thread;
+
+    use futures::poll;
+    use pollster::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_waits_while_the_queue_is_full() {
+        let (queue, works) = Queue::new(2);
+        block_on(async {
+            queue.push(1).await.unwrap();
+            queue.push(2).await.unwrap();
+            let mut third = pin!(queue.push(3));
+            assert!(poll!(&mut third).is_pending());
+            assert_eq!(works.next(), Some(1));
+            assert!(matches!(poll!(&mut third), Poll::Ready(Ok(()))));
+        });
+        drop(queue);
+        assert_eq!((works.next(), works.next(), works.next()), (Some(2), Some(3), None));
+    }
+
+    #[test]
+    fn a_caller_who_gives_up_leaves_no_hole() {
+        let (queue, works) = Queue::new(1);
+        block_on(async {
+            queue.push(1).await.unwrap();
+            {
+                let mut second = pin!(queue.push(2));
+                assert!(poll!(&mut second).is_pending());
+            }
+            assert_eq!(works.next(), Some(1));
+            queue.push(3).await.unwrap();
+        });
+        assert_eq!(works.next(), Some(3));
+    }
+
+    #[test]
+    fn nothing_is_taken_after_closing_and_what_is_queued_stays() {
+        let (queue, works) = Queue::new(4);
+        block_on(queue.push(1)).unwrap();
+        let open = queue.close();
+        assert!(block_on(queue.push(2)).is_err());
+        drop(open);
+        assert_eq!((works.next(), works.next()), (Some(1), None));
+    }
+
+    #[test]
+    fn a_caller_who_waits_while_the_queue_closes_is_refused() {
+        let (queue, works) = Queue::new(1);
+        block_on(async {
+            queue.push(1).await.unwrap();
+            let mut second = pin!(queue.push(2));
+            assert!(poll!(&mut second).is_pending());
+            drop(queue.close());
+            assert_eq!(works.next(), Some(1));
+            assert!(second.await.is_err());
+        });
+    }
+
+    #[test]
+    fn the_threads_of_a_closed_queue_wait_until_they_are_let_go() {
+        let (queue, works) = Queue::<u8>::new(1);
+        let open = queue.close();
+        let thread = thread::spawn(works.serve(|_work| ()));
+        thread::sleep(std::time::Duration::from_millis(20));
+        assert!(!thread.is_finished());
+        drop(open);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_queue_without_threads_is_closed() {
+        let (queue, works) = Queue::new(1);
+        drop(works);
+        assert!(block_on(queue.push(1)).is_err());
+    }
+}

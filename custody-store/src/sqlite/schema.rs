@@ -24,6 +24,9 @@ pub enum OpenError {
     /// The file holds something else than a custody store.
     #[error("the file is not a custody store")]
     Foreign,
+    /// The disk has no room to move what is in the log into the store; nothing is lost.
+    #[error("the disk has no room to open the store")]
+    Full,
     /// Another store has the file open, in this process or another.
     #[error("the store is in use by another process or another store in this one")]
     InUse,
@@ -49,9 +52,8 @@ impl From<Fault> for OpenError {
             Fault::Busy(_) => Self::InUse,
             Fault::Corrupt(rusqlite::ffi::SQLITE_NOTADB) => Self::Foreign,
             Fault::Corrupt(_) | Fault::Damaged(_) => Self::Corrupt,
-            Fault::Disk(_) | Fault::Exists | Fault::Full(_) | Fault::Other(_) => {
-                Self::Engine(Box::new(fault))
-            }
+            Fault::Full(_) => Self::Full,
+            Fault::Disk(_) | Fault::Exists | Fault::Other(_) => Self::Engine(Box::new(fault)),
         }
     }
 }

@@ -50,10 +50,11 @@ fn a_process_killed_in_the_middle_of_commits_leaves_whole_batches() {
 fn write_for_ever(path: &Path) -> ! {
     let store = SqliteStore::open(path).unwrap();
     let mut head = block_on(store.head()).unwrap();
+    let mut out = std::io::stdout();
     loop {
         head = block_on(store.commit(head, batch(head.value() / EVENTS_A_BATCH))).unwrap();
-        println!("head {head}");
-        std::io::stdout().flush().unwrap();
+        writeln!(out, "head {head}").unwrap();
+        out.flush().unwrap();
     }
 }
 

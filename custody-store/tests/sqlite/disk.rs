@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use custody_core::seam::{Batch, ErrorKind, Position, Store, StoreError};
-use custody_store::SqliteStore;
+use custody_store::{OpenError, SqliteStore};
 use pollster::block_on;
 
 use crate::support::{Folder, event, key, numbered, other_process, record, role};
@@ -17,7 +17,7 @@ fn a_full_disk_writes_nothing_and_the_next_commit_that_fits_works() {
         return fill_the_disk(&folder);
     }
     let folder = Folder::new();
-    let mount = format!("mount -t tmpfs -o size=6m none '{}' &&", folder.path().display());
+    let mount = format!("mount -t tmpfs -o size=12m none '{}' &&", folder.path().display());
     let test = "disk::a_full_disk_writes_nothing_and_the_next_commit_that_fits_works";
     let inner = other_process(test, folder.path(), &mount);
     let mut outer = std::process::Command::new("unshare");
@@ -31,10 +31,13 @@ fn a_full_disk_writes_nothing_and_the_next_commit_that_fits_works() {
     assert!(other.status.success() && told.contains("1 passed"), "{told}");
 }
 
-/// On a disk of 6 MiB, of which a ballast has one.
+/// On a disk of 12 MiB, half of which something else has.
 fn fill_the_disk(folder: &Path) {
-    let ballast = folder.join("ballast");
-    fs::write(&ballast, vec![0; 1_024 * 1_024]).unwrap();
+    let ballast = [("small", 1), ("large", 5)].map(|(name, mebibytes)| {
+        let path = folder.join(name);
+        fs::write(&path, vec![0; mebibytes * 1_024 * 1_024]).unwrap();
+        path
+    });
     let path = folder.join("custody.db");
     let store = SqliteStore::open(&path).unwrap();
     let (mut head, error) = commit_until_it_fails(&store);
@@ -44,13 +47,16 @@ fn fill_the_disk(folder: &Path) {
         // Still full: still nothing, and reads go on.
         let again = store.commit(head, large(head)).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Unavailable);
-        assert_eq!(store.head().await.unwrap(), head);
         assert_eq!(store.get(&key(&name(head))).await.unwrap(), None);
         // Room again.
-        fs::remove_file(&ballast).unwrap();
+        fs::remove_file(&ballast[0]).unwrap();
         head = store.commit(head, large(head)).await.unwrap();
     });
+    assert_whole(&store, head);
     drop(store);
+    // The log does not fit into the database, and is not lost by that.
+    assert!(matches!(SqliteStore::open(&path), Err(OpenError::Full)));
+    fs::remove_file(&ballast[1]).unwrap();
     assert_whole(&SqliteStore::open(&path).unwrap(), head);
 }
 

@@ -150,7 +150,7 @@ fn other_tables_than_ours_are_refused() {
         "CREATE INDEX more ON records (value)",
         "CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM records; END",
         "DROP TABLE records",
-        "ALTER TABLE records ADD COLUMN more",
+        "ALTER TABLE records ADD COLUMN more ANY",
         "ALTER TABLE events RENAME TO happenings",
     ] {
         let folder = Folder::new();
