@@ -50,6 +50,9 @@ pub trait AuditLog: Debug + Send + Sync {
     /// `Corrupt` if one is not, `NotFound` if one is beyond the signed head.
     async fn includes(&self, events: &[Event]) -> Result<(), AuditError>;
 
+    /// Whether the host gave the log a signer for `key`.
+    async fn has_signer(&self, key: &PublicKey) -> bool;
+
     /// Signs later heads with the key `next`, which the host gave to the log beforehand.
     ///
     /// # Errors

@@ -1,0 +1,211 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, RwLock};
+
+use async_lock::Semaphore;
+use futures::channel::mpsc;
+
+use super::error::OpenError;
+use super::extension::CommandHandler;
+use super::open::{self, Opened};
+use super::sequencer::{Queues, Sequencer};
+use super::shared::{Backend, Holds, Published, Shared};
+use super::{Config, Custodian, Genesis};
+use crate::id::CustodianId;
+use crate::seam::{
+    AuditLog, Clock, Decoder, Entropy, HeadAnchor, KeyBackend, PolicyCompiler, Spawner, Store,
+};
+
+/// Puts a custodian together.
+#[derive(Debug, Default)]
+pub struct CustodianBuilder {
+    config: Config,
+    store: Option<Arc<dyn Store>>,
+    audit: Option<Arc<dyn AuditLog>>,
+    anchor: Option<Arc<dyn HeadAnchor>>,
+    clock: Option<Arc<dyn Clock>>,
+    entropy: Option<Arc<dyn Entropy>>,
+    spawner: Option<Arc<dyn Spawner>>,
+    compiler: Option<Arc<dyn PolicyCompiler>>,
+    decoders: Vec<Arc<dyn Decoder>>,
+    backends: Vec<Arc<dyn KeyBackend>>,
+    extensions: Vec<Arc<dyn CommandHandler>>,
+}
+
+/// All seams, none missing.
+pub(super) struct Seams {
+    pub(super) config: Config,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) audit: Arc<dyn AuditLog>,
+    pub(super) anchor: Option<Arc<dyn HeadAnchor>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) spawner: Arc<dyn Spawner>,
+    pub(super) compiler: Arc<dyn PolicyCompiler>,
+    pub(super) decoders: Vec<Arc<dyn Decoder>>,
+    pub(super) backends: Vec<Arc<dyn KeyBackend>>,
+    pub(super) extensions: Vec<Arc<dyn CommandHandler>>,
+}
+
+impl CustodianBuilder {
+    /// Limits and time-outs.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where records and events are kept.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The log over the events.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Where the newest head is kept besides, so that a restored older copy is noticed.
+    #[must_use]
+    pub fn anchor(mut self, anchor: Arc<dyn HeadAnchor>) -> Self {
+        self.anchor = Some(anchor);
+        self
+    }
+
+    /// Where time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Where randomness comes from.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = Some(entropy);
+        self
+    }
+
+    /// What runs tasks.
+    #[must_use]
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.spawner = Some(spawner);
+        self
+    }
+
+    /// What compiles rules.
+    #[must_use]
+    pub fn policy(mut self, compiler: Arc<dyn PolicyCompiler>) -> Self {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// Adds a decoder. The first one that reads a format decodes it.
+    #[must_use]
+    pub fn decoder(mut self, decoder: Arc<dyn Decoder>) -> Self {
+        self.decoders.push(decoder);
+        self
+    }
+
+    /// Adds a backend.
+    #[must_use]
+    pub fn backend(mut self, backend: Arc<dyn KeyBackend>) -> Self {
+        self.backends.push(backend);
+        self
+    }
+
+    /// Adds a handler of extension commands.
+    #[must_use]
+    pub fn extension(mut self, handler: Arc<dyn CommandHandler>) -> Self {
+        self.extensions.push(handler);
+        self
+    }
+
+    /// Creates a custodian in an empty store, with the backends given here registered.
+    ///
+    /// # Errors
+    /// Fails if a seam is missing, the store is not empty, the rules are refused, or a seam fails.
+    ///
+    /// # Cancel safety
+    /// If dropped, the genesis event may have been written; opening then needs its id.
+    pub async fn create(self, genesis: Genesis) -> Result<Custodian, OpenError> {
+        let seams = self.seams()?;
+        let custodian = open::create(&seams, genesis).await?;
+        start(seams, custodian).await
+    }
+
+    /// Opens a custodian. Its id comes from the host's own configuration, and so does the log key
+    /// that the log was given.
+    ///
+    /// # Errors
+    /// Fails if a seam is missing or fails, or if what is stored is not what was signed.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but log heads is written.
+    pub async fn open(self, custodian: CustodianId) -> Result<Custodian, OpenError> {
+        start(self.seams()?, custodian).await
+    }
+
+    fn seams(self) -> Result<Seams, OpenError> {
+        let incomplete = |what| OpenError::Incomplete { what };
+        Ok(Seams {
+            config: self.config,
+            store: self.store.ok_or(incomplete("store"))?,
+            audit: self.audit.ok_or(incomplete("log"))?,
+            anchor: self.anchor,
+            clock: self.clock.ok_or(incomplete("clock"))?,
+            entropy: self.entropy.ok_or(incomplete("source of entropy"))?,
+            spawner: self.spawner.ok_or(incomplete("spawner"))?,
+            compiler: self.compiler.ok_or(incomplete("policy compiler"))?,
+            decoders: self.decoders,
+            backends: self.backends,
+            extensions: self.extensions,
+        })
+    }
+}
+
+async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenError> {
+    let Opened { ledger, engine, anchored, snapshot } = open::open(&seams, custodian).await?;
+    let (queue, normal) = mpsc::channel(seams.config.queue);
+    let (urgent, urgent_queue) = mpsc::channel(seams.config.queue);
+    let (finished, finished_queue) = mpsc::unbounded();
+    let permits = seams.config.backend_calls;
+    let backends: BTreeMap<_, _> = seams
+        .backends
+        .into_iter()
+        .map(|backend| {
+            let permits = Semaphore::new(permits);
+            (backend.id().clone(), Backend { backend, permits })
+        })
+        .collect();
+    let extensions =
+        seams.extensions.into_iter().map(|handler| (handler.name().clone(), handler)).collect();
+    let shared = Arc::new(Shared {
+        config: seams.config,
+        store: seams.store,
+        audit: seams.audit,
+        anchor: seams.anchor,
+        clock: seams.clock,
+        entropy: seams.entropy,
+        spawner: seams.spawner,
+        compiler: seams.compiler,
+        decoders: seams.decoders,
+        backends,
+        extensions,
+        published: RwLock::new(Published { ledger, engine }),
+        holds: RwLock::new(Holds::default()),
+        signers: Mutex::new(HashMap::new()),
+        queue: Mutex::new(queue),
+        urgent: Mutex::new(urgent),
+        finished,
+        wakeups: Mutex::new(Vec::new()),
+    });
+    open::warn_of_backends(&shared);
+    let queues = Queues { urgent: urgent_queue, finished: finished_queue, normal };
+    let sequencer = Sequencer::new(Arc::clone(&shared), queues, anchored, snapshot);
+    shared.spawner.spawn(Box::pin(sequencer.run()));
+    Ok(Custodian { shared })
+}

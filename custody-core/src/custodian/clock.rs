@@ -1,0 +1,48 @@
+use crate::seam::{Clock, Monotonic};
+use crate::time::Timestamp;
+
+/// How far wall clock and monotonic clock may drift apart between two batches.
+const DRIFT_MAX_MS: u64 = 5_000;
+
+/// Ledger time, and whether the clock can be trusted.
+#[derive(Debug)]
+pub(super) struct ClockGuard {
+    wall: Timestamp,
+    monotonic: Monotonic,
+    jumped: bool,
+}
+
+impl ClockGuard {
+    /// A guard at the start of a process, over a ledger whose last event was at `last`.
+    pub(super) fn new(clock: &dyn Clock, last: Timestamp) -> Self {
+        let wall = clock.now();
+        let behind = last.since(wall).as_millis() > u128::from(DRIFT_MAX_MS);
+        Self { wall: wall.max(last), monotonic: clock.monotonic(), jumped: behind }
+    }
+
+    /// Ledger time of the next batch: never before `last`. After a jump it goes on with the
+    /// monotonic clock until the clock is confirmed.
+    pub(super) fn read(&mut self, clock: &dyn Clock, last: Timestamp) -> Timestamp {
+        let (wall, monotonic) = (clock.now(), clock.monotonic());
+        let expected = self.wall.after(monotonic.saturating_sub(self.monotonic));
+        let drift = wall.as_millis().abs_diff(expected.as_millis());
+        self.jumped |= drift > DRIFT_MAX_MS;
+        if self.jumped {
+            return expected.max(last);
+        }
+        self.wall = wall;
+        self.monotonic = monotonic;
+        wall.max(last)
+    }
+
+    /// A quorum confirmed the clock as it is now.
+    pub(super) fn confirm(&mut self, clock: &dyn Clock) {
+        self.wall = clock.now();
+        self.monotonic = clock.monotonic();
+        self.jumped = false;
+    }
+
+    pub(super) const fn has_jumped(&self) -> bool {
+        self.jumped
+    }
+}

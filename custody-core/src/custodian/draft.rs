@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::message::{Carried, Ended, Progress};
+use super::record::{OrderRecord, RequestRecord, order_key, request_key};
+use crate::document::{EventBody, EventDocument, Stored, V1};
+use crate::id::{OrderId, PrincipalId, RequestId};
+use crate::ledger::{Attached, Ledger};
+use crate::order::OrderState;
+use crate::seam::{Batch, Position, Record};
+use crate::time::Timestamp;
+
+/// What one turn of the sequencer will commit, and what follows once it is durable and sealed.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) at: Timestamp,
+    pub(super) expected: Position,
+    pub(super) events: Vec<(EventDocument, Attached)>,
+    pub(super) batch: Batch,
+    pub(super) after: Vec<After>,
+    pub(super) requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
+    pub(super) commands: Vec<Arc<crate::command::Command>>,
+}
+
+/// What follows a durable, sealed batch.
+#[derive(Debug)]
+pub(super) enum After {
+    /// Tell everybody who waits for the order.
+    End(Arc<Ended>),
+    /// Answer the entry with this number.
+    Reply(usize, Progress),
+    /// Answer the entry with this number once the order's job has ended.
+    ReplyAtEnd(usize, OrderId),
+    /// Start the order's job.
+    Start(OrderId, Option<Arc<Carried>>),
+}
+
+impl Draft {
+    pub(super) fn new(ledger: &Ledger, at: Timestamp) -> Self {
+        Self {
+            at,
+            expected: ledger.position(),
+            events: Vec::new(),
+            batch: Batch::default(),
+            after: Vec::new(),
+            requests: BTreeMap::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// Writes the next event and folds it into the working state. Returns the event's index.
+    pub(super) fn push(
+        &mut self,
+        ledger: &mut Ledger,
+        event: EventBody,
+        attached: Attached,
+    ) -> Result<Position, Error> {
+        let index = ledger.position();
+        let document = EventDocument { v: V1, at: self.at, event };
+        self.batch.events.push(document.to_bytes()?);
+        ledger.apply(&document, &attached)?;
+        self.events.push((document, attached));
+        Ok(index)
+    }
+
+    /// Remembers which order a request became.
+    pub(super) fn insert_request(
+        &mut self,
+        requester: &PrincipalId,
+        request: &RequestId,
+        record: RequestRecord,
+    ) -> Result<(), Error> {
+        let key = request_key(requester, request)?;
+        self.requests.insert((requester.clone(), request.clone()), record.order.clone());
+        let value = Stored::write(record)?.bytes().to_vec();
+        self.batch.inserts.push(Record { key, value });
+        Ok(())
+    }
+
+    /// Remembers where the events of a terminal order are.
+    pub(super) fn put_order(
+        &mut self,
+        order: &OrderId,
+        state: OrderState,
+        submitted: Position,
+        ended: Position,
+    ) -> Result<(), Error> {
+        let record = OrderRecord { v: V1, order: order.clone(), state, submitted, ended };
+        let value = Stored::write(record)?.bytes().to_vec();
+        self.batch.puts.push(Record { key: order_key(order)?, value });
+        Ok(())
+    }
+}

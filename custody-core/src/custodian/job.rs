@@ -1,0 +1,345 @@
+use std::sync::Arc;
+
+use super::error::Error;
+use super::message::{Carried, Entry, Finished, JobResult, Message};
+use super::prepare::task_references;
+use super::record::handle_key;
+use super::shared::{Backend, Shared, lock};
+use crate::command::{Command, CommandResult};
+use crate::digest::Digest;
+use crate::document::{Hold, TaskReference, Work};
+use crate::id::{BackendId, KeyId, WalletId};
+use crate::ledger::OpenOrder;
+use crate::seam::{
+    BackendError, DecodeContext, Decoder, ErrorKind, Intent, KeyHandle, KeyRecord, KeyRequest,
+    NewKey, Payload, Record, SeedRecord, SeedRequest, Signer, SigningTask, TaskSignature,
+};
+
+/// Does what an allowed, durable and sealed order asks of a backend or a handler, and brings the
+/// result to the sequencer. Nothing leaves from here.
+pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<Arc<Carried>>) {
+    let id = order.document().order.clone();
+    let carried = match carried {
+        Some(carried) => Ok(carried),
+        None => super::deliver::load_carried(&shared, order.document()).await.map(Arc::new),
+    };
+    let (result, carried) = match carried {
+        Err(_) => (JobResult::Failed(Hold::Corrupt), None),
+        Ok(carried) => {
+            let result = match carried.as_ref() {
+                Carried::Payload { payload, context } => {
+                    sign_order(&shared, &order, payload, context).await
+                }
+                Carried::Command(command) => run_command(&shared, &order, command).await,
+            };
+            (result.unwrap_or_else(|stopped| stopped), Some(carried))
+        }
+    };
+    let finished = Box::new(Finished { order: id, result, carried });
+    let entry = Entry { message: Message::Finished(finished), reply: None };
+    drop(shared.finished.unbounded_send(entry));
+}
+
+async fn sign_order(
+    shared: &Shared,
+    order: &OpenOrder,
+    payload: &Payload,
+    context: &DecodeContext,
+) -> Result<JobResult, JobResult> {
+    const FAILED: JobResult = JobResult::Failed(Hold::Corrupt);
+    let document = order.document();
+    let decoder = shared.decoder(&payload.format, &context.chain).map_err(|_| FAILED)?;
+    let intent =
+        decode_again(shared, order, decoder.as_ref(), payload, context).map_err(|_| FAILED)?;
+    let wallet = document.wallet.as_ref().ok_or(FAILED)?;
+    let mut signatures = Vec::with_capacity(intent.tasks.len());
+    for (task, reference) in intent.tasks.iter().zip(&document.tasks) {
+        let called = !signatures.is_empty();
+        let signature = sign_task(shared, order, wallet, (task, reference))
+            .await
+            .map_err(|stop| stop.after(called))?;
+        signatures.push(signature);
+    }
+    Ok(JobResult::Signed(signatures))
+}
+
+/// Decodes the payload once more and compares it with the order: the signer is fed these bytes.
+fn decode_again(
+    shared: &Shared,
+    order: &OpenOrder,
+    decoder: &dyn Decoder,
+    payload: &Payload,
+    context: &DecodeContext,
+) -> Result<Intent, Error> {
+    const WRONG: Error = Error::Request { what: "the order contradicts its payload" };
+    let document = order.document();
+    let intent = shared.decode(decoder, payload, context)?;
+    let same = task_references(&intent, context)? == document.tasks
+        && intent.effects == document.effects
+        && intent.facts == document.facts;
+    if same { Ok(intent) } else { Err(WRONG) }
+}
+
+/// Why a task was not signed, and whether a signature of it may exist.
+struct Stop {
+    reason: Hold,
+    called: bool,
+    suspends: Option<KeyId>,
+}
+
+impl Stop {
+    const fn before(reason: Hold) -> Self {
+        Self { reason, called: false, suspends: None }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+    fn of(error: &BackendError) -> Self {
+        let reason = match error.kind() {
+            ErrorKind::Indeterminate => Hold::BackendIndeterminate,
+            ErrorKind::Corrupt => Hold::Corrupt,
+            ErrorKind::Unavailable | ErrorKind::Throttled { .. } => Hold::BackendUnavailable,
+            _ => Hold::BackendRefused,
+        };
+        Self { reason, called: !error.kind().nothing_happened(), suspends: None }
+    }
+
+    /// Failed if nothing of the order can have been signed, else unknown.
+    fn after(self, earlier: bool) -> JobResult {
+        if self.called || earlier {
+            JobResult::Unknown { reason: self.reason, suspends: self.suspends }
+        } else {
+            JobResult::Failed(self.reason)
+        }
+    }
+}
+
+async fn sign_task(
+    shared: &Shared,
+    order: &OpenOrder,
+    wallet: &WalletId,
+    (task, reference): (&SigningTask, &TaskReference),
+) -> Result<TaskSignature, Stop> {
+    let backend_id = shared.read().ledger.wallet(wallet).map(|wallet| wallet.backend().clone());
+    let backend = backend_id
+        .and_then(|id| backend(shared, &id))
+        .ok_or(Stop::before(Hold::BackendUnavailable))?;
+    let _permit = backend.permits.acquire().await;
+    let limit = shared.config.sign_timeout;
+    let opened = shared.within(limit, open_signer(shared, backend, wallet, reference)).await;
+    let signer = opened.ok_or(Stop::before(Hold::TimedOut))??;
+    if let Some(reason) = stop_now(shared, order) {
+        return Err(Stop::before(reason));
+    }
+    let answered = shared.within(limit, signer.sign(task.input.as_input())).await;
+    let lost = |reason| Stop { reason, called: true, suspends: None };
+    let signature = match answered {
+        None => return Err(lost(Hold::TimedOut)),
+        Some(Err(error)) => return Err(Stop::of(&error)),
+        Some(Ok(signature)) => signature,
+    };
+    match signature.checked(&reference.public_key, task.input.as_input()) {
+        Ok(signature) => Ok(TaskSignature { key: task.key.clone(), signature }),
+        Err(_) => Err(Stop { suspends: Some(task.key.clone()), ..lost(Hold::BadSignature) }),
+    }
+}
+
+/// What stands against the order right now, durable or not.
+fn stop_now(shared: &Shared, order: &OpenOrder) -> Option<Hold> {
+    {
+        let holds = shared.holds();
+        if holds.stops(order.document()) {
+            return Some(Hold::Frozen);
+        }
+        let removed = |id| holds.has_removed(id);
+        if removed(&order.document().requester) || order.counted().iter().any(removed) {
+            return Some(Hold::ApproverRemoved);
+        }
+    }
+    if order.document().expires < shared.now() {
+        return Some(Hold::Expired);
+    }
+    shared.read().ledger.stop(order)
+}
+
+/// The backend, if it still is what was registered.
+fn backend<'a>(shared: &'a Shared, id: &BackendId) -> Option<&'a Backend> {
+    let backend = shared.backends.get(id)?;
+    let registered = shared.read().ledger.backend(id) == Some(backend.backend.identity());
+    registered.then_some(backend)
+}
+
+/// A key's signer: from the cache, or opened with the recorded handle.
+async fn open_signer(
+    shared: &Shared,
+    backend: &Backend,
+    wallet: &WalletId,
+    reference: &TaskReference,
+) -> Result<Arc<dyn Signer>, Stop> {
+    const SIGNERS_MAX: usize = 1_024;
+    let corrupt = || Stop::before(Hold::Corrupt);
+    let recorded = shared
+        .read()
+        .ledger
+        .key(&reference.key)
+        .filter(|key| *key.public_key() == reference.public_key)
+        .map(|key| *key.handle())
+        .ok_or_else(corrupt)?;
+    let cached = lock(&shared.signers).get(&reference.key).cloned();
+    if let Some((handle, signer)) = cached
+        && handle == recorded
+    {
+        return Ok(signer);
+    }
+    let custodian = *shared.read().ledger.custodian();
+    let record = KeyRecord {
+        custodian,
+        wallet: wallet.clone(),
+        key: reference.key.clone(),
+        public_key: reference.public_key.clone(),
+        handle: load_handle(shared, &reference.key, &recorded).await?,
+    };
+    let signer = backend.backend.signer(&record).await.map_err(|error| {
+        // Opening a key signs nothing, whatever became of it.
+        Stop { called: false, ..Stop::of(&error) }
+    })?;
+    if *signer.public_key() != reference.public_key {
+        return Err(corrupt());
+    }
+    let mut signers = lock(&shared.signers);
+    if signers.len() >= SIGNERS_MAX {
+        signers.clear();
+    }
+    signers.insert(reference.key.clone(), (recorded, Arc::clone(&signer)));
+    Ok(signer)
+}
+
+/// A handle, believed only if the log carries its digest.
+async fn load_handle(shared: &Shared, key: &KeyId, recorded: &Digest) -> Result<KeyHandle, Stop> {
+    let record_key = handle_key(key).map_err(|_| Stop::before(Hold::Corrupt))?;
+    let record = shared.store.get(&record_key).await;
+    let record = record.map_err(|_| Stop::before(Hold::BackendUnavailable))?;
+    match record {
+        Some(record) if Digest::of(&record.value) == *recorded => Ok(KeyHandle::new(record.value)),
+        _ => Err(Stop::before(Hold::Corrupt)),
+    }
+}
+
+async fn run_command(
+    shared: &Shared,
+    order: &OpenOrder,
+    command: &Command,
+) -> Result<JobResult, JobResult> {
+    if let Some(reason) = stop_now(shared, order) {
+        return Err(JobResult::Failed(reason));
+    }
+    let limit = shared.config.sign_timeout;
+    let done = shared.within(limit, call(shared, order, command)).await;
+    done.unwrap_or(Err(Stop { reason: Hold::TimedOut, called: true, suspends: None }))
+        .map_err(|stop| stop.after(false))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+async fn call(shared: &Shared, order: &OpenOrder, command: &Command) -> Result<JobResult, Stop> {
+    match command {
+        Command::CreateKey { wallet, key, algorithm, exportability, .. } => {
+            let backend = wallet_backend(shared, wallet)?;
+            let _permit = backend.permits.acquire().await;
+            let request = KeyRequest {
+                custodian: order.document().custodian,
+                wallet: wallet.clone(),
+                key: key.clone(),
+                algorithm: *algorithm,
+                exportability: *exportability,
+            };
+            let made = backend.backend.generate(&request).await;
+            key_result(shared, &request, &made.map_err(|error| Stop::of(&error))?)
+        }
+        Command::CreateWallet { wallet, backend: id, seed: Some(seed), .. } => {
+            let backend = backend(shared, id).ok_or(Stop::before(Hold::BackendUnavailable))?;
+            let _permit = backend.permits.acquire().await;
+            let derivation =
+                backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;
+            let custodian = order.document().custodian;
+            let request = SeedRequest { custodian, wallet: wallet.clone(), key: seed.clone() };
+            let made = derivation.generate_seed(&request).await;
+            let made = made.map_err(|error| Stop::of(&error))?;
+            let handle = handle_record(seed, &made.handle)?;
+            let result = CommandResult::Seed { handle: Digest::of(&handle.value) };
+            Ok(JobResult::Executed { result, handle: Some(handle) })
+        }
+        Command::DeriveAccount { .. } => derive(shared, order, command).await,
+        Command::Extension { name, document } => {
+            let handler =
+                shared.extensions.get(name).ok_or(Stop::before(Hold::BackendUnavailable))?;
+            let (custodian, id) = (&order.document().custodian, &order.document().order);
+            let answer = handler.run(custodian, id, document.as_bytes()).await;
+            let sha256 = Digest::of(&answer.map_err(|error| Stop::of(&error))?);
+            let result = CommandResult::Extension { sha256 };
+            Ok(JobResult::Executed { result, handle: None })
+        }
+        _ => Err(Stop::before(Hold::Conflict)),
+    }
+}
+
+async fn derive(shared: &Shared, order: &OpenOrder, command: &Command) -> Result<JobResult, Stop> {
+    let Command::DeriveAccount { wallet, key, path, algorithm, .. } = command else {
+        return Err(Stop::before(Hold::Conflict));
+    };
+    let backend = wallet_backend(shared, wallet)?;
+    let _permit = backend.permits.acquire().await;
+    let derivation = backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;
+    let seed = shared
+        .read()
+        .ledger
+        .wallet(wallet)
+        .and_then(|wallet| Some((wallet.seed()?.clone(), *wallet.seed_handle()?)));
+    let (seed, recorded) = seed.ok_or(Stop::before(Hold::Conflict))?;
+    let custodian = order.document().custodian;
+    let handle = load_handle(shared, &seed, &recorded).await?;
+    let seed = SeedRecord { custodian, wallet: wallet.clone(), key: seed, handle };
+    let request = KeyRequest {
+        custodian,
+        wallet: wallet.clone(),
+        key: key.clone(),
+        algorithm: *algorithm,
+        exportability: crate::seam::Exportability::Never,
+    };
+    let made = derivation.derive(&seed, path, &request).await;
+    key_result(shared, &request, &made.map_err(|error| Stop::of(&error))?)
+}
+
+fn wallet_backend<'a>(shared: &'a Shared, wallet: &WalletId) -> Result<&'a Backend, Stop> {
+    let id = shared.read().ledger.wallet(wallet).map(|wallet| wallet.backend().clone());
+    id.and_then(|id| backend(shared, &id)).ok_or(Stop::before(Hold::BackendUnavailable))
+}
+
+fn key_result(shared: &Shared, request: &KeyRequest, made: &NewKey) -> Result<JobResult, Stop> {
+    if made.public_key.algorithm() != request.algorithm {
+        return Err(Stop { called: true, ..Stop::before(Hold::Corrupt) });
+    }
+    let chain = shared.read().ledger.wallet(&request.wallet).map(|wallet| wallet.chain().clone());
+    let chain = chain.ok_or(Stop::before(Hold::Conflict))?;
+    let mut decoders = shared.decoders.iter();
+    let account = decoders.find_map(|decoder| decoder.account(&chain, &made.public_key));
+    let handle = handle_record(&request.key, &made.handle)?;
+    let result = CommandResult::Key {
+        public_key: made.public_key.clone(),
+        handle: Digest::of(&handle.value),
+        account,
+    };
+    Ok(JobResult::Executed { result, handle: Some(handle) })
+}
+
+fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {
+    let value = handle.as_bytes().to_vec();
+    if value.is_empty() || value.len() > KeyHandle::MAX {
+        return Err(Stop { called: true, ..Stop::before(Hold::Corrupt) });
+    }
+    let key = handle_key(key).map_err(|_| Stop::before(Hold::Corrupt))?;
+    Ok(Record { key, value })
+}
+
+/// Whether an order carries a payload of this decoder's version.
+pub(super) fn same_decoder(work: &Work, decoder: &dyn Decoder) -> bool {
+    matches!(work, Work::Payload(payload) if payload.decoder == *decoder.id())
+}

@@ -1,0 +1,249 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::{Error, OpenError};
+use super::record::{document_key, snapshot_key};
+use super::shared::Shared;
+use super::{Genesis, builder::Seams};
+use crate::bytes::HexBytes;
+use crate::digest::Digest;
+use crate::document::{
+    DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, V1, size_of_bytes,
+};
+use crate::id::CustodianId;
+use crate::ledger::Ledger;
+use crate::replay::{Depth, Replay};
+use crate::seam::{Batch, Event, Head, PolicyEngine, Position, Record, RecordKey, Store};
+
+const PAGE: u16 = 1_000;
+
+/// What opening found: the state, the engine of its rules, the anchored head and the index of the
+/// last snapshot.
+pub(super) struct Opened {
+    pub(super) ledger: Ledger,
+    pub(super) engine: Arc<dyn PolicyEngine>,
+    pub(super) anchored: Option<Head>,
+    pub(super) snapshot: Position,
+}
+
+/// Writes the genesis event into an empty store. The custodian's id is its hash.
+pub(super) async fn create(seams: &Seams, genesis: Genesis) -> Result<CustodianId, OpenError> {
+    if seams.store.head().await? != Position::START {
+        return Err(OpenError::Corrupt { what: "the store is not empty" });
+    }
+    let engine = seams.compiler.compile(&genesis.policy)?;
+    let policy = genesis.policy.to_bytes().map_err(|_| crate::document::DocumentError::Write)?;
+    let mut nonce = [0; 32];
+    seams.entropy.fill(&mut nonce).map_err(Error::from)?;
+    let sha256 = Digest::of(&policy);
+    let backends = seams
+        .backends
+        .iter()
+        .map(|backend| (backend.id().clone(), backend.identity().clone()))
+        .collect();
+    let event = EventDocument {
+        v: V1,
+        at: seams.clock.now(),
+        event: EventBody::Genesis(Box::new(GenesisEvent {
+            nonce: HexBytes::new(nonce.to_vec()),
+            log_key: seams.audit.public_key().await,
+            engine: seams.compiler.engine().clone(),
+            policy: DocumentReference { sha256, size: size_of_bytes(&policy) },
+            principals: genesis.principals,
+            assets: genesis.assets,
+            backends,
+        })),
+    };
+    let bytes = event.to_bytes()?;
+    let custodian = CustodianId::new(Digest::of(&bytes));
+    let ledger = Ledger::genesis(custodian, &event, &policy)?;
+    let text = String::from_utf8(policy.clone())
+        .map_err(|_| OpenError::Corrupt { what: "the rule set is not text" })?;
+    ledger.check_succession(&text, engine.as_ref(), event.at)?;
+    let record = Record { key: document_key("genesis", &sha256)?, value: policy };
+    let batch = Batch { inserts: vec![record], puts: Vec::new(), events: vec![bytes] };
+    seams.store.commit(Position::START, batch).await?;
+    Ok(custodian)
+}
+
+/// Finds the state of a custodian: checks head and anchor, loads the last snapshot, folds what is
+/// under a signed head and replays in full what is not.
+pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened, OpenError> {
+    let stored = seams.store.head().await?;
+    if stored == Position::START {
+        return Err(OpenError::Corrupt { what: "the store is empty" });
+    }
+    let signed = seams.audit.head().await?.map(|checkpoint| checkpoint.head);
+    let anchored = match &seams.anchor {
+        Some(anchor) => anchor.load().await?,
+        None => None,
+    };
+    for head in signed.iter().chain(&anchored) {
+        if head.size > stored {
+            let (stored, signed) = (stored.value(), head.size.value());
+            return Err(OpenError::RolledBack { stored, signed });
+        }
+    }
+    let size = signed.map_or(Position::START, |head| head.size);
+    check_genesis(seams, custodian, size).await?;
+    let (state, snapshot) = load_snapshot(seams, custodian, size).await?;
+    let ledger = replay(seams, custodian, state, size).await?;
+    let engine = seams.compiler.compile(ledger.policy().document())?;
+    if seams.compiler.engine() != ledger.engine() {
+        return Err(OpenError::Corrupt { what: "the custodian was made with another engine" });
+    }
+    if seams.audit.public_key().await != *ledger.log_key() {
+        seams.audit.rotate(ledger.log_key()).await?;
+    }
+    let sealed = seams.audit.seal(ledger.position()).await?.head;
+    check_anchor(anchored, sealed)?;
+    if let Some(anchor) = &seams.anchor {
+        if anchored != Some(sealed) {
+            anchor.advance(anchored, sealed).await?;
+        }
+        return Ok(Opened { ledger, engine, anchored: Some(sealed), snapshot });
+    }
+    Ok(Opened { ledger, engine, anchored: None, snapshot })
+}
+
+async fn check_genesis(
+    seams: &Seams,
+    custodian: CustodianId,
+    signed: Position,
+) -> Result<(), OpenError> {
+    let events = seams.store.events(Position::START, 1).await?;
+    let first = events.first().map(|event| CustodianId::new(Digest::of(&event.bytes)));
+    if first != Some(custodian) {
+        return Err(OpenError::Corrupt { what: "the store is of another custodian" });
+    }
+    if signed > Position::START {
+        seams.audit.includes(&events).await?;
+    }
+    Ok(())
+}
+
+/// The last snapshot under the signed head, if there is one. A pointer to an older one is no harm:
+/// more is folded.
+async fn load_snapshot(
+    seams: &Seams,
+    custodian: CustodianId,
+    signed: Position,
+) -> Result<(Option<Ledger>, Position), OpenError> {
+    const WRONG: OpenError = OpenError::Corrupt { what: "the snapshot contradicts the log" };
+    let Some(pointer) = seams.store.get(&snapshot_key()?).await? else {
+        return Ok((None, Position::START));
+    };
+    let text = std::str::from_utf8(&pointer.value).map_err(|_| WRONG)?;
+    let index = Position::new(text.parse().map_err(|_| WRONG)?);
+    if index >= signed {
+        return Ok((None, Position::START));
+    }
+    let events = seams.store.events(index, 1).await?;
+    seams.audit.includes(&events).await?;
+    let event = EventDocument::read(&events.first().ok_or(WRONG)?.bytes)?;
+    let EventBody::Snapshot(reference) = event.event else { return Err(WRONG) };
+    let record = seams.store.get(&document_key("snapshot", &reference.sha256)?).await?;
+    let bytes = record.ok_or(WRONG)?.value;
+    if Digest::of(&bytes) != reference.sha256 {
+        return Err(WRONG);
+    }
+    let state = Ledger::read(&bytes)?;
+    if *state.custodian() != custodian || state.position() != index {
+        return Err(WRONG);
+    }
+    Ok((Some(state), index))
+}
+
+async fn replay(
+    seams: &Seams,
+    custodian: CustodianId,
+    state: Option<Ledger>,
+    signed: Position,
+) -> Result<Ledger, OpenError> {
+    const WRONG: OpenError = OpenError::Corrupt { what: "the events do not fold" };
+    let compiler = Some(Arc::clone(&seams.compiler));
+    let mut replay = Replay::new(custodian, Depth::Fold, compiler, seams.decoders.clone());
+    let mut next = state.as_ref().map_or(Position::START, Ledger::position);
+    if let Some(state) = state {
+        replay = replay.from_state(state);
+    }
+    loop {
+        let events = seams.store.events(next, PAGE).await?;
+        if events.is_empty() {
+            break;
+        }
+        let sealed: Vec<Event> =
+            events.iter().filter(|event| event.position < signed).cloned().collect();
+        if !sealed.is_empty() {
+            seams.audit.includes(&sealed).await?;
+        }
+        for event in &events {
+            let is_sealed = event.position < signed || event.position == Position::START;
+            replay.set_depth(if is_sealed { Depth::Fold } else { Depth::Full });
+            let documents = documents(seams.store.as_ref(), event, replay.state()).await?;
+            replay.event(&event.bytes, &documents).map_err(|error| {
+                tracing::error!(index = event.position.value(), %error, "an event does not fold");
+                WRONG
+            })?;
+            next = event.position.plus(1);
+        }
+    }
+    replay.into_state().ok_or(WRONG)
+}
+
+/// The documents that an event may name: its order's, and those of the orders it is about.
+async fn documents(
+    store: &dyn Store,
+    event: &Event,
+    state: Option<&Ledger>,
+) -> Result<BTreeMap<Digest, Vec<u8>>, OpenError> {
+    let body = EventDocument::read(&event.bytes)?.event;
+    let mut owners = Vec::new();
+    match &body {
+        EventBody::Genesis(_) => owners.push("genesis".to_owned()),
+        EventBody::Snapshot(_) => owners.push("snapshot".to_owned()),
+        EventBody::OrderSubmitted(OrderSubmitted { order, .. }) => owners.push(order.to_string()),
+        EventBody::OrderConcluded(concluded) => {
+            owners.push(concluded.order.to_string());
+            let command = state
+                .and_then(|state| state.order(&concluded.order))
+                .and_then(|order| order.command().cloned());
+            if let Some(crate::command::Command::ResolveOrder { order, .. }) = command.as_deref() {
+                owners.push(order.to_string());
+            }
+        }
+        EventBody::ApprovalAdded(_)
+        | EventBody::KeyDestroyed(_)
+        | EventBody::OrderClosed(_)
+        | EventBody::OrderDecided(_) => {}
+    }
+    let mut documents = BTreeMap::new();
+    for owner in owners {
+        let prefix = RecordKey::parse(&format!("document/{owner}/"))?;
+        for record in store.scan(&prefix, None, PAGE).await? {
+            documents.insert(Digest::of(&record.value), record.value);
+        }
+    }
+    Ok(documents)
+}
+
+/// Two heads of one size with different roots never happen by accident.
+fn check_anchor(anchored: Option<Head>, sealed: Head) -> Result<(), OpenError> {
+    match anchored {
+        Some(head) if head.size == sealed.size && head.root != sealed.root => {
+            Err(OpenError::Corrupt { what: "the log was forked from its anchored head" })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether every backend that wallets live in is here and is the registered one. A backend that is
+/// not there stops its own keys only.
+pub(super) fn warn_of_backends(shared: &Shared) {
+    let published = shared.read();
+    for (id, backend) in &shared.backends {
+        if published.ledger.backend(id) != Some(backend.backend.identity()) {
+            tracing::warn!(backend = id.as_str(), "the backend is not the registered one");
+        }
+    }
+}

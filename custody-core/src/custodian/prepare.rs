@@ -1,0 +1,293 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::message::{Carried, Prepared};
+use super::record::document_key;
+use super::request::{Request, RequestedWork};
+use super::shared::Shared;
+use crate::command::Command;
+use crate::digest::Digest;
+use crate::document::{
+    CommandReference, OrderDocument, PayloadReference, Stored, SubmissionDocument, TaskReference,
+    V1, Work, size_of_bytes,
+};
+use crate::id::{KeyId, OrderId, PayloadFormat, WalletId};
+use crate::ledger::{CommandRefusal, Ledger, Wallet};
+use crate::principal::submission_signing_digest;
+use crate::seam::{
+    ContextAccount, DecodeContext, Intent, Payload, PolicyDocument, PolicyEngine, Record,
+};
+use crate::time::Timestamp;
+
+/// Longest life of an order.
+const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// The submission of a request, as it is signed and compared.
+pub(crate) fn submission(request: &Request) -> Result<Stored<SubmissionDocument>, Error> {
+    let (wallet, key, format, sha256) = match &request.work {
+        RequestedWork::Payload { wallet, key, payload } => {
+            (Some(wallet.clone()), key.clone(), payload.format.clone(), Digest::of(&payload.bytes))
+        }
+        RequestedWork::Command(command) => {
+            let bytes = Stored::write(command.as_ref().clone())?;
+            (None, None, PayloadFormat::parse("command")?, *bytes.digest())
+        }
+    };
+    Ok(Stored::write(SubmissionDocument {
+        v: V1,
+        requester: request.requester.clone(),
+        request: request.id.clone(),
+        wallet,
+        key,
+        format,
+        sha256,
+        expires: request.expires,
+    })?)
+}
+
+/// Makes an order of a request: decodes the payload, or checks the command.
+pub(crate) fn prepare(
+    shared: &Shared,
+    request: Request,
+    submission: Stored<SubmissionDocument>,
+) -> Result<Prepared, Error> {
+    let now = shared.now();
+    let order = shared.new_order_id(now)?;
+    let expires = expiry(shared, &request, now)?;
+    let mut authentication = request.authentication;
+    authentication.signed = is_signed(shared, &request.signature, &submission)?;
+    let work = match request.work {
+        RequestedWork::Payload { wallet, key, payload } => {
+            payload_work(shared, &order, wallet, key.as_ref(), payload)?
+        }
+        RequestedWork::Command(command) => command_work(shared, &order, *command)?,
+    };
+    let document = Stored::write(OrderDocument {
+        v: V1,
+        custodian: *shared.read().ledger.custodian(),
+        order: order.clone(),
+        requester: request.requester,
+        request: request.id,
+        wallet: work.wallet,
+        chain: work.chain,
+        submitted: now,
+        expires,
+        work: work.reference,
+        effects: work.intent.0,
+        facts: work.intent.1,
+        tasks: work.tasks,
+    })?;
+    let mut documents = work.documents;
+    if request.signature.is_some() {
+        let key = document_key(order.as_str(), submission.digest())?;
+        documents.push(Record { key, value: submission.bytes().to_vec() });
+    }
+    documents.push(Record {
+        key: document_key(order.as_str(), document.digest())?,
+        value: document.bytes().to_vec(),
+    });
+    Ok(Prepared {
+        submission,
+        document: Arc::new(document.value().clone()),
+        order: document,
+        carried: Arc::new(work.carried),
+        documents,
+        authentication,
+        signature: request.signature,
+    })
+}
+
+/// What the work of an order puts into its document, and beside it.
+struct PreparedWork {
+    wallet: Option<WalletId>,
+    chain: Option<crate::caip::ChainId>,
+    reference: Work,
+    intent: (Vec<crate::effect::Effect>, std::collections::BTreeSet<crate::effect::DecodeFact>),
+    tasks: Vec<TaskReference>,
+    carried: Carried,
+    documents: Vec<Record>,
+}
+
+fn expiry(shared: &Shared, request: &Request, now: Timestamp) -> Result<Timestamp, Error> {
+    match request.expires {
+        None => Ok(now.after(shared.config.order_life)),
+        Some(time) if time <= now => Err(Error::Request { what: "the expiry has passed" }),
+        Some(time) if time > now.after(LIFE_MAX) => {
+            Err(Error::Request { what: "an order lives at most 30 days" })
+        }
+        Some(time) => Ok(time),
+    }
+}
+
+/// Whether the requester's own credential signed the submission. A wrong signature is refused.
+fn is_signed(
+    shared: &Shared,
+    signature: &Option<crate::principal::SubmissionSignature>,
+    submission: &Stored<SubmissionDocument>,
+) -> Result<bool, Error> {
+    let published = shared.read();
+    let ledger = &published.ledger;
+    let principal = ledger
+        .principal(&submission.value().requester)
+        .ok_or(Error::NotFound { what: "requester" })?;
+    let Some(signature) = signature else { return Ok(false) };
+    let credential = principal
+        .credentials
+        .get(&signature.credential)
+        .ok_or(Error::Request { what: "no such credential of the requester" })?;
+    let digest = submission_signing_digest(ledger.custodian(), submission.digest());
+    credential
+        .verify(&digest, &signature.signature)
+        .map_err(|_| Error::Request { what: "the submission's signature does not verify" })?;
+    Ok(true)
+}
+
+fn payload_work(
+    shared: &Shared,
+    order: &OrderId,
+    id: WalletId,
+    key: Option<&KeyId>,
+    payload: Payload,
+) -> Result<PreparedWork, Error> {
+    let (context, decoder) = {
+        let published = shared.read();
+        let wallet = published.ledger.wallet(&id).ok_or(Error::NotFound { what: "wallet" })?;
+        let decoder = Arc::clone(shared.decoder(&payload.format, wallet.chain())?);
+        (decode_context(&published.ledger, &id, wallet, key)?, decoder)
+    };
+    let intent = shared.decode(decoder.as_ref(), &payload, &context)?;
+    let tasks = task_references(&intent, &context)?;
+    let context_document = Stored::write(context.clone())?;
+    let sha256 = Digest::of(&payload.bytes);
+    let reference = PayloadReference {
+        format: payload.format.clone(),
+        size: size_of_bytes(&payload.bytes),
+        sha256,
+        decoder: decoder.id().clone(),
+        context: context_document.reference(),
+    };
+    let documents = vec![
+        Record { key: document_key(order.as_str(), &sha256)?, value: payload.bytes.clone() },
+        Record {
+            key: document_key(order.as_str(), context_document.digest())?,
+            value: context_document.bytes().to_vec(),
+        },
+    ];
+    Ok(PreparedWork {
+        wallet: Some(id),
+        chain: Some(context.chain.clone()),
+        reference: Work::Payload(reference),
+        intent: (intent.effects, intent.facts),
+        tasks,
+        carried: Carried::Payload { payload, context },
+        documents,
+    })
+}
+
+/// What a decoder may know: the named key alone, or all keys of the wallet, oldest first.
+fn decode_context(
+    ledger: &Ledger,
+    id: &WalletId,
+    wallet: &Wallet,
+    key: Option<&KeyId>,
+) -> Result<DecodeContext, Error> {
+    let chosen: Vec<&KeyId> = match key {
+        Some(key) if wallet.keys().contains(key) => vec![key],
+        Some(_) => return Err(Error::NotFound { what: "key of the wallet" }),
+        None => wallet.keys().iter().take(1_024).collect(),
+    };
+    let accounts: Vec<_> = chosen
+        .into_iter()
+        .filter_map(|id| {
+            let key = ledger.key(id)?;
+            Some(ContextAccount { key: id.clone(), public_key: key.public_key().clone() })
+        })
+        .collect();
+    if accounts.is_empty() {
+        return Err(Error::NotFound { what: "key of the wallet" });
+    }
+    Ok(DecodeContext { v: 1, wallet: id.clone(), chain: wallet.chain().clone(), accounts })
+}
+
+/// The tasks of an intent as an order document names them.
+pub(crate) fn task_references(
+    intent: &Intent,
+    context: &DecodeContext,
+) -> Result<Vec<TaskReference>, Error> {
+    intent
+        .tasks
+        .iter()
+        .map(|task| {
+            let account = context
+                .accounts
+                .iter()
+                .find(|account| account.key == task.key)
+                .ok_or(Error::Decoder { what: "a task is for a key outside the wallet" })?;
+            if account.public_key.algorithm() != task.algorithm {
+                return Err(Error::Decoder { what: "a task is for another algorithm" });
+            }
+            Ok(TaskReference {
+                key: task.key.clone(),
+                public_key: account.public_key.clone(),
+                algorithm: task.algorithm,
+                input_sha256: task.input.digest(),
+            })
+        })
+        .collect()
+}
+
+fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<PreparedWork, Error> {
+    let (wallet, chain) = {
+        let published = shared.read();
+        published.ledger.check(&command)?;
+        let wallet = published.ledger.wallet_of(&command);
+        let chain = wallet.as_ref().and_then(|id| published.ledger.wallet(id));
+        (wallet, chain.map(|wallet| wallet.chain().clone()))
+    };
+    if let Command::Extension { name, document } = &command {
+        let handler =
+            shared.extensions.get(name).ok_or(Error::NotFound { what: "extension command" })?;
+        if !handler.accepts(document.as_bytes()) {
+            return Err(CommandRefusal::Malformed { what: "extension document" }.into());
+        }
+    }
+    new_engine(shared, &command)?;
+    let effects = vec![command.effect(wallet.as_ref())];
+    let stored = Stored::write(command)?;
+    let reference = CommandReference {
+        action: stored.value().action(),
+        size: size_of_bytes(stored.bytes()),
+        sha256: *stored.digest(),
+    };
+    let mut documents = vec![Record {
+        key: document_key(order.as_str(), stored.digest())?,
+        value: stored.bytes().to_vec(),
+    }];
+    if let Command::UpdatePolicy { policy } = stored.value() {
+        let key = document_key(order.as_str(), &Digest::of(policy.as_bytes()))?;
+        documents.push(Record { key, value: policy.as_bytes().to_vec() });
+    }
+    Ok(PreparedWork {
+        wallet,
+        chain,
+        reference: Work::Command(reference),
+        intent: (effects, std::collections::BTreeSet::new()),
+        tasks: Vec::new(),
+        carried: Carried::Command(Arc::new(stored.value().clone())),
+        documents,
+    })
+}
+
+/// The engine of a new rule set, if the command brings one and the set may come into force.
+pub(crate) fn new_engine(
+    shared: &Shared,
+    command: &Command,
+) -> Result<Option<Arc<dyn PolicyEngine>>, Error> {
+    let Command::UpdatePolicy { policy } = command else { return Ok(None) };
+    let document: PolicyDocument = crate::document::parse(policy.as_bytes())?;
+    let engine = shared.compiler.compile(&document)?;
+    let published = shared.read();
+    published.ledger.check_succession(policy, engine.as_ref(), shared.now())?;
+    Ok(Some(engine))
+}

@@ -1,0 +1,53 @@
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::document::V1;
+use crate::id::{KeyId, OrderId, PrincipalId, RequestId};
+use crate::order::OrderState;
+use crate::seam::{Position, RecordKey, RecordKeyError};
+
+/// Which order a request became. Inserted once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestRecord {
+    pub(crate) v: V1,
+    pub(crate) order: OrderId,
+    pub(crate) submission: Digest,
+}
+
+/// Where the events of a terminal order are. It is only a pointer: what became of the order is
+/// read from the events themselves, which must be under the log's head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderRecord {
+    pub(crate) v: V1,
+    pub(crate) order: OrderId,
+    pub(crate) state: OrderState,
+    pub(crate) submitted: Position,
+    pub(crate) ended: Position,
+}
+
+pub(crate) fn request_key(
+    requester: &PrincipalId,
+    request: &RequestId,
+) -> Result<RecordKey, RecordKeyError> {
+    RecordKey::parse(&format!("request/{requester}/{request}"))
+}
+
+pub(crate) fn order_key(order: &OrderId) -> Result<RecordKey, RecordKeyError> {
+    RecordKey::parse(&format!("order/{order}"))
+}
+
+pub(crate) fn handle_key(key: &KeyId) -> Result<RecordKey, RecordKeyError> {
+    RecordKey::parse(&format!("handle/{key}"))
+}
+
+/// The key of a document: under its order's time-ordered id, or under `genesis` or `snapshot`.
+pub(crate) fn document_key(owner: &str, sha256: &Digest) -> Result<RecordKey, RecordKeyError> {
+    RecordKey::parse(&format!("document/{owner}/{sha256}"))
+}
+
+/// The key of the newest snapshot's pointer.
+pub(crate) fn snapshot_key() -> Result<RecordKey, RecordKeyError> {
+    RecordKey::parse("snapshot")
+}

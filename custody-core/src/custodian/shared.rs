@@ -1,0 +1,242 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use async_lock::Semaphore;
+use futures::channel::mpsc;
+
+use super::Config;
+use super::error::Error;
+use super::extension::CommandHandler;
+use super::message::Entry;
+use crate::caip::ChainId;
+use crate::command::{Command, FreezeScope};
+use crate::digest::Digest;
+use crate::document::OrderDocument;
+use crate::id::{BackendId, ExtensionName, KeyId, OrderId, PayloadFormat, PrincipalId, WalletId};
+use crate::ledger::Ledger;
+use crate::seam::{
+    AuditLog, Clock, DecodeContext, Decoder, Entropy, HeadAnchor, Intent, KeyBackend, Payload,
+    PolicyCompiler, PolicyEngine, Position, Signer, Spawner, Store,
+};
+use crate::time::Timestamp;
+
+use super::record::document_key;
+
+/// What every part of a custodian shares.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) anchor: Option<Arc<dyn HeadAnchor>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) spawner: Arc<dyn Spawner>,
+    pub(crate) compiler: Arc<dyn PolicyCompiler>,
+    pub(crate) decoders: Vec<Arc<dyn Decoder>>,
+    pub(crate) backends: BTreeMap<BackendId, Backend>,
+    pub(crate) extensions: BTreeMap<ExtensionName, Arc<dyn CommandHandler>>,
+    pub(crate) published: RwLock<Published>,
+    pub(crate) holds: RwLock<Holds>,
+    pub(crate) signers: Mutex<OpenSigners>,
+    pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
+    pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
+    pub(crate) finished: mpsc::UnboundedSender<Entry>,
+    pub(crate) wakeups: Mutex<Vec<mpsc::Sender<Position>>>,
+}
+
+/// Opened signers by key, with the handle they were opened with.
+pub(crate) type OpenSigners = HashMap<KeyId, (Digest, Arc<dyn Signer>)>;
+
+/// A backend and how many calls may be in it at once.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    pub(crate) backend: Arc<dyn KeyBackend>,
+    pub(crate) permits: Semaphore,
+}
+
+/// The durable state as callers see it, with the engine of the rule set in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) ledger: Ledger,
+    pub(crate) engine: Arc<dyn PolicyEngine>,
+}
+
+/// What holds before it is durable: only what takes rights away.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    house: bool,
+    wallets: BTreeSet<WalletId>,
+    keys: BTreeSet<KeyId>,
+    people: BTreeSet<PrincipalId>,
+}
+
+impl Holds {
+    pub(crate) fn add(&mut self, command: &Command) {
+        if let Command::Freeze { scope } = command {
+            match scope {
+                FreezeScope::House => self.house = true,
+                FreezeScope::Wallet(id) => drop(self.wallets.insert(id.clone())),
+            }
+        }
+        if let Command::SuspendKey { key } | Command::CompromiseKey { key } = command {
+            self.keys.insert(key.clone());
+        }
+        if let Command::RemovePrincipal { principal } = command {
+            self.people.insert(principal.clone());
+        }
+    }
+
+    /// What is durable now holds by itself, and what was taken back no longer holds.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+    pub(crate) fn settle(&mut self, command: &Command) {
+        match command {
+            Command::Freeze { scope } | Command::Thaw { scope } => match scope {
+                FreezeScope::House => self.house = false,
+                FreezeScope::Wallet(id) => drop(self.wallets.remove(id)),
+            },
+            Command::SuspendKey { key }
+            | Command::ResumeKey { key }
+            | Command::CompromiseKey { key } => drop(self.keys.remove(key)),
+            Command::RemovePrincipal { principal } => drop(self.people.remove(principal)),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn stops(&self, order: &OrderDocument) -> bool {
+        self.house
+            || order.wallet.as_ref().is_some_and(|wallet| self.wallets.contains(wallet))
+            || order.tasks.iter().any(|task| self.keys.contains(&task.key))
+    }
+
+    pub(crate) fn stops_wallet(&self, order: &OrderDocument) -> bool {
+        self.house || order.wallet.as_ref().is_some_and(|wallet| self.wallets.contains(wallet))
+    }
+
+    pub(crate) fn has_removed(&self, principal: &PrincipalId) -> bool {
+        self.people.contains(principal)
+    }
+}
+
+impl Shared {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Published> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Published> {
+        self.published.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn holds(&self) -> RwLockReadGuard<'_, Holds> {
+        self.holds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn holds_mut(&self) -> RwLockWriteGuard<'_, Holds> {
+        self.holds.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ledger time as far as callers know it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().max(self.read().ledger.time())
+    }
+
+    pub(crate) fn decoder(
+        &self,
+        format: &PayloadFormat,
+        chain: &ChainId,
+    ) -> Result<&Arc<dyn Decoder>, Error> {
+        self.decoders
+            .iter()
+            .find(|decoder| decoder.reads(format, chain))
+            .ok_or(Error::Decoder { what: "no decoder reads this format on this chain" })
+    }
+
+    /// Decodes under `catch_unwind` and checks what a decoder promises.
+    pub(crate) fn decode(
+        &self,
+        decoder: &dyn Decoder,
+        payload: &Payload,
+        context: &DecodeContext,
+    ) -> Result<Intent, Error> {
+        const MANY: usize = 1_024;
+        let intent = catch_unwind(AssertUnwindSafe(|| decoder.decode(payload, context)))
+            .map_err(|_| Error::Decoder { what: "the decoder panicked" })??;
+        let broken = |what| Err(Error::Decoder { what });
+        if intent.chain != context.chain {
+            return broken("the payload is for another chain than the wallet");
+        }
+        if intent.effects.is_empty() || intent.effects.len() > MANY {
+            return broken("an intent has 1 to 1,024 effects");
+        }
+        if intent.effects.iter().any(|effect| effect.action().is_governance()) {
+            return broken("a payload has no governance effects");
+        }
+        if intent.tasks.is_empty() || intent.tasks.len() > MANY {
+            return broken("an intent has 1 to 1,024 tasks");
+        }
+        let known = |key: &KeyId| context.accounts.iter().any(|account| account.key == *key);
+        if !intent.tasks.iter().all(|task| known(&task.key)) {
+            return broken("a task is for a key outside the wallet");
+        }
+        Ok(intent)
+    }
+
+    /// Reads a document and checks it against its digest.
+    pub(crate) async fn document(&self, owner: &str, sha256: &Digest) -> Result<Vec<u8>, Error> {
+        let record = self.store.get(&document_key(owner, sha256)?).await?;
+        let bytes = record.ok_or(Error::NotFound { what: "document" })?.value;
+        if Digest::of(&bytes) == *sha256 {
+            Ok(bytes)
+        } else {
+            Err(Error::Request { what: "a stored document contradicts its digest" })
+        }
+    }
+
+    /// A new order id: UUIDv7 (RFC 9562, section 5.7), so that ids sort by time.
+    pub(crate) fn new_order_id(&self, now: Timestamp) -> Result<OrderId, Error> {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random)?;
+        let id = uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid();
+        Ok(OrderId::parse(&id.hyphenated().to_string())?)
+    }
+
+    pub(crate) fn send(&self, entry: Entry, urgent: bool) -> Result<(), Error> {
+        let queue = if urgent { &self.urgent } else { &self.queue };
+        lock(queue).try_send(entry).map_err(|error| {
+            if error.is_full() { Error::Busy { what: "the queue is full" } } else { Error::Closed }
+        })
+    }
+
+    pub(crate) fn wake(&self, position: Position) {
+        lock(&self.wakeups).retain_mut(|listener| {
+            listener.try_send(position).map_or_else(|error| error.is_full(), |()| true)
+        });
+    }
+
+    /// Waits for `call`, at most `limit`; nothing if time ran out.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = T>,
+    ) -> Option<T> {
+        let deadline = self.clock.monotonic().saturating_add(limit);
+        let call = std::pin::pin!(call);
+        let sleep = self.clock.sleep_until(deadline);
+        match futures::future::select(call, sleep).await {
+            futures::future::Either::Left((answer, _)) => Some(answer),
+            futures::future::Either::Right(((), _)) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

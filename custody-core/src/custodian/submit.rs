@@ -1,0 +1,231 @@
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+
+use super::deliver::{deliver, load_carried, load_ended};
+use super::error::Error;
+use super::message::{Carried, Entry, Message, Progress};
+use super::prepare::{prepare, submission};
+use super::record::{RequestRecord, request_key};
+use super::request::{Answer, Explanation, Outcome, Request};
+use super::shared::Shared;
+use crate::command::{Command, Resolution};
+use crate::document::{Hold, SubmissionDocument, parse};
+use crate::id::{OrderId, RoleId};
+use crate::ledger::{CommandRefusal, OpenOrder};
+use crate::order::OrderState;
+use crate::principal::{SignedStatement, Verb};
+use crate::seam::{Missing, Requirement};
+
+/// The order of a request that was made before: one point read.
+pub(super) async fn known(
+    shared: &Shared,
+    submission: &SubmissionDocument,
+) -> Result<Option<RequestRecord>, Error> {
+    let key = request_key(&submission.requester, &submission.request)?;
+    match shared.store.get(&key).await? {
+        Some(record) => Ok(Some(parse(&record.value)?)),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Answer, Error> {
+    let submission = submission(&request)?;
+    if let Some(record) = known(shared, submission.value()).await? {
+        if record.submission != *submission.digest() {
+            return Err(Error::RequestReused { order: record.order });
+        }
+        return current(shared, &record.order).await;
+    }
+    let prepared = prepare(shared, request, submission)?;
+    let mut urgent = false;
+    if let Carried::Command(command) = prepared.carried.as_ref() {
+        check_resolution(shared, command).await?;
+        urgent = command.is_urgent();
+    }
+    let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
+    settle(shared, progress).await
+}
+
+/// A resolution that brings signatures must bring the right ones.
+async fn check_resolution(shared: &Shared, command: &Command) -> Result<(), Error> {
+    let Command::ResolveOrder { order, resolution: Resolution::Signed { signatures } } = command
+    else {
+        return Ok(());
+    };
+    let document = shared.read().ledger.order(order).map(|order| Arc::clone(order.document()));
+    let document = document.ok_or(CommandRefusal::NotFound { what: "order" })?;
+    let Carried::Payload { payload, context } = load_carried(shared, &document).await? else {
+        return Err(CommandRefusal::State { what: "order" }.into());
+    };
+    let decoder = shared.decoder(&payload.format, &context.chain)?;
+    let intent = shared.decode(decoder.as_ref(), &payload, &context)?;
+    let inputs = intent.tasks.into_iter().map(|task| task.input);
+    let tasks: Vec<_> = document.tasks.iter().cloned().zip(inputs).collect();
+    Ok(crate::ledger::check_signatures(signatures, &tasks)?)
+}
+
+pub(super) async fn statement(
+    shared: &Arc<Shared>,
+    signed: SignedStatement,
+) -> Result<Answer, Error> {
+    let id = signed.statement.order.clone();
+    let open = shared.read().ledger.order(&id).cloned();
+    let Some(order) = open else { return current(shared, &id).await };
+    shared.read().ledger.check_statement(&signed, signed.statement.verb)?;
+    let rejects = signed.statement.verb == Verb::Reject;
+    if rejects && !is_awaited(shared, &order, &signed.statement.role) {
+        return Err(Error::Request { what: "the order does not wait for this role" });
+    }
+    let urgent = signed.statement.verb != Verb::Approve;
+    let progress = call(shared, Message::Statement(Box::new(signed)), urgent).await?;
+    settle(shared, progress).await
+}
+
+/// Whether approvals of a role could release the order.
+fn is_awaited(shared: &Shared, order: &OpenOrder, role: &RoleId) -> bool {
+    missing(shared, order).iter().any(|option| {
+        option.approvals.contains_key(role) || option.organisations.contains_key(role)
+    }) || order.approvals().iter().any(|approval| approval.statement.role == *role)
+}
+
+/// What the answer to a call becomes for its caller.
+async fn settle(shared: &Arc<Shared>, progress: Progress) -> Result<Answer, Error> {
+    match progress {
+        Progress::Ended(ended) => deliver(shared, &ended).await,
+        Progress::Started(end) => {
+            let ended = end.await.map_err(|_| Error::Closed)??;
+            deliver(shared, &ended).await
+        }
+        Progress::Known(id) => current(shared, &id).await,
+        Progress::Waiting(id) => waiting(shared, &id).await,
+        Progress::Closed | Progress::Resumed(_) => Err(Error::Closed),
+    }
+}
+
+/// A waiting order: what it waits for, or its end if nothing would release it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
+    let open = shared.read().ledger.order(id).cloned();
+    let Some(order) = open else { return current(shared, id).await };
+    let options = missing(shared, &order);
+    if !options.is_empty() || order.state() != OrderState::Pending || is_frozen(shared, &order) {
+        let outcome = standing(&order, options);
+        return Ok(Answer { order: id.clone(), digest: *order.digest(), outcome });
+    }
+    match call(shared, Message::Deny(id.clone()), false).await? {
+        Progress::Ended(ended) => deliver(shared, &ended).await,
+        Progress::Started(end) => deliver(shared, &*end.await.map_err(|_| Error::Closed)??).await,
+        _ => Box::pin(current(shared, id)).await,
+    }
+}
+
+/// Whether the order was pending already when its wallet was frozen: it waits for the thaw.
+fn is_frozen(shared: &Shared, order: &OpenOrder) -> bool {
+    shared.read().ledger.hold(order.document(), shared.clock.now()) == Some("frozen")
+}
+
+/// Waits until an order that was resumed has ended.
+pub(super) async fn wait(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
+    let progress = call(shared, Message::Wait(id.clone()), false).await?;
+    settle(shared, progress).await
+}
+
+/// How an order stands now, open or ended.
+pub(super) async fn current(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
+    let open = shared.read().ledger.order(id).cloned();
+    match open {
+        None => deliver(shared, &load_ended(shared, id).await?).await,
+        Some(order) => {
+            let options = missing(shared, &order);
+            let outcome = standing(&order, options);
+            Ok(Answer { order: id.clone(), digest: *order.digest(), outcome })
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+fn standing(order: &OpenOrder, missing: Vec<Requirement>) -> Outcome {
+    match order.state() {
+        OrderState::Reserved => Outcome::Pending { missing: Vec::new() },
+        OrderState::Pending => Outcome::Pending { missing },
+        _ => Outcome::Unknown { reason: Hold::Interrupted },
+    }
+}
+
+/// What would release a pending order; empty if nothing would. An engine that panics says nothing.
+fn missing(shared: &Shared, order: &OpenOrder) -> Vec<Requirement> {
+    let published = shared.read().clone();
+    let now = shared.now();
+    let ask = || published.ledger.missing(published.engine.as_ref(), order, now);
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)) {
+        Ok(Missing::Await { options, .. }) => options,
+        Ok(Missing::Never) | Err(_) => Vec::new(),
+    }
+}
+
+/// Judges without changing anything.
+pub(super) fn explain_open(
+    shared: &Shared,
+    order: &OpenOrder,
+    summary: Vec<String>,
+) -> Explanation {
+    let published = shared.read().clone();
+    let now = shared.now();
+    let judge = || published.ledger.decide(published.engine.as_ref(), order, now);
+    let decision = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).ok();
+    let allowed = decision.as_ref().is_some_and(|decision| decision.allowed);
+    let is_final = decision.as_ref().is_none_or(|decision| decision.is_final);
+    Explanation {
+        state: order.state(),
+        allowed,
+        missing: if allowed || is_final { Vec::new() } else { missing(shared, order) },
+        rules: decision.as_ref().map(|decision| decision.rules.clone()).unwrap_or_default(),
+        errors: decision.map(|decision| decision.errors).unwrap_or_default(),
+        summary,
+    }
+}
+
+pub(super) async fn explain(shared: &Shared, id: &OrderId) -> Result<Explanation, Error> {
+    let open = shared.read().ledger.order(id).cloned();
+    let order = open.ok_or(Error::NotFound { what: "open order" })?;
+    let summary = match load_carried(shared, order.document()).await? {
+        Carried::Command(command) => vec![command.action().to_string()],
+        Carried::Payload { payload, context } => {
+            let decoder = shared.decoder(&payload.format, &context.chain)?;
+            shared.decode(decoder.as_ref(), &payload, &context)?.summary
+        }
+    };
+    Ok(explain_open(shared, &order, summary))
+}
+
+/// What the rules would say about a request, without making an order of it.
+pub(super) fn simulate(shared: &Shared, request: Request) -> Result<Explanation, Error> {
+    let submission = submission(&request)?;
+    let prepared = prepare(shared, request, submission)?;
+    let summary = match prepared.carried.as_ref() {
+        Carried::Command(command) => vec![command.action().to_string()],
+        Carried::Payload { payload, context } => {
+            let decoder = shared.decoder(&payload.format, &context.chain)?;
+            shared.decode(decoder.as_ref(), payload, context)?.summary
+        }
+    };
+    let order = OpenOrder::simulated(
+        Arc::clone(&prepared.document),
+        *prepared.order.digest(),
+        prepared.authentication,
+        prepared.carried.command().cloned(),
+    );
+    Ok(explain_open(shared, &order, summary))
+}
+
+/// Sends a message to the sequencer and waits for its answer.
+pub(super) async fn call(
+    shared: &Shared,
+    message: Message,
+    urgent: bool,
+) -> Result<Progress, Error> {
+    let (reply, answer) = oneshot::channel();
+    shared.send(Entry { message, reply: Some(reply) }, urgent)?;
+    answer.await.map_err(|_| Error::Closed)?
+}

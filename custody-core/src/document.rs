@@ -1,0 +1,131 @@
+//! What is stored, hashed and signed: events, order documents and submissions.
+//!
+//! Invariant: a document is written once and kept verbatim; its digest is over the stored bytes,
+//! never over bytes made anew. Unknown versions, unknown fields and duplicate keys are errors.
+
+mod event;
+mod order;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use event::{
+    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, GenesisEvent, Hold,
+    OrderClosed, OrderConcluded, OrderDecided, OrderSubmitted, Verdict, WindowUse,
+};
+pub use order::{
+    CommandReference, OrderDocument, PayloadReference, SignatureSet, SubmissionDocument,
+    TaskReference, Work,
+};
+
+use crate::digest::Digest;
+
+/// Largest event, in bytes.
+pub const EVENT_MAX: usize = 32 * 1024;
+
+/// A document with the bytes that are stored and hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<T> {
+    value: T,
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl<T: Serialize + DeserializeOwned> Stored<T> {
+    /// Writes a document once.
+    ///
+    /// # Errors
+    /// Fails if the document cannot be written.
+    pub fn write(value: T) -> Result<Self, DocumentError> {
+        let bytes = serde_json::to_vec(&value).map_err(|_| DocumentError::Write)?;
+        let digest = Digest::of(&bytes);
+        Ok(Self { value, bytes, digest })
+    }
+
+    /// Reads a document from its stored bytes.
+    ///
+    /// # Errors
+    /// Fails on malformed JSON, unknown fields and versions, and duplicate keys.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, DocumentError> {
+        let value = parse(&bytes)?;
+        let digest = Digest::of(&bytes);
+        Ok(Self { value, bytes, digest })
+    }
+}
+
+impl<T> Stored<T> {
+    /// The document.
+    pub const fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The stored bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the stored bytes.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// How events name the document.
+    #[must_use]
+    pub fn reference(&self) -> DocumentReference {
+        DocumentReference { sha256: self.digest, size: size_of_bytes(&self.bytes) }
+    }
+}
+
+/// Parses a JSON document strictly.
+///
+/// # Errors
+/// Fails on malformed JSON, unknown fields and versions, and duplicate keys.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| DocumentError::Malformed { line: error.line(), column: error.column() })
+}
+
+/// The length of bytes as documents state it.
+#[must_use]
+pub fn size_of_bytes(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// The version of a document; the only one there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is one value")]
+pub struct V1;
+
+impl Serialize for V1 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for V1 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self),
+            _ => Err(serde::de::Error::custom("the version is unknown")),
+        }
+    }
+}
+
+/// Why a document was not read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// The bytes are not such a document.
+    #[error("the document is malformed at line {line}, column {column}")]
+    Malformed {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The document cannot be written.
+    #[error("the document cannot be written")]
+    Write,
+}

@@ -1,0 +1,225 @@
+use std::sync::Arc;
+
+use super::{Key, Ledger, LedgerError, Member, PolicyInForce, SeedEntry, Wallet};
+use crate::command::{Command, CommandResult, FreezeScope, KeyStart};
+use crate::document::parse;
+use crate::id::{KeyId, PrincipalId};
+use crate::key::KeyState;
+use crate::principal::Principal;
+use crate::seam::{Exportability, PolicyDocument};
+use crate::time::Timestamp;
+
+impl Ledger {
+    /// Does what an executed command says. Settling another order is the caller's.
+    pub(super) fn execute(
+        &mut self,
+        command: &Command,
+        result: &CommandResult,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.check(command)?;
+        match command {
+            Command::ActivateKey { key } | Command::ResumeKey { key } => {
+                self.move_key(key, KeyState::Active)
+            }
+            Command::SuspendKey { key } => self.move_key(key, KeyState::Suspended),
+            Command::DeactivateKey { key } => self.move_key(key, KeyState::Deactivated),
+            Command::CompromiseKey { key } => self.move_key(key, KeyState::Compromised),
+            Command::DestroyKey { key, wait_ms } => {
+                let due = at.after(std::time::Duration::from_millis(*wait_ms));
+                self.schedule(key, Some(due))
+            }
+            Command::CancelDestroy { key } => self.schedule(key, None),
+            Command::CreateWallet { .. }
+            | Command::CreateKey { .. }
+            | Command::DeriveAccount { .. } => self.create(command, result),
+            Command::EnrollPrincipal { principal } => {
+                self.enroll(principal.clone());
+                Ok(())
+            }
+            Command::RemovePrincipal { principal } => {
+                self.dismiss(principal);
+                Ok(())
+            }
+            Command::EnrollCredential { .. } | Command::RemoveCredential { .. } => {
+                self.change_credential(command)
+            }
+            Command::RotateLogKey { next, .. } => {
+                self.log_key = next.clone();
+                Ok(())
+            }
+            Command::UpdatePolicy { policy } => self.set_policy(policy),
+            Command::Freeze { scope } => self.set_frozen(scope, true),
+            Command::Thaw { scope } => self.set_frozen(scope, false),
+            Command::RegisterAsset { .. }
+            | Command::RegisterBackend { .. }
+            | Command::AddAddress { .. }
+            | Command::RemoveAddress { .. } => {
+                self.register(command, at);
+                Ok(())
+            }
+            Command::ConfirmClock {} | Command::ResolveOrder { .. } | Command::Extension { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn enroll(&mut self, principal: Principal) {
+        for role in &principal.roles {
+            let organisations = self.roles.entry(role.clone()).or_default();
+            let count = organisations.entry(principal.organisation.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.members.insert(principal.id.clone(), Member::new(principal));
+    }
+
+    pub(super) fn move_key(&mut self, id: &KeyId, next: KeyState) -> Result<(), LedgerError> {
+        let key = self.keys.get_mut(id).ok_or(LedgerError::Unknown { what: "key" })?;
+        if !key.state.may_become(next) {
+            return Err(LedgerError::KeyState { from: key.state, to: next });
+        }
+        key.state = next;
+        Ok(())
+    }
+
+    pub(super) fn set_policy(&mut self, text: &str) -> Result<(), LedgerError> {
+        let document: PolicyDocument = parse(text.as_bytes())?;
+        let id = PolicyDocument::id_of(text.as_bytes());
+        self.policy = Arc::new(PolicyInForce { id, document });
+        Ok(())
+    }
+
+    fn dismiss(&mut self, id: &PrincipalId) {
+        let Some(member) = self.members.remove(id) else { return };
+        for role in &member.principal.roles {
+            let Some(organisations) = self.roles.get_mut(role) else { continue };
+            let organisation = &member.principal.organisation;
+            if let Some(count) = organisations.get_mut(organisation) {
+                *count = count.saturating_sub(1);
+            }
+            organisations.retain(|_, count| *count > 0);
+        }
+    }
+
+    fn change_credential(&mut self, command: &Command) -> Result<(), LedgerError> {
+        let (Command::EnrollCredential { principal, .. }
+        | Command::RemoveCredential { principal, .. }) = command
+        else {
+            return Ok(());
+        };
+        let member =
+            self.members.get_mut(principal).ok_or(LedgerError::Unknown { what: "principal" })?;
+        let credentials = &mut member.principal.credentials;
+        if let Command::EnrollCredential { credential, key, .. } = command {
+            credentials.insert(credential.clone(), key.clone());
+        }
+        if let Command::RemoveCredential { credential, .. } = command {
+            credentials.remove(credential);
+        }
+        Ok(())
+    }
+
+    fn schedule(&mut self, id: &KeyId, due: Option<Timestamp>) -> Result<(), LedgerError> {
+        let key = self.keys.get_mut(id).ok_or(LedgerError::Unknown { what: "key" })?;
+        key.destruction = due;
+        Ok(())
+    }
+
+    fn set_frozen(&mut self, scope: &FreezeScope, frozen: bool) -> Result<(), LedgerError> {
+        match scope {
+            FreezeScope::House => self.frozen = frozen,
+            FreezeScope::Wallet(id) => {
+                let wallet =
+                    self.wallets.get_mut(id).ok_or(LedgerError::Unknown { what: "wallet" })?;
+                wallet.frozen = frozen;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "called for these commands only")]
+    fn register(&mut self, command: &Command, at: Timestamp) {
+        match command {
+            Command::RegisterAsset { asset } => {
+                self.assets.insert(asset.id().clone(), asset.clone());
+            }
+            Command::RegisterBackend { backend, identity } => {
+                self.backends.insert(backend.clone(), identity.clone());
+            }
+            Command::AddAddress { book, account } => {
+                self.books.entry(book.clone()).or_default().insert(account.clone(), at);
+            }
+            Command::RemoveAddress { book, account } => {
+                if let Some(addresses) = self.books.get_mut(book) {
+                    addresses.remove(account);
+                }
+                self.books.retain(|_, addresses| !addresses.is_empty());
+            }
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, command: &Command, result: &CommandResult) -> Result<(), LedgerError> {
+        match (command, result) {
+            (Command::CreateWallet { wallet, chain, tier, backend, seed }, result) => {
+                let seed = match (seed, result) {
+                    (Some(id), CommandResult::Seed { handle }) => {
+                        Some(SeedEntry { id: id.clone(), handle: *handle })
+                    }
+                    (None, CommandResult::Done {}) => None,
+                    _ => return Err(LedgerError::Result),
+                };
+                let (chain, tier, backend) = (chain.clone(), tier.clone(), backend.clone());
+                let entry = Wallet { chain, tier, backend, seed, keys: Vec::new(), frozen: false };
+                self.wallets.insert(wallet.clone(), entry);
+                Ok(())
+            }
+            (
+                Command::CreateKey { .. } | Command::DeriveAccount { .. },
+                CommandResult::Key { .. },
+            ) => self.create_key(command, result),
+            _ => Err(LedgerError::Result),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "called for these commands only")]
+    fn create_key(&mut self, command: &Command, result: &CommandResult) -> Result<(), LedgerError> {
+        let (wallet, id, algorithm, start, exportability, path) = match command {
+            Command::CreateKey { wallet, key, algorithm, exportability, start } => {
+                (wallet, key, algorithm, start, *exportability, None)
+            }
+            Command::DeriveAccount { wallet, key, path, algorithm, start } => {
+                (wallet, key, algorithm, start, Exportability::Never, Some(path.clone()))
+            }
+            _ => return Err(LedgerError::Result),
+        };
+        let CommandResult::Key { public_key, handle, account } = result else {
+            return Err(LedgerError::Result);
+        };
+        let duplicate = self.keys.values().any(|key| key.public_key == *public_key);
+        if public_key.algorithm() != *algorithm || duplicate {
+            return Err(LedgerError::Result);
+        }
+        let state = match start {
+            KeyStart::Active => KeyState::Active,
+            KeyStart::PreActivation => KeyState::PreActivation,
+        };
+        let key = Key {
+            wallet: wallet.clone(),
+            public_key: public_key.clone(),
+            handle: *handle,
+            state,
+            exportability,
+            path,
+            account: account.clone(),
+            destruction: None,
+        };
+        let entry = self.wallets.get_mut(wallet).ok_or(LedgerError::Unknown { what: "wallet" })?;
+        entry.keys.push(id.clone());
+        if let Some(account) = account {
+            self.accounts.insert(account.clone(), id.clone());
+        }
+        self.keys.insert(id.clone(), key);
+        Ok(())
+    }
+}

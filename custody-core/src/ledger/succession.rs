@@ -1,0 +1,71 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CommandRefusal, Ledger, LedgerError, OpenOrder};
+use crate::command::Command;
+use crate::digest::Digest;
+use crate::document::{CommandReference, OrderDocument, V1, Work};
+use crate::effect::Action;
+use crate::id::{OrderId, PrincipalId, RequestId};
+use crate::seam::{Authentication, Missing, PolicyEngine};
+use crate::time::Timestamp;
+
+impl Ledger {
+    /// Whether `engine`, compiled from `policy`, could ever allow the next `update_policy` to
+    /// somebody who is enrolled. A set that could not would be the last one.
+    ///
+    /// # Errors
+    /// Refuses such a set.
+    pub fn check_succession(
+        &self,
+        policy: &str,
+        engine: &dyn PolicyEngine,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let mut ledger = self.clone();
+        ledger.set_policy(policy)?;
+        let hopeful = ledger.members.keys().any(|requester| {
+            let Ok(order) = ledger.hypothetical(requester, now) else { return false };
+            let decision = ledger.decide(engine, &order, now);
+            decision.allowed
+                || (!decision.is_final && ledger.missing(engine, &order, now) != Missing::Never)
+        });
+        if hopeful {
+            return Ok(());
+        }
+        let reason = "update_policy could never be allowed under it".to_owned();
+        Err(CommandRefusal::Policy { reason }.into())
+    }
+
+    /// An order of `requester` to replace the rules, with the strongest login.
+    fn hypothetical(
+        &self,
+        requester: &PrincipalId,
+        now: Timestamp,
+    ) -> Result<OpenOrder, crate::id::IdError> {
+        let command = Arc::new(Command::UpdatePolicy { policy: String::new() });
+        let document = OrderDocument {
+            v: V1,
+            custodian: self.custodian,
+            order: OrderId::parse("hypothetical")?,
+            requester: requester.clone(),
+            request: RequestId::parse("hypothetical")?,
+            wallet: None,
+            chain: None,
+            submitted: now,
+            expires: now.after(Duration::from_secs(30 * 86_400)),
+            work: Work::Command(CommandReference {
+                action: Action::UpdatePolicy,
+                size: 0,
+                sha256: Digest::of(&[]),
+            }),
+            effects: vec![command.effect(None)],
+            facts: BTreeSet::new(),
+            tasks: Vec::new(),
+        };
+        let authentication = Authentication { factors: u8::MAX, age_ms: 0, ip: None, signed: true };
+        let digest = Digest::of(&[]);
+        Ok(OpenOrder::simulated(Arc::new(document), digest, authentication, Some(command)))
+    }
+}
