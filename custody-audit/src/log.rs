@@ -203,6 +203,10 @@ impl AuditLog for TileLog {
         self.compare(edge, events).await.map_err(|error| error.during("compare"))
     }
 
+    async fn has_signer(&self, key: &PublicKey) -> bool {
+        self.signers.iter().any(|signer| signer.key.public_key() == key)
+    }
+
     async fn rotate(&self, next: &PublicKey) -> Result<(), AuditError> {
         // No head is being signed while the key changes.
         let _promised = self.sealing.lock().await;
