@@ -1,5 +1,9 @@
 //! The conformance suites of the testkit, for the backend, its signers and its passphrase.
-#![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a fixture fails by panicking, and counts a few restarts"
+)]
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
