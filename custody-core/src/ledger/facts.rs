@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ledger, OpenOrder};
 use crate::amount::Units;
 use crate::caip::{AccountId, AssetId};
+use crate::command::Command;
 use crate::document::OrderDocument;
 use crate::effect::{Effect, GovernanceTarget};
 use crate::id::{OrganisationId, PrincipalId, RoleId};
@@ -101,7 +102,7 @@ impl Ledger {
             .collect();
         Some(judge(&Facts {
             requester: &member.requester.0,
-            subject: self.subject(document)?,
+            subject: self.subject(order)?,
             effects,
             facts: &document.facts,
             approvals: &approvals,
@@ -112,23 +113,25 @@ impl Ledger {
         }))
     }
 
-    fn subject<'a>(&'a self, document: &'a OrderDocument) -> Option<Subject<'a>> {
+    /// What an order is about; nothing if its wallet does not exist. A wallet to be is what its
+    /// command says it will be.
+    fn subject<'a>(&'a self, order: &'a OpenOrder) -> Option<Subject<'a>> {
+        if let Some(Command::CreateWallet { wallet: id, tier, chain, .. }) =
+            order.command.as_deref()
+        {
+            return Some(Subject::Wallet { id, tier, chain });
+        }
+        let document = order.document.as_ref();
         let target = document.effects.iter().find_map(|effect| {
             if let Effect::Govern { target, .. } = effect { Some(target) } else { None }
         });
-        match (target, &document.wallet) {
-            (Some(GovernanceTarget::House), _) | (None, None) => Some(Subject::House),
-            (Some(GovernanceTarget::Book(book)), _) => Some(Subject::Book(book)),
-            (Some(GovernanceTarget::Wallet(id)), _) | (None, Some(id)) => {
-                match (self.wallets.get(id), order_creates(document)) {
-                    (Some(wallet), _) => {
-                        Some(Subject::Wallet { id, tier: &wallet.tier, chain: &wallet.chain })
-                    }
-                    (None, true) => Some(Subject::House),
-                    (None, false) => None,
-                }
-            }
-        }
+        let id = match (target, &document.wallet) {
+            (Some(GovernanceTarget::House), _) | (None, None) => return Some(Subject::House),
+            (Some(GovernanceTarget::Book(book)), _) => return Some(Subject::Book(book)),
+            (Some(GovernanceTarget::Wallet(id)), _) | (None, Some(id)) => id,
+        };
+        let wallet = self.wallets.get(id)?;
+        Some(Subject::Wallet { id, tier: &wallet.tier, chain: &wallet.chain })
     }
 
     fn approval_facts(&self, order: &OpenOrder, now: Timestamp) -> ApprovalFacts {
@@ -191,10 +194,6 @@ impl Ledger {
             self_owned: self.accounts.contains_key(account),
         }
     }
-}
-
-fn order_creates(document: &OrderDocument) -> bool {
-    document.effects.iter().any(|effect| effect.action() == crate::effect::Action::CreateWallet)
 }
 
 fn totals(document: &OrderDocument) -> BTreeMap<&AssetId, Units> {
