@@ -10,6 +10,7 @@
     reason = "this crate is test support: a check fails by panicking, a double panics on misuse"
 )]
 
+pub mod audit;
 pub mod fault;
 pub mod house;
 pub mod key;

@@ -4,6 +4,7 @@
 //! Invariant: a check passes only if it saw what it is named after; what a fixture does not offer
 //! is asserted as missing or fails, and is never skipped.
 
+pub mod audit;
 pub mod key_backend;
 pub mod key_encryption;
 pub mod signer;

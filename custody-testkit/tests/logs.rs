@@ -1,0 +1,120 @@
+//! The suites of logs and anchors hold for the honest doubles, and find each lie.
+
+use std::sync::Arc;
+
+use custody_core::crypto::Algorithm;
+use custody_core::seam::{AuditLog as _, ErrorKind, HeadAnchor, Position};
+use custody_testkit::audit::{
+    AnchorCall, FailingAnchor, FailingLog, LogCall, LogLie, MemoryAnchor, MemoryLog,
+};
+use custody_testkit::fault::Fault;
+use custody_testkit::key::TestKey;
+use custody_testkit::store::MemoryStore;
+use custody_testkit::suite::audit::{self as checks, AuditLogFixture};
+use custody_testkit::suite::run_failing;
+
+fn keys() -> Vec<TestKey> {
+    vec![TestKey::seeded(Algorithm::Ed25519, 1), TestKey::seeded(Algorithm::Ed25519, 2)]
+}
+
+fn fixture(lie: Option<LogLie>) -> AuditLogFixture {
+    let store = MemoryStore::new();
+    let mut log = MemoryLog::new(Arc::new(store.clone()), keys());
+    if let Some(lie) = lie {
+        log = log.lying(lie);
+    }
+    let again = log.clone();
+    AuditLogFixture::new(store, Arc::new(log), keys()[1].public_key().clone()).with_reopen(
+        move || {
+            let log = again.clone();
+            Box::pin(async move { Arc::new(log) as Arc<_> })
+        },
+    )
+}
+
+fn anchor() -> Arc<dyn HeadAnchor> {
+    Arc::new(MemoryAnchor::new())
+}
+
+mod memory_log {
+    custody_testkit::audit_log_suite!(super::fixture(None));
+}
+
+mod memory_anchor {
+    custody_testkit::head_anchor_suite!(super::anchor());
+}
+
+/// Shows that a check fails on a log with this lie.
+macro_rules! found {
+    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+        #[test]
+        fn $name() {
+            $(run_failing(stringify!($check), async {
+                checks::$check(fixture(Some(LogLie::$lie))).await;
+            });)*
+        }
+    )*};
+}
+
+found! {
+    a_log_with_another_root_is_found: AnotherRoot fails each_head_is_a_signed_checkpoint
+        every_head_is_consistent_with_all_earlier_ones;
+    a_log_with_anothers_receipt_is_found:
+        AnotherReceipt fails each_sealed_event_has_a_receipt_that_verifies
+        older_receipts_hold_under_later_heads;
+    a_log_with_another_signer_is_found: AnotherSigner fails each_head_is_a_signed_checkpoint
+        each_sealed_event_has_a_receipt_that_verifies;
+    a_log_that_includes_anything_is_found: IncludesAnything fails a_changed_event_is_not_included
+        a_shifted_event_is_not_included an_event_not_sealed_is_not_included;
+    a_log_with_two_heads_of_one_size_is_found:
+        NeverTheSameRoot fails there_are_never_two_heads_of_one_size
+        sealing_again_changes_nothing;
+    a_log_with_receipts_for_unsealed_events_is_found:
+        ReceiptsForUnsealed fails an_event_not_sealed_has_no_receipt;
+    a_log_that_seals_too_few_is_found: SealsTooFew fails sealing_again_changes_nothing
+        heads_never_shrink;
+    a_log_that_stays_with_its_key_is_found:
+        StaysWithItsKey fails a_later_head_is_signed_with_the_rotated_key;
+}
+
+#[test]
+#[should_panic(expected = "after the log was closed")]
+fn a_head_after_close_is_loud() {
+    let store = MemoryStore::new();
+    let log = MemoryLog::new(Arc::new(store), keys());
+    log.close();
+    drop(pollster::block_on(log.seal(Position::START)));
+}
+
+#[test]
+#[should_panic(expected = "after the anchor was closed")]
+fn an_advance_after_close_is_loud() {
+    let anchor = MemoryAnchor::new();
+    anchor.close();
+    let head = custody_core::seam::Head {
+        size: Position::START,
+        root: custody_core::digest::Digest::of(b""),
+    };
+    drop(pollster::block_on(anchor.advance(None, head)));
+}
+
+#[test]
+fn failing_doubles_fail_as_planned_and_before_or_after_the_inner_call() {
+    pollster::block_on(async {
+        let log = MemoryLog::new(Arc::new(MemoryStore::new()), keys());
+        let failing = FailingLog::new(Arc::new(log.clone()));
+        failing.plan().next(LogCall::Seal, Fault::fail(ErrorKind::Unavailable));
+        assert!(failing.seal(Position::START).await.is_err());
+        assert_eq!(log.seals(), 0);
+        failing.plan().next(LogCall::Seal, Fault::fail_after(ErrorKind::Indeterminate));
+        assert!(failing.seal(Position::START).await.is_err());
+        assert_eq!(log.seals(), 1);
+
+        let anchor = FailingAnchor::new(anchor());
+        anchor.plan().always(AnchorCall::Load, Fault::fail(ErrorKind::Unavailable));
+        assert!(anchor.load().await.is_err());
+        anchor.plan().clear();
+        assert_eq!(anchor.load().await.unwrap(), None);
+        assert_eq!(anchor.plan().calls(), [AnchorCall::Load; 2]);
+    });
+}
