@@ -57,6 +57,8 @@ const PLACES: u8 = 4;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ticks(units: &str, decimals: u8) -> i64 {
@@ -107,6 +109,60 @@ mod tests {
             ("x.0", None),
         ] {
             assert_eq!(of_literal(text), expected, "{text}");
+        }
+    }
+
+    /// Wide enough for 2^256 times 10^4 and for 10^255 times 2^63.
+    type Wide = ruint::Uint<1152, 18>;
+
+    /// Any amount, and amounts next to a limit of any asset.
+    fn arb_amount() -> impl Strategy<Value = (Units, u8, i64)> {
+        let limit = prop_oneof![0..1_000_000_i64, 0..i64::MAX, Just(i64::MAX - 1), Just(1)];
+        let near = (any::<u8>(), limit.clone(), 0..3_u8).prop_map(|(decimals, limit, step)| {
+            let units = Wide::from(limit) * ten(decimals) / Wide::from(10_000);
+            let units = (units + Wide::from(step)).saturating_sub(Wide::from(1));
+            let bytes: [u8; 144] = units.to_be_bytes();
+            let (high, low) = bytes.split_at(112);
+            let fits = high.iter().all(|byte| *byte == 0);
+            let low = low.try_into().unwrap();
+            (if fits { Units::from_be_bytes(low) } else { Units::MAX }, decimals, limit)
+        });
+        let any_units = any::<[u8; 32]>().prop_map(Units::from_be_bytes);
+        let bits = (0..=256_usize, 0..3_u8).prop_map(|(bit, step)| {
+            let power = if bit == 256 { U256::MAX } else { U256::from(1) << bit };
+            let units = power.saturating_add(U256::from(step)).saturating_sub(U256::from(1));
+            Units::from_be_bytes(units.to_be_bytes())
+        });
+        prop_oneof![near, (any_units, any::<u8>(), limit.clone()), (bits, any::<u8>(), limit),]
+    }
+
+    fn ten(power: u8) -> Wide {
+        Wide::from(10).pow(Wide::from(power))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        /// `x <= limit` and `x > limit` say of ticks what they say of base units.
+        #[test]
+        fn limits_are_exact_in_base_units((units, decimals, limit) in arb_amount()) {
+            let base = Wide::from_be_slice(&units.to_be_bytes()) * Wide::from(10_000);
+            let exact = base <= Wide::from(limit) * ten(decimals);
+            let ticks = Scale::of(decimals).ticks(units);
+            prop_assert_eq!(ticks <= limit, exact || limit == i64::MAX);
+        }
+
+        /// Ticks are the ceiling of the amount, and nothing else.
+        #[test]
+        fn ticks_are_the_smallest_that_hold_the_amount((units, decimals, _) in arb_amount()) {
+            let base = Wide::from_be_slice(&units.to_be_bytes()) * Wide::from(10_000);
+            let ticks = Scale::of(decimals).ticks(units);
+            prop_assert!(ticks >= 0);
+            let held = Wide::from(ticks) * ten(decimals);
+            prop_assert!(held >= base || ticks == i64::MAX);
+            if ticks > 0 {
+                prop_assert!(Wide::from(ticks - 1) * ten(decimals) < base);
+            }
         }
     }
 }

@@ -1,0 +1,380 @@
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+//! What would allow an order: tables, and the search against asking for every point.
+
+use std::collections::BTreeSet;
+
+use custody_core::id::RoleId;
+use custody_core::seam::{Missing, PolicyEngine, Requirement};
+use custody_core::time::Timestamp;
+use custody_policy::CedarEngine;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+#[expect(dead_code, reason = "each test uses some of it")]
+#[path = "support/order.rs"]
+mod support;
+
+use support::{DAY, ETHER, HOUR, NOW, Order, counts, document};
+
+const SPEND: &str = "principal, action == Action::\"transfer\", resource in Tier::\"hot\"";
+
+fn engine(condition: &str) -> CedarEngine {
+    rules(&format!("@id(\"r\") permit ({SPEND}) when {{ {condition} }};"))
+}
+
+fn rules(rules: &str) -> CedarEngine {
+    CedarEngine::new(&document(rules)).unwrap()
+}
+
+fn order() -> Order {
+    Order::by(&["operator"], &document("")).transfer(ETHER, "1")
+}
+
+/// The options as text, and whether they are all.
+fn shown(missing: &Missing) -> (Vec<String>, bool) {
+    match missing {
+        Missing::Await { options, complete } => {
+            (options.iter().map(|option| format!("[{option}]")).collect(), *complete)
+        }
+        Missing::Never => (Vec::new(), true),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn approvals_are_counted_from_what_is_given() {
+    for (condition, given, expected) in [
+        ("context.approvals.treasurer >= 2", 0, "[2 more of treasurer]"),
+        ("context.approvals.treasurer >= 2", 1, "[1 more of treasurer]"),
+        ("context.approvals.treasurer > 2", 1, "[2 more of treasurer]"),
+        ("3 <= context.approvals.treasurer", 2, "[1 more of treasurer]"),
+        ("context.approvals.treasurer >= 2", 2, "[]"),
+    ] {
+        let missing = engine(condition).missing(&order().approved("treasurer", given, 1).facts());
+        assert_eq!(shown(&missing), (vec![expected.to_owned()], true), "{condition} with {given}");
+    }
+}
+
+#[test]
+fn a_forbid_that_approvals_lift_is_awaited() {
+    for forbid in [
+        "when { context.approvals.treasurer < 2 }",
+        "when { context.approvals.treasurer <= 1 }",
+        "unless { context.approvals.treasurer >= 2 }",
+    ] {
+        let engine = rules(&format!(
+            "@id(\"p\") permit ({SPEND}); @id(\"f\") forbid (principal, action, resource) {forbid};"
+        ));
+        let expected = (vec!["[2 more of treasurer]".to_owned()], true);
+        assert_eq!(shown(&engine.missing(&order().facts())), expected, "{forbid}");
+    }
+}
+
+#[test]
+fn more_than_there_are_people_is_never_asked_for() {
+    let three = engine("context.approvals.treasurer >= 3");
+    let two_houses = engine("context.organisations.treasurer >= 2");
+    for (engine, people, houses, never) in [
+        (&three, 3, 1, false),
+        (&three, 2, 2, true),
+        (&two_houses, 2, 2, false),
+        (&two_houses, 5, 1, true),
+        (&two_houses, 0, 0, true),
+    ] {
+        let order = order().eligible("treasurer", people, houses);
+        let missing = engine.missing(&order.facts());
+        assert_eq!(missing == Missing::Never, never, "{people} people of {houses} houses");
+    }
+}
+
+#[test]
+fn another_organisation_takes_another_person() {
+    let engine = engine("context.organisations.treasurer >= 2 && context.approvals.treasurer >= 2");
+    for (approvals, houses, expected) in [
+        (0, 0, "[2 more of treasurer, 2 more organisations of treasurer]"),
+        (1, 1, "[1 more of treasurer, 1 more organisations of treasurer]"),
+        (2, 1, "[1 more of treasurer, 1 more organisations of treasurer]"),
+        (2, 2, "[]"),
+    ] {
+        let order = order().approved("treasurer", approvals, houses);
+        let expected = (vec![expected.to_owned()], true);
+        assert_eq!(shown(&engine.missing(&order.facts())), expected, "{approvals} of {houses}");
+    }
+}
+
+#[test]
+fn each_way_to_be_allowed_is_an_option() {
+    let engine = engine(
+        "context.approvals.administrator >= 1 || context.approvals.treasurer >= 2
+            || context.approvals.treasurer >= 1 && context.age >= duration(\"4h\")",
+    );
+    let expected = [
+        "[1 more of administrator]",
+        "[2 more of treasurer]",
+        "[1 more of treasurer, not before 2026-01-07T14:00:00.000Z]",
+    ];
+    let expected = (expected.map(str::to_owned).to_vec(), true);
+    assert_eq!(shown(&engine.missing(&order().facts())), expected);
+}
+
+#[test]
+fn times_are_those_at_which_the_rules_change() {
+    let later = |hours: u64| format!("[not before {}]", Timestamp::from_millis(NOW + hours * HOUR));
+    let one_more = format!("[not before {}]", Timestamp::from_millis(NOW + HOUR + 1));
+    for (condition, expected) in [
+        ("context.age >= duration(\"4h\")", later(4)),
+        ("context.age > duration(\"1h\")", one_more),
+        ("duration(\"4h\") <= context.age", later(4)),
+        ("context.age == duration(\"4h\")", later(4)),
+        ("context.cooled >= duration(\"3h\") && context.known", later(2)),
+        ("context.now >= datetime(\"2026-01-07T15:00:00Z\")", later(5)),
+        ("context.now.toTime() >= duration(\"18h\")", later(8)),
+        ("context.now.toTime() < duration(\"8h\")", later(14)),
+        ("context.weekday == 4", later(14)),
+        ("context.now.toDate() == datetime(\"2026-01-08\")", later(14)),
+        ("context.now.toTime() >= duration(\"9h\") && context.weekday >= 4", later(23)),
+    ] {
+        let order = order().known_since(NOW - HOUR);
+        assert_eq!(shown(&engine(condition).missing(&order.facts())), (vec![expected], true));
+    }
+}
+
+#[test]
+fn what_time_takes_away_is_not_promised() {
+    for (condition, never) in [
+        ("context.age >= duration(\"4h\") && context.age < duration(\"3h\")", true),
+        ("context.age >= duration(\"4h\") && context.age <= duration(\"4h\")", false),
+        ("context.now < datetime(\"2026-01-07T10:00:00Z\")", true),
+        ("context.weekday == 3 && context.age >= duration(\"14h\")", true),
+        ("context.age >= duration(\"24h\")", true),
+        ("context.age >= duration(\"1439m\")", false),
+        ("context.cooled >= duration(\"1h\") && !context.known", true),
+    ] {
+        let order = order().known_since(NOW);
+        let missing = engine(condition).missing(&order.facts());
+        assert_eq!(missing == Missing::Never, never, "{condition}");
+    }
+}
+
+#[test]
+fn on_saturday_it_is_three_officers_on_monday_or_one_treasurer() {
+    let saturday = NOW + 3 * DAY;
+    let engine = engine(
+        "context.weekday <= 5 && context.now.toTime() >= duration(\"8h\")
+            && context.now.toTime() < duration(\"18h\") && context.approvals.operator >= 3
+            || context.approvals.treasurer >= 1",
+    );
+    let order = order().submitted_at(saturday).expires_after(5 * DAY);
+    let expected =
+        ["[1 more of treasurer]", "[3 more of operator, not before 2026-01-12T08:00:00.000Z]"];
+    let expected = (expected.map(str::to_owned).to_vec(), true);
+    assert_eq!(shown(&engine.missing(&order.facts())), expected);
+}
+
+#[test]
+fn many_effects_need_what_all_of_them_need() {
+    let engine = rules(
+        "@id(\"a\") permit (principal, action == Action::\"transfer\", resource in Tier::\"hot\")
+            when { context.approvals.treasurer >= 1 };
+         @id(\"b\") permit (principal, action == Action::\"approve\", resource in Tier::\"hot\")
+            when { context.approvals.administrator >= 1 };
+         @id(\"c\") permit (principal, action == Action::\"pay_fee\", resource in Tier::\"hot\");",
+    );
+    let both = order().approve(ETHER, "1").fee(ETHER, "1");
+    let expected = "[1 more of administrator, 1 more of treasurer]".to_owned();
+    assert_eq!(shown(&engine.missing(&both.facts())), (vec![expected], true));
+    let impossible = both.call(custody_core::effect::Action::Call);
+    assert_eq!(engine.missing(&impossible.facts()), Missing::Never);
+}
+
+#[test]
+fn a_time_read_in_another_way_is_said_to_be_incomplete() {
+    for condition in [
+        "context.approvals.treasurer >= 1 || context.age.toHours() >= 4",
+        "context.approvals.treasurer >= 1 || context.age > context.cooled",
+        "context.approvals.treasurer >= 1 \
+         || context.now.durationSince(datetime(\"2026-01-01\")) > duration(\"9d\")",
+    ] {
+        let missing = engine(condition).missing(&order().facts());
+        let expected = (vec!["[1 more of treasurer]".to_owned()], false);
+        assert_eq!(shown(&missing), expected, "{condition}");
+    }
+}
+
+#[test]
+fn a_search_that_ends_early_says_so_and_still_tells_the_truth() {
+    // Three roles with three steps each, and a time in every minute of an hour.
+    let minutes: Vec<String> =
+        (1..=70).map(|minute| format!("context.age == duration(\"{minute}m\")")).collect();
+    let counts: Vec<String> = ["operator", "treasurer", "administrator"]
+        .iter()
+        .flat_map(|role| (1..=30).map(move |n| format!("context.approvals.{role} >= {n}")))
+        .collect();
+    let asked = |rules: &[String]| {
+        let rules: Vec<String> = rules
+            .iter()
+            .enumerate()
+            .map(|(number, condition)| {
+                format!(
+                    "@id(\"r{number}\") permit ({SPEND}) when {{ {condition} \
+                     && context.approvals.operator >= 30 \
+                     && context.approvals.treasurer >= 30 }};"
+                )
+            })
+            .collect();
+        self::rules(&rules.join("\n"))
+    };
+    for engine in [asked(&minutes), asked(&counts)] {
+        let order = order().eligible("operator", 30, 1).eligible("treasurer", 30, 1);
+        let order = order.eligible("administrator", 30, 1);
+        let Missing::Await { options, complete } = engine.missing(&order.facts()) else {
+            panic!("never")
+        };
+        assert!(!complete);
+        assert!(!options.is_empty());
+        for option in options {
+            assert!(engine.judge(&met(&order, &option).facts()).allowed, "{option}");
+        }
+    }
+}
+
+#[test]
+fn an_expired_order_waits_for_nothing_later() {
+    let engine = engine("context.age >= duration(\"4h\")");
+    for (expires, never) in [(4 * HOUR, true), (4 * HOUR + 1, false), (0, true)] {
+        let order = order().expires_after(expires);
+        assert_eq!(engine.missing(&order.facts()) == Missing::Never, never, "{expires}");
+    }
+}
+
+/// The order after somebody did what the option says.
+fn met(order: &Order, option: &Requirement) -> Order {
+    let mut order = order.clone();
+    for (role, facts) in &mut order.approvals.roles {
+        facts.approvals += option.approvals.get(role).copied().unwrap_or(0);
+        facts.organisations += option.organisations.get(role).copied().unwrap_or(0);
+    }
+    order.now = option.not_before.unwrap_or(order.now);
+    order
+}
+
+fn arb_atom() -> impl Strategy<Value = String> {
+    let role = select(vec!["treasurer", "administrator"]);
+    let time = select(vec![
+        "context.age >= duration(\"4h\")",
+        "context.age > duration(\"2h\")",
+        "context.age < duration(\"9h\")",
+        "duration(\"12h\") >= context.age",
+        "context.cooled >= duration(\"24h\")",
+        "context.now.toTime() >= duration(\"8h\") && context.now.toTime() < duration(\"18h\")",
+        "context.weekday <= 3",
+        "context.now >= datetime(\"2026-01-08T06:00:00Z\")",
+        "context.now < datetime(\"2026-01-07T21:00:00Z\")",
+        "context.known",
+        "context.self_owned",
+    ]);
+    prop_oneof![
+        (role, 1..4_u32).prop_map(|(role, least)| format!("context.approvals.{role} >= {least}")),
+        (0..3_u32).prop_map(|more| format!("context.approvals.treasurer > {more}")),
+        (1..3_u32).prop_map(|least| format!("context.organisations.treasurer >= {least}")),
+        time.prop_map(str::to_owned),
+    ]
+}
+
+fn arb_condition() -> impl Strategy<Value = String> {
+    arb_atom().prop_recursive(3, 8, 2, |inner| {
+        (inner.clone(), select(vec!["&&", "||"]), inner)
+            .prop_map(|(left, operator, right)| format!("({left}) {operator} ({right})"))
+    })
+}
+
+/// Every count and every half hour that is allowed, but those that need more than another one.
+fn every_option(engine: &CedarEngine, order: &Order) -> BTreeSet<(u64, [u32; 3])> {
+    let given = |role: &str| order.approvals.roles[&RoleId::parse(role).unwrap()];
+    let (treasurer, administrator) = (given("treasurer"), given("administrator"));
+    let mut allowed: Vec<(u64, [u32; 3])> = Vec::new();
+    let halves = (0..48).flat_map(|half| [half * HOUR / 2, half * HOUR / 2 + 1]);
+    for later in halves {
+        for people in 0..=treasurer.eligible - treasurer.approvals {
+            for houses in 0..=treasurer.eligible_organisations - treasurer.organisations {
+                for others in 0..=administrator.eligible - administrator.approvals {
+                    let point = (later, [people, houses, others]);
+                    let less = |one: &[u32; 3]| one.iter().zip(&point.1).all(|(a, b)| a <= b);
+                    if houses > people || allowed.iter().any(|(_, counts)| less(counts)) {
+                        continue;
+                    }
+                    let option = Requirement {
+                        approvals: counts(&[("treasurer", people), ("administrator", others)]),
+                        organisations: counts(&[("treasurer", houses)]),
+                        not_before: Some(Timestamp::from_millis(order.now.as_millis() + later)),
+                    };
+                    if engine.judge(&met(order, &option).facts()).allowed {
+                        allowed.push(point);
+                    }
+                }
+            }
+        }
+    }
+    let minimal = |point: &&(u64, [u32; 3])| {
+        !allowed.iter().any(|other| {
+            other != *point
+                && other.0 <= point.0
+                && other.1.iter().zip(&point.1).all(|(one, two)| one <= two)
+        })
+    };
+    allowed.iter().filter(minimal).copied().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_options_are_all_that_asking_for_every_point_finds(
+        permits in prop::collection::vec(arb_condition(), 1..3),
+        forbids in prop::collection::vec(arb_condition(), 0..2),
+        given in (0..2_u32, 0..2_u32),
+    ) {
+        let permits = permits.iter().enumerate().map(|(number, condition)| {
+            format!("@id(\"p{number}\") permit ({SPEND}) when {{ {condition} }};")
+        });
+        let forbids = forbids.iter().enumerate().map(|(number, condition)| {
+            format!("@id(\"f{number}\") forbid (principal, action, resource is Wallet) \
+                     unless {{ context has known && ({condition}) }};")
+        });
+        let text: Vec<String> = permits.chain(forbids).collect();
+        // Some conditions contradict themselves and do not load.
+        let Ok(engine) = CedarEngine::new(&document(&text.join("\n"))) else { return Ok(()) };
+        let (people, others) = given;
+        let order = order().approved("treasurer", people, people).known_since(NOW - 20 * HOUR)
+            .approved("administrator", others, 1);
+        let missing = engine.missing(&order.facts());
+        let all = every_option(&engine, &order);
+        if all.is_empty() {
+            prop_assert_eq!(missing, Missing::Never);
+            return Ok(());
+        }
+        let Missing::Await { options, complete } = missing else {
+            return Err(TestCaseError::fail(format!("never, but {all:?}")));
+        };
+        prop_assert!(complete);
+        for option in &options {
+            prop_assert!(engine.judge(&met(&order, option).facts()).allowed);
+        }
+        let found: BTreeSet<(u64, [u32; 3])> = options.iter().map(|option| {
+            let more = |counts: &std::collections::BTreeMap<RoleId, u32>, role: &str| {
+                counts.get(&RoleId::parse(role).unwrap()).copied().unwrap_or(0)
+            };
+            let later = option.not_before.map_or(0, |time| time.as_millis() - NOW);
+            let treasurers = more(&option.approvals, "treasurer");
+            let houses = more(&option.organisations, "treasurer");
+            (later, [treasurers, houses, more(&option.approvals, "administrator")])
+        }).collect();
+        prop_assert_eq!(found, all);
+    }
+}
