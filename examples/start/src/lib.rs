@@ -12,3 +12,7 @@ pub mod transactions;
 
 /// Any error of an example.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeDoctests;
