@@ -179,3 +179,110 @@ impl State {
 
 const DEFAULT_KEYS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_023);
 const DEFAULT_USES: NonZeroU64 = NonZeroU64::MIN.saturating_add(999_999);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use custody_core::crypto::Algorithm;
+    use custody_core::secret::Secret;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn cache(keys: u32, uses: u64) -> OpenKeys {
+        let (keys, uses) = (NonZeroU32::new(keys).unwrap(), NonZeroU64::new(uses).unwrap());
+        OpenKeys::new(CacheLimits::new(keys, MINUTE, uses))
+    }
+
+    fn slot(number: u8) -> Slot {
+        Slot(Digest::of(&[number]))
+    }
+
+    /// Opens a key; the answer tells whether it still exists anywhere.
+    fn open(cache: &OpenKeys, number: u8, now: Monotonic) -> Weak<PrivateKey> {
+        let secret = Secret::new(vec![number; PrivateKey::LENGTH]);
+        let key = Arc::new(PrivateKey::read(Algorithm::Ed25519, &secret).unwrap());
+        let weak = Arc::downgrade(&key);
+        cache.insert(slot(number), key, 0, now);
+        weak
+    }
+
+    fn sizes(cache: &OpenKeys) -> (usize, usize) {
+        let state = cache.lock();
+        (state.entries.len(), state.order.len())
+    }
+
+    #[test]
+    fn a_key_that_leaves_the_cache_exists_nowhere() {
+        let leave: [(&str, fn(&OpenKeys)); 6] = [
+            ("too old", |cache| cache.wipe_expired(MINUTE)),
+            ("too old when another is asked for", |cache| {
+                assert!(!cache.contains(slot(9), MINUTE))
+            }),
+            ("too old when another is used", |cache| drop(cache.take_use(slot(9), MINUTE))),
+            ("wiped", OpenKeys::wipe),
+            ("used up", |cache| {
+                for _ in 0..3 {
+                    assert!(cache.take_use(slot(1), Monotonic::ZERO).is_some());
+                }
+            }),
+            ("made room", |cache| {
+                open(cache, 2, Monotonic::ZERO);
+                open(cache, 3, Monotonic::ZERO);
+            }),
+        ];
+        for (why, leave) in leave {
+            let cache = cache(2, 3);
+            let key = open(&cache, 1, Monotonic::ZERO);
+            assert!(key.upgrade().is_some(), "{why}");
+            leave(&cache);
+            assert!(key.upgrade().is_none(), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_key_opened_again_replaces_itself() {
+        let cache = cache(2, 3);
+        let (old, other) = (open(&cache, 1, Monotonic::ZERO), open(&cache, 2, Monotonic::ZERO));
+        let new = open(&cache, 1, MINUTE / 2);
+        assert!(old.upgrade().is_none() && other.upgrade().is_some() && new.upgrade().is_some());
+        assert_eq!(sizes(&cache), (2, 2));
+    }
+
+    #[test]
+    fn a_key_stamped_out_of_turn_is_not_lent_past_its_age() {
+        // Two callers read the clock in one order and open in the other.
+        let cache = cache(2, 3);
+        open(&cache, 1, MINUTE / 2);
+        open(&cache, 2, Monotonic::ZERO);
+        assert!(cache.take_use(slot(2), MINUTE).is_none());
+        assert!(cache.take_use(slot(1), MINUTE).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_cache_stays_within_its_limits_and_in_step(
+            steps in proptest::collection::vec((0_u8..4, 0_u8..6, 0_u64..50), 0..60),
+        ) {
+            let cache = cache(3, 2);
+            let mut now = Monotonic::ZERO;
+            for (step, number, seconds) in steps {
+                now = now.saturating_add(Duration::from_secs(seconds));
+                match step {
+                    0 | 1 => drop(open(&cache, number, now)),
+                    2 => drop(cache.take_use(slot(number), now)),
+                    _ => cache.wipe_expired(now),
+                }
+                let (entries, order) = sizes(&cache);
+                prop_assert!(entries <= 3 && entries == order);
+                let state = cache.lock();
+                for entry in state.entries.values() {
+                    prop_assert!(now.saturating_sub(entry.since) < MINUTE && entry.uses_left > 0);
+                }
+            }
+        }
+    }
+}

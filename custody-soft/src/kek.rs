@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use custody_core::envelope::{self, EnvelopeError};
+use custody_core::envelope;
 use custody_core::id::KekId;
 use custody_core::seam::{BackendError, Entropy, ErrorKind, KeyEncryption};
 use custody_core::secret::Secret;
@@ -116,13 +116,9 @@ impl KeyEncryption for PassphraseKek {
     }
 
     async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
-        let corrupt = |error: EnvelopeError| {
+        envelope::open(&self.key, context, wrapped).map_err(|error| {
             BackendError::new(ErrorKind::Corrupt, "unwrap a data key").with_source(error)
-        };
-        if wrapped.len() != DATA_KEY.saturating_add(envelope::OVERHEAD) {
-            return Err(corrupt(EnvelopeError::Open));
-        }
-        envelope::open(&self.key, context, wrapped).map_err(corrupt)
+        })
     }
 }
 

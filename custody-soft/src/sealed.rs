@@ -1,4 +1,4 @@
-//! Sealed blobs: how a key or a seed looks at rest. This file opens secrets.
+//! Sealed blobs: how a key or a seed looks at rest.
 //!
 //! Layout, version 1: version (1 byte) ‖ exportability (1 byte) ‖ id of the key-encrypting key
 //! (length in 1 byte) ‖ binding (32 bytes) ‖ wrapped data key (length in 2 bytes) ‖ envelope
@@ -258,3 +258,81 @@ const DATA_KEY: usize = 32;
 const SEED: &str = "seed";
 const CONTEXT: &[u8] = b"custody/soft/v1";
 const BINDING: &str = "custody/soft/binding/v1";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn blob<'a>(wrapped: &'a [u8], sealed: &'a [u8]) -> Blob<'a> {
+        let binding = Digest::of(b"binding");
+        Blob { exportability: [0], kek: "kek", binding, wrapped, sealed }
+    }
+
+    #[test]
+    fn each_fault_of_a_blob_has_its_own_error() {
+        let good = blob(b"wrapped", b"sealed").encode().unwrap().as_bytes().to_vec();
+        let edited = |position: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[position] = value;
+            bytes
+        };
+        for (name, bytes, error) in [
+            ("empty", Vec::new(), SealedError::Length),
+            ("version", edited(0, 2), SealedError::Version { version: 2 }),
+            ("exportability", edited(1, 2), SealedError::Malformed),
+            ("not text", edited(3, 0xff), SealedError::Malformed),
+            ("longer id", edited(2, 255), SealedError::Length),
+            ("longer wrapped key", edited(38, 1), SealedError::Length),
+            ("shorter envelope", edited(48, 5), SealedError::Length),
+            ("longer envelope", edited(48, 7), SealedError::Length),
+            ("cut", good[..good.len() - 1].to_vec(), SealedError::Length),
+            ("longer", [good.as_slice(), &[0]].concat(), SealedError::Length),
+            ("far too long", vec![1; KeyHandle::MAX + 1], SealedError::Length),
+        ] {
+            assert_eq!(Blob::parse(&bytes), Err(error), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_a_handle_is_not_written() {
+        let most = KeyHandle::MAX - 42;
+        let (fits, over) = (vec![0; most], vec![0; most + 1]);
+        assert_eq!(blob(&fits, b"").encode().unwrap().as_bytes().len(), KeyHandle::MAX);
+        assert_eq!(blob(&over, b"").encode(), Err(SealedError::Length));
+        let huge = vec![0; usize::from(u16::MAX) + 1];
+        assert_eq!(blob(&huge, b"").encode(), Err(SealedError::Length));
+        assert_eq!(blob(b"", &huge).encode(), Err(SealedError::Length));
+    }
+
+    proptest! {
+        #[test]
+        fn a_blob_is_read_back_as_it_was_written(
+            wrapped in proptest::collection::vec(any::<u8>(), 0..300),
+            sealed in proptest::collection::vec(any::<u8>(), 0..300),
+            kek in "[a-z:]{0,200}",
+            exportability in 0_u8..=1,
+        ) {
+            let blob = Blob {
+                exportability: [exportability],
+                kek: &kek,
+                binding: Digest::of(&wrapped),
+                wrapped: &wrapped,
+                sealed: &sealed,
+            };
+            let handle = blob.encode().unwrap();
+            prop_assert_eq!(Blob::parse(handle.as_bytes()), Ok(blob));
+        }
+
+        #[test]
+        fn foreign_bytes_that_are_a_blob_are_written_back_unchanged(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            if let Ok(blob) = Blob::parse(&bytes) {
+                let handle = blob.encode().unwrap();
+                prop_assert_eq!(handle.as_bytes(), bytes);
+            }
+        }
+    }
+}

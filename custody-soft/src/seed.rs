@@ -1,5 +1,4 @@
-//! Seeds: what stands in a sealed seed and which bytes derivation starts from. This file opens
-//! secrets.
+//! Seeds: what is sealed of them and what derivation starts from. This file opens secrets.
 //!
 //! Stored form: kind (1 byte) ‖ bytes. Kind 1 is the entropy of a mnemonic with an empty
 //! passphrase (16 to 32 bytes), from which the words can be written again; kind 2 is a seed as
@@ -135,3 +134,43 @@ const ENTROPY_MAX: usize = 32;
 const EXTENDED_LENGTH: usize = 64;
 const ROOT_MIN: usize = 16;
 const ROOT_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: u8, length: usize) -> Option<SeedError> {
+        let stored = [vec![kind], vec![7; length]].concat();
+        Seed::read(&Secret::new(stored)).err()
+    }
+
+    #[test]
+    fn stored_seeds_of_an_unknown_kind_or_a_wrong_length_are_refused() {
+        assert_eq!(Seed::read(&Secret::new(Vec::new())).err(), Some(SeedError::Empty));
+        for kind in [0, 4, 255] {
+            assert_eq!(read(kind, 32), Some(SeedError::Kind { kind }));
+        }
+        for length in [0, 12, 15, 17, 18, 31, 33, 36, 64] {
+            assert_eq!(read(ENTROPY, length), Some(SeedError::Entropy { length }));
+        }
+        for length in [0, 15, 65] {
+            assert_eq!(read(ROOT, length), Some(SeedError::Root { length }));
+        }
+        for length in [0, 32, 63, 65] {
+            assert_eq!(read(EXTENDED, length), Some(SeedError::Extended { length }));
+        }
+    }
+
+    #[test]
+    fn a_stored_seed_is_read_back_byte_by_byte() {
+        for (kind, lengths) in
+            [(ENTROPY, vec![16, 20, 24, 28, 32]), (ROOT, vec![16, 17, 64]), (EXTENDED, vec![64])]
+        {
+            for length in lengths {
+                let stored = [vec![kind], vec![7; length]].concat();
+                let seed = Seed::read(&Secret::new(stored.clone())).ok().unwrap();
+                assert!(seed.to_stored().expose() == stored, "{kind}, {length}");
+            }
+        }
+    }
+}

@@ -252,7 +252,7 @@ fn nothing_secret_is_printed() {
 }
 
 #[test]
-fn import_and_generation_name_the_wallet_that_they_are_for() {
+fn an_imported_key_opens_only_under_its_own_id() {
     let bench = Bench::new();
     let mut request = key_request("key-1", Algorithm::Ed25519);
     let imported = run(bench.backend.import_key(&request, Secret::new(vec![9; 32]))).unwrap();

@@ -258,6 +258,19 @@ fn a_passphrase_changes_every_key() {
 }
 
 #[test]
+fn words_of_any_language_without_a_passphrase_give_their_own_seed() {
+    let bench = Bench::new();
+    for language in bip39::Language::ALL {
+        for length in [16, 20, 24, 28, 32] {
+            let words = bip39::Mnemonic::from_entropy_in(*language, &vec![0x5c; length]).unwrap();
+            let imported = bench.import_mnemonic(&words.to_string(), "").unwrap();
+            let seed = bench.import_seed(&words.to_seed("")).unwrap();
+            assert_same(&bench, &imported, &seed, &format!("{language}, {length} bytes"));
+        }
+    }
+}
+
+#[test]
 fn a_bip_340_key_is_the_x_coordinate_of_the_ecdsa_key_at_its_path() {
     let bench = Bench::new();
     let seed = seed_of(&bench, &"01".repeat(32));

@@ -1,4 +1,4 @@
-//! Doubles and short cuts of these tests. This file opens secrets: those of its own doubles.
+//! Doubles and short cuts of these tests.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
