@@ -116,6 +116,8 @@ pub enum CheckpointError {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::note::tests::TestKey;
     use crate::tree::TreeHash;
@@ -187,7 +189,7 @@ mod tests {
     #[test]
     fn a_signed_note_that_is_not_a_checkpoint_is_refused() {
         let log = TestKey::new("log", 1);
-        let refused = LogHead::open(&log.note("log\n"), &[log.1.clone()]);
+        let refused = LogHead::open(&log.note("log\n"), slice::from_ref(&log.1));
         assert_eq!(refused, Err(CheckpointError::Lines));
     }
 }

@@ -162,6 +162,8 @@ const PATH_HASHES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::note::tests::TestKey;
     use crate::tree::tests::Leaves;
@@ -217,7 +219,7 @@ mod tests {
                 let believed = String::from_utf8(bad)
                     .ok()
                     .and_then(|file| LogProof::parse(&file).ok())
-                    .is_some_and(|proof| proof.verify(&[key.1.clone()]).is_ok());
+                    .is_some_and(|proof| proof.verify(slice::from_ref(&key.1)).is_ok());
                 assert!(!believed, "byte {position} bit {bit}");
             }
         }

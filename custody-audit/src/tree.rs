@@ -101,6 +101,7 @@ const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests count small numbers")]
 pub(crate) mod tests {
     use super::*;
 

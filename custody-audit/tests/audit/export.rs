@@ -103,9 +103,9 @@ fn no_checkpoint_is_written_over_events_that_do_not_lead_to_its_root() {
     let changed = |house: &House| house.store.replace_event(Position::new(7), b"other".to_vec());
     let cut = |house: &House| house.store.truncate_events(Position::new(7));
     let long = |house: &House| house.store.replace_event(Position::new(7), vec![0; 65_536]);
-    let damages: [(&str, &dyn Fn(&House)); 3] =
-        [("changed", &changed), ("cut", &cut), ("too long", &long)];
-    for (name, damage) in damages {
+    for (name, damage) in
+        [("changed", &changed as &dyn Fn(&House)), ("cut", &cut), ("too long", &long)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let house = House::new(300);
         let (_, checkpoint) = house.sealed();

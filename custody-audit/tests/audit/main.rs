@@ -1,13 +1,13 @@
 //! The log, its export and its verification, from outside, and the published vectors.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "tests fail by panicking"
 )]
 
+mod conformance;
 mod export;
 mod log;
 mod oracle;

@@ -59,10 +59,9 @@ proptest! {
             "c2sp.org/tlog-proof@v1\nextra AAAA\nindex 2\n{HASH}\n\nlog\n5\n{HASH}\n\n{LINE}\n"
         );
         for (place, piece) in places {
-            let starts: Vec<_> = text.char_indices().map(|(start, _)| start).collect();
-            let start = *place.get(&starts);
-            let length = text[start..].chars().next().map_or(0, char::len_utf8);
-            text.replace_range(start..start + length, &piece);
+            let letters: Vec<_> = text.char_indices().collect();
+            let (start, letter) = *place.get(&letters);
+            text.replace_range(start..start + letter.len_utf8(), &piece);
         }
         check(&text);
         if let Some((_, note)) = text.split_once("\n\n") {

@@ -152,7 +152,8 @@ impl House {
     }
 
     pub(crate) fn open_on(&self, tiles: Arc<dyn TileStorage>) -> Result<TileLog, LogError> {
-        let signers: Vec<Arc<dyn Signer>> = vec![self.signer.clone(), self.next.clone()];
+        let signers: Vec<Arc<dyn Signer>> =
+            vec![Arc::<LogSigner>::clone(&self.signer), Arc::<LogSigner>::clone(&self.next)];
         let store = Arc::new(self.store.clone());
         block_on(TileLog::open(origin(), store, tiles, signers))
     }

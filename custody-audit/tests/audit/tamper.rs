@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use custody_audit::export;
 use custody_audit::tile::{TileId, TilePath};
 use custody_audit::tree::TreeHash;
-use custody_audit::verify::{KeyHistory, LogDirectory, VerifiedLog, VerifyError};
+use custody_audit::verify::{KeyHistory, LogDirectory, ReplayError, VerifiedLog, VerifyError};
 use custody_core::digest::Digest;
 use custody_core::seam::Position;
 use pollster::block_on;
@@ -38,8 +38,8 @@ impl Exported {
         let log = LogDirectory::open(self.folder.path())?;
         let replayed = log.replay(|_, _| Ok::<_, Infallible>(()));
         let replayed = replayed.map_err(|error| match error {
-            custody_audit::verify::ReplayError::Log(error) => error,
-            other => panic!("{other:?}"),
+            ReplayError::Log(error) => error,
+            error @ (ReplayError::Entry { .. } | _) => panic!("{error:?}"),
         })?;
         let log = replayed.authenticate(KeyHistory::new(self.house.signer.key()))?;
         let inventory = log.inventory()?;

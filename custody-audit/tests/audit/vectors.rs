@@ -71,7 +71,7 @@ fn the_signed_note_of_the_standard_is_believed_under_its_key_and_no_other() {
     let key = VerifierKey::parse(example["vkey"].as_str().unwrap()).unwrap();
     let file = example["note"].as_str().unwrap();
     let note = SignedNote::parse(file).unwrap();
-    assert_eq!(note.verify(&[key.clone()]), Ok("This is an example message.\n"));
+    assert_eq!(note.verify(std::slice::from_ref(&key)), Ok("This is an example message.\n"));
     assert_eq!(note.to_string(), file);
     let other = SignedNote::parse(&file.replace("example message", "other message")).unwrap();
     assert!(other.verify(&[key]).is_err());
