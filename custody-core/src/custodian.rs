@@ -37,13 +37,24 @@ use crate::id::{CustodianId, KeyId, OrderId, PolicyId, WalletId};
 use crate::ledger::{Key, Wallet};
 use crate::principal::{Principal, SignedStatement, Verb};
 use crate::seam::{Checkpoint, Event, PolicyDocument, Position};
-use message::{Message, Progress};
+use message::{Entry, Message, Progress};
 use shared::{Shared, lock};
 
 /// A custodian that runs. Clones are the same custodian.
 #[derive(Clone, Debug)]
 pub struct Custodian {
     shared: Arc<Shared>,
+    _last: Arc<CloseOnDrop>,
+}
+
+/// Closes the custodian when its last handle is gone.
+#[derive(Debug)]
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        drop(self.0.send(Entry { message: Message::Close, reply: None }, true));
+    }
 }
 
 /// Who may do what, from the start.
@@ -96,6 +107,11 @@ impl Default for Config {
 }
 
 impl Custodian {
+    fn new(shared: Arc<Shared>) -> Self {
+        let last = Arc::new(CloseOnDrop(Arc::clone(&shared)));
+        Self { shared, _last: last }
+    }
+
     /// Puts a custodian together.
     #[must_use]
     pub fn builder() -> CustodianBuilder {
@@ -215,6 +231,17 @@ impl Custodian {
     /// Safe.
     pub async fn order(&self, order: &OrderId) -> Result<Answer, Error> {
         submit::current(&self.shared, order).await
+    }
+
+    /// Judges a pending order again, which time or a thaw may have changed, and says how it stands.
+    ///
+    /// # Errors
+    /// As for [`Self::submit`].
+    ///
+    /// # Cancel safety
+    /// Safe: an order that is released goes on without the caller.
+    pub async fn judge_again(&self, order: &OrderId) -> Result<Answer, Error> {
+        submit::touch(&self.shared, order).await
     }
 
     /// A wallet.

@@ -9,7 +9,9 @@ mod check;
 mod decide;
 mod execute;
 mod facts;
+mod open_order;
 mod succession;
+mod wallet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,23 +23,21 @@ pub use check::CommandRefusal;
 pub(crate) use check::check_signatures;
 pub use decide::Decision;
 pub use facts::charges;
+use open_order::OpenIndex;
+pub use open_order::OpenOrder;
+use wallet::SeedEntry;
+pub use wallet::{Key, Wallet};
 
 use crate::amount::Asset;
-use crate::caip::{AccountId, AssetId, ChainId};
-use crate::command::Command;
+use crate::caip::{AccountId, AssetId};
 use crate::crypto::PublicKey;
-use crate::digest::Digest;
-use crate::document::{DocumentError, OrderDocument, parse};
+use crate::document::{DocumentError, parse};
 use crate::id::{
     BackendId, BackendIdentity, BookId, CustodianId, EngineId, KeyId, OrderId, OrganisationId,
-    PolicyId, PrincipalId, RequestId, RoleId, TierId, WalletId,
+    PolicyId, PrincipalId, RequestId, RoleId, WalletId,
 };
-use crate::key::KeyState;
-use crate::order::OrderState;
-use crate::principal::{Principal, SignedStatement};
-use crate::seam::{
-    Authentication, DerivationPath, Exportability, PolicyDocument, Position, Requester,
-};
+use crate::principal::Principal;
+use crate::seam::{PolicyDocument, Position, Requester};
 use crate::time::Timestamp;
 use crate::window::Windows;
 
@@ -66,14 +66,6 @@ pub struct Ledger {
     open: OpenIndex,
 }
 
-/// What is looked up about open orders; made from them when a state is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct OpenIndex {
-    requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
-    by_requester: BTreeMap<PrincipalId, usize>,
-    by_wallet: BTreeMap<WalletId, usize>,
-}
-
 /// The rule set in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,57 +85,6 @@ pub struct Member {
 /// A principal as rules see it, ready made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RequesterDocument(Requester);
-
-/// A wallet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wallet {
-    chain: ChainId,
-    tier: TierId,
-    backend: BackendId,
-    seed: Option<SeedEntry>,
-    keys: Vec<KeyId>,
-    frozen: bool,
-}
-
-/// A wallet's seed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeedEntry {
-    id: KeyId,
-    handle: Digest,
-}
-
-/// A key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Key {
-    wallet: WalletId,
-    public_key: PublicKey,
-    handle: Digest,
-    state: KeyState,
-    exportability: Exportability,
-    path: Option<DerivationPath>,
-    account: Option<AccountId>,
-    destruction: Option<Timestamp>,
-}
-
-/// An order that is not terminal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpenOrder {
-    document: Arc<OrderDocument>,
-    digest: Digest,
-    submission: Digest,
-    authentication: Authentication,
-    command: Option<Arc<Command>>,
-    state: OrderState,
-    submitted: Position,
-    decided: Option<Position>,
-    reserved: Option<Timestamp>,
-    approvals: Vec<SignedStatement>,
-    counted: Vec<PrincipalId>,
-}
 
 impl Ledger {
     /// The custodian's id.
@@ -284,40 +225,6 @@ impl Ledger {
     }
 }
 
-impl OpenIndex {
-    fn add(&mut self, order: &OrderDocument) {
-        let request = (order.requester.clone(), order.request.clone());
-        self.requests.insert(request, order.order.clone());
-        increment(&mut self.by_requester, &order.requester);
-        if let Some(wallet) = &order.wallet {
-            increment(&mut self.by_wallet, wallet);
-        }
-    }
-
-    fn remove(&mut self, order: &OrderDocument) {
-        self.requests.remove(&(order.requester.clone(), order.request.clone()));
-        decrement(&mut self.by_requester, &order.requester);
-        if let Some(wallet) = &order.wallet {
-            decrement(&mut self.by_wallet, wallet);
-        }
-    }
-}
-
-fn increment<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_add(1);
-    } else {
-        counts.insert(key.clone(), 1);
-    }
-}
-
-fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    match counts.get_mut(key) {
-        Some(count) if *count > 1 => *count = count.saturating_sub(1),
-        _ => drop(counts.remove(key)),
-    }
-}
-
 impl PolicyInForce {
     /// SHA-256 of its document.
     #[must_use]
@@ -355,177 +262,5 @@ impl<'de> Deserialize<'de> for RequesterDocument {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (id, roles, organisation, service) = Deserialize::deserialize(deserializer)?;
         Ok(Self(Requester { id, roles, organisation, service }))
-    }
-}
-
-impl Wallet {
-    /// Its chain.
-    #[must_use]
-    pub const fn chain(&self) -> &ChainId {
-        &self.chain
-    }
-
-    /// Its one tier.
-    #[must_use]
-    pub const fn tier(&self) -> &TierId {
-        &self.tier
-    }
-
-    /// Where its keys live.
-    #[must_use]
-    pub const fn backend(&self) -> &BackendId {
-        &self.backend
-    }
-
-    /// The id of the seed that its accounts are derived from.
-    #[must_use]
-    pub fn seed(&self) -> Option<&KeyId> {
-        self.seed.as_ref().map(|seed| &seed.id)
-    }
-
-    /// SHA-256 of its seed's handle.
-    #[must_use]
-    pub fn seed_handle(&self) -> Option<&Digest> {
-        self.seed.as_ref().map(|seed| &seed.handle)
-    }
-
-    /// Its keys, oldest first.
-    #[must_use]
-    pub fn keys(&self) -> &[KeyId] {
-        &self.keys
-    }
-
-    /// Whether it is frozen.
-    #[must_use]
-    pub const fn is_frozen(&self) -> bool {
-        self.frozen
-    }
-}
-
-impl Key {
-    /// The wallet it belongs to.
-    #[must_use]
-    pub const fn wallet(&self) -> &WalletId {
-        &self.wallet
-    }
-
-    /// Its recorded public key.
-    #[must_use]
-    pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
-    }
-
-    /// SHA-256 of its handle.
-    #[must_use]
-    pub const fn handle(&self) -> &Digest {
-        &self.handle
-    }
-
-    /// Where it stands in its life.
-    #[must_use]
-    pub const fn state(&self) -> KeyState {
-        self.state
-    }
-
-    /// Whether it may ever leave its backend wrapped.
-    #[must_use]
-    pub const fn exportability(&self) -> Exportability {
-        self.exportability
-    }
-
-    /// Its path below the wallet's seed, if it was derived.
-    #[must_use]
-    pub const fn path(&self) -> Option<&DerivationPath> {
-        self.path.as_ref()
-    }
-
-    /// The account it controls by itself.
-    #[must_use]
-    pub const fn account(&self) -> Option<&AccountId> {
-        self.account.as_ref()
-    }
-
-    /// When its scheduled destruction is due.
-    #[must_use]
-    pub const fn destruction(&self) -> Option<Timestamp> {
-        self.destruction
-    }
-}
-
-impl OpenOrder {
-    /// An order that was never submitted, to ask what the rules would say about it.
-    pub(crate) const fn simulated(
-        document: Arc<OrderDocument>,
-        digest: Digest,
-        authentication: Authentication,
-        command: Option<Arc<Command>>,
-    ) -> Self {
-        Self {
-            document,
-            digest,
-            submission: digest,
-            authentication,
-            command,
-            state: OrderState::Pending,
-            submitted: Position::START,
-            decided: None,
-            reserved: None,
-            approvals: Vec::new(),
-            counted: Vec::new(),
-        }
-    }
-
-    /// Its document.
-    #[must_use]
-    pub const fn document(&self) -> &Arc<OrderDocument> {
-        &self.document
-    }
-
-    /// SHA-256 of its document.
-    #[must_use]
-    pub const fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// SHA-256 of its submission.
-    #[must_use]
-    pub const fn submission(&self) -> &Digest {
-        &self.submission
-    }
-
-    /// Its command, if it carries one.
-    #[must_use]
-    pub const fn command(&self) -> Option<&Arc<Command>> {
-        self.command.as_ref()
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub const fn state(&self) -> OrderState {
-        self.state
-    }
-
-    /// The index of the event that submitted it.
-    #[must_use]
-    pub const fn submitted(&self) -> Position {
-        self.submitted
-    }
-
-    /// The index of the event that allowed it.
-    #[must_use]
-    pub const fn decided(&self) -> Option<Position> {
-        self.decided
-    }
-
-    /// The people whose approvals counted when it was allowed.
-    #[must_use]
-    pub fn counted(&self) -> &[PrincipalId] {
-        &self.counted
-    }
-
-    /// Its approvals, oldest first; some may have expired or been revoked.
-    #[must_use]
-    pub fn approvals(&self) -> &[SignedStatement] {
-        &self.approvals
     }
 }

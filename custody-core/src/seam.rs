@@ -7,21 +7,25 @@ mod audit;
 mod backend;
 mod decoder;
 mod error;
+mod key;
 mod policy;
 mod runtime;
 mod store;
 
 pub use audit::{AnchorError, AuditError, AuditLog, Checkpoint, Head, HeadAnchor, Receipt};
 pub use backend::{
-    Attestation, BackendError, DerivationPath, DerivationPathError, Exportability, Health,
-    KeyBackend, KeyDerivation, KeyEncryption, KeyHandle, KeyImport, KeyRecord, KeyRequest,
-    KeySwitch, KeyWrapping, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
+    Attestation, BackendError, Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport,
+    KeySwitch, KeyWrapping, Signer,
 };
 pub use decoder::{
     ContextAccount, DecodeContext, DecodeError, Decoder, Intent, Payload, SigningTask, TaskInput,
     TaskSignature,
 };
 pub use error::ErrorKind;
+pub use key::{
+    DerivationPath, DerivationPathError, Exportability, KeyHandle, KeyRecord, KeyRequest, NewKey,
+    NewSeed, SeedRecord, SeedRequest,
+};
 pub use policy::{
     ApprovalFacts, Authentication, DestinationFacts, EffectFacts, Facts, Finding, Judgement,
     Missing, MoneyFacts, PolicyCompiler, PolicyDocument, PolicyEngine, PolicyError, Requester,

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use async_lock::Semaphore;
@@ -197,6 +198,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         extensions,
         published: RwLock::new(Published { ledger, engine }),
         holds: RwLock::new(Holds::default()),
+        jumped: AtomicBool::new(false),
         signers: Mutex::new(HashMap::new()),
         queue: Mutex::new(queue),
         urgent: Mutex::new(urgent),
@@ -207,5 +209,5 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
     let queues = Queues { urgent: urgent_queue, finished: finished_queue, normal };
     let sequencer = Sequencer::new(Arc::clone(&shared), queues, anchored, snapshot);
     shared.spawner.spawn(Box::pin(sequencer.run()));
-    Ok(Custodian { shared })
+    Ok(Custodian::new(shared))
 }

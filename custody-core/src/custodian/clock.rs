@@ -35,6 +35,12 @@ impl ClockGuard {
         wall.max(last)
     }
 
+    /// The time at which a caller made an order ready, if it is not far from ledger time.
+    pub(super) fn near(&self, at: Timestamp, submitted: Timestamp) -> Timestamp {
+        let is_near = submitted.since(at).as_millis() <= u128::from(DRIFT_MAX_MS);
+        if is_near && !self.jumped { submitted } else { at }
+    }
+
     /// A quorum confirmed the clock as it is now.
     pub(super) fn confirm(&mut self, clock: &dyn Clock) {
         self.wall = clock.now();

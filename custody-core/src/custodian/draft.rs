@@ -19,6 +19,7 @@ pub(super) struct Draft {
     pub(super) events: Vec<(EventDocument, Attached)>,
     pub(super) batch: Batch,
     pub(super) after: Vec<After>,
+    pub(super) refused: Vec<(usize, Error)>,
     pub(super) requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
     pub(super) commands: Vec<Arc<crate::command::Command>>,
 }
@@ -44,6 +45,7 @@ impl Draft {
             events: Vec::new(),
             batch: Batch::default(),
             after: Vec::new(),
+            refused: Vec::new(),
             requests: BTreeMap::new(),
             commands: Vec::new(),
         }

@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Statement(Box<SignedStatement>),
     /// A new order.
     Submit(Box<Prepared>),
+    /// Judge a pending order again.
+    Touch(OrderId),
     /// Tell when the order's job has ended.
     Wait(OrderId),
 }

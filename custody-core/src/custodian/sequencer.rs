@@ -1,21 +1,20 @@
+mod commit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::{mpsc, oneshot};
+use futures::channel::mpsc;
 use futures::{FutureExt, StreamExt};
 
 use super::clock::ClockGuard;
 use super::draft::{After, Draft};
 use super::error::Error;
-use super::job;
 use super::message::{EndSender, Entry, Message, Progress};
 use super::shared::Shared;
-use crate::command::Command;
-use crate::document::EventBody;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
-use crate::seam::{ErrorKind, Head, PolicyEngine, Position, StoreError};
+use crate::seam::{Head, PolicyEngine, Position, StoreError};
 
 /// Judges and commits, one batch after the other. There is one for each custodian, and nothing
 /// else writes.
@@ -95,6 +94,7 @@ impl Sequencer {
                 continue;
             }
             self.seal_and_follow(Vec::new()).await;
+            let entries = self.turn_away(entries);
             self.turn(entries).await;
             if !self.closing.is_empty() && self.running.is_empty() {
                 for entry in std::mem::take(&mut self.closing) {
@@ -103,6 +103,21 @@ impl Sequencer {
                 return;
             }
         }
+    }
+
+    /// Once the custodian closes, new calls are refused and only what is under way goes on.
+    fn turn_away(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        if self.closing.is_empty() {
+            return entries;
+        }
+        let is_new = |entry: &Entry| {
+            matches!(entry.message, Message::Submit(_) | Message::Statement(_) | Message::Resume)
+        };
+        let (new, under_way) = entries.into_iter().partition::<Vec<_>, _>(is_new);
+        for entry in new {
+            answer(Some(entry), Err(Error::Closed));
+        }
+        under_way
     }
 
     /// Waits for the first entry, then takes what else is there, most urgent first. Empty when
@@ -146,7 +161,12 @@ impl Sequencer {
         let attempts = entries.len().saturating_add(4);
         for _ in 0..attempts {
             let draft = match self.draft(&entries) {
-                Ok(draft) => draft,
+                Ok(mut draft) => {
+                    for (number, error) in std::mem::take(&mut draft.refused) {
+                        answer(entries.get_mut(number).and_then(Option::take), Err(error));
+                    }
+                    draft
+                }
                 Err((number, error)) => {
                     self.revert();
                     match number.and_then(|number| entries.get_mut(number)) {
@@ -162,6 +182,7 @@ impl Sequencer {
             match self.write(&draft).await {
                 Written::Done => return self.publish(draft, entries).await,
                 Written::Conflict => {
+                    self.unhold(&draft);
                     self.revert();
                     if !self.look_again(&mut entries).await {
                         return self.fail(entries, || Error::Unavailable { order: None });
@@ -173,6 +194,7 @@ impl Sequencer {
                 }
                 Written::Failed(error) => {
                     let kind = error.kind();
+                    self.unhold(&draft);
                     self.revert();
                     return self.fail(entries, || StoreError::new(kind, "commit").into());
                 }
@@ -185,223 +207,31 @@ impl Sequencer {
     fn draft(&mut self, entries: &[Option<Entry>]) -> Result<Draft, (Option<usize>, Error)> {
         let last = self.ledger.time();
         let mut at = self.clock.read(self.shared.clock.as_ref(), last);
+        self.shared.set_jumped(self.clock.has_jumped());
         for entry in entries.iter().flatten() {
-            if let (Message::Submit(prepared), false) = (&entry.message, self.clock.has_jumped()) {
-                at = at.max(prepared.document.submitted);
+            if let Message::Submit(prepared) = &entry.message {
+                at = at.max(self.clock.near(at, prepared.document.submitted));
             }
         }
         let mut draft = Draft::new(&self.ledger, at);
         for (number, entry) in entries.iter().enumerate() {
             let Some(entry) = entry else { continue };
-            self.handle(number, entry, &mut draft).map_err(|error| (Some(number), error))?;
+            let (events, puts) = (draft.batch.events.len(), draft.batch.puts.len());
+            let Err(error) = self.handle(number, entry, &mut draft) else { continue };
+            if draft.batch.events.len() != events {
+                return Err((Some(number), error));
+            }
+            draft.batch.puts.truncate(puts);
+            draft.refused.push((number, error));
         }
         self.tick(&mut draft).map_err(|error| (None, error))?;
         Ok(draft)
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    async fn write(&self, draft: &Draft) -> Written {
-        let committed = self.shared.store.commit(draft.expected, draft.batch.clone()).await;
-        match committed {
-            Ok(_) => Written::Done,
-            Err(error) => match error.kind() {
-                ErrorKind::Conflict => Written::Conflict,
-                ErrorKind::Indeterminate | ErrorKind::Corrupt => self.did_happen(draft).await,
-                _ => Written::Failed(error),
-            },
-        }
-    }
-
-    /// Whether a batch of unknown fate is in the store: our own events at our position mean it is,
-    /// an unchanged head that it is not.
-    async fn did_happen(&self, draft: &Draft) -> Written {
-        let store = &self.shared.store;
-        let Ok(head) = store.head().await else { return Written::Doubt };
-        if head == draft.expected {
-            let error = StoreError::new(ErrorKind::Unavailable, "commit");
-            return Written::Failed(error);
-        }
-        let count = u16::try_from(draft.batch.events.len()).unwrap_or(u16::MAX);
-        let Ok(found) = store.events(draft.expected, count).await else { return Written::Doubt };
-        let ours = found.iter().map(|event| &event.bytes).eq(draft.batch.events.iter());
-        if ours { Written::Done } else { Written::Conflict }
-    }
-
-    /// Settles a batch of unknown fate before anything else is judged.
-    async fn is_sure(&mut self) -> bool {
-        let Some(draft) = self.doubt.take() else { return true };
-        match self.did_happen(&draft).await {
-            Written::Done => {
-                self.publish(draft, Vec::new()).await;
-                true
-            }
-            Written::Doubt => {
-                self.doubt = Some(draft);
-                false
-            }
-            Written::Conflict | Written::Failed(_) => {
-                self.revert();
-                true
-            }
-        }
-    }
-
-    /// After a conflict: answers requests that exist already. False if somebody else wrote, which
-    /// one custodian over one store never sees.
-    async fn look_again(&mut self, entries: &mut [Option<Entry>]) -> bool {
-        let store = Arc::clone(&self.shared.store);
-        if store.head().await.ok() != Some(self.ledger.position()) {
-            return false;
-        }
-        for slot in entries {
-            let Some(Message::Submit(prepared)) = slot.as_ref().map(|entry| &entry.message) else {
-                continue;
-            };
-            match super::submit::known(&self.shared, prepared.submission.value()).await {
-                Ok(None) => {}
-                Ok(Some(record)) if record.submission == *prepared.submission.digest() => {
-                    answer(slot.take(), Ok(Progress::Known(record.order)));
-                }
-                Ok(Some(record)) => {
-                    answer(slot.take(), Err(Error::RequestReused { order: record.order }));
-                }
-                Err(error) => answer(slot.take(), Err(error)),
-            }
-        }
-        true
-    }
-
-    /// Makes a durable batch visible, seals it and lets follow what was waiting for it.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    async fn publish(&mut self, draft: Draft, mut entries: Vec<Option<Entry>>) {
-        let applied = {
-            let mut published = self.shared.write();
-            published.engine = Arc::clone(&self.engine);
-            draft
-                .events
-                .iter()
-                .try_for_each(|(event, attached)| published.ledger.apply(event, attached))
-        };
-        if applied.is_err() {
-            self.shared.write().ledger = self.ledger.clone();
-        }
-        for (event, _) in &draft.events {
-            if let EventBody::OrderConcluded(concluded) = &event.event {
-                self.running.remove(&concluded.order);
-            }
-        }
-        for command in &draft.commands {
-            self.shared.holds_mut().settle(command);
-            match command.as_ref() {
-                Command::ConfirmClock {} => self.clock.confirm(self.shared.clock.as_ref()),
-                Command::RotateLogKey { next, .. } => {
-                    if let Err(error) = self.shared.audit.rotate(next).await {
-                        tracing::error!(kind = ?error.kind(), "the log key was not rotated");
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.shared.wake(self.ledger.position());
-        let after = draft
-            .after
-            .into_iter()
-            .map(|after| {
-                let number = match &after {
-                    After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
-                    After::End(_) | After::Start(..) => None,
-                };
-                let slot = number.and_then(|number| entries.get_mut(number));
-                (after, slot.and_then(Option::take))
-            })
-            .collect();
-        self.seal_and_follow(after).await;
-    }
-
-    /// Signs the head over everything that is durable; only then does anything follow. What cannot
-    /// be sealed now is kept and tried again.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    async fn seal_and_follow(&mut self, after: Vec<(After, Option<Entry>)>) {
-        self.unsealed.extend(after);
-        if self.unsealed.is_empty() {
-            return;
-        }
-        if !self.seal().await {
-            for (after, entry) in &mut self.unsealed {
-                let order = match after {
-                    After::Reply(_, Progress::Waiting(id) | Progress::Known(id))
-                    | After::ReplyAtEnd(_, id) => Some(id.clone()),
-                    After::Reply(_, Progress::Ended(ended)) => Some(ended.order.clone()),
-                    _ => None,
-                };
-                answer(entry.take(), Err(Error::Unavailable { order }));
-            }
-            return;
-        }
-        for (after, entry) in std::mem::take(&mut self.unsealed) {
-            self.follow_one(after, entry);
-        }
-    }
-
-    async fn seal(&mut self) -> bool {
-        let position = self.ledger.position();
-        let checkpoint = match self.shared.audit.seal(position).await {
-            Ok(checkpoint) => checkpoint,
-            Err(error) => {
-                tracing::error!(kind = ?error.kind(), "the log head was not signed");
-                return false;
-            }
-        };
-        let Some(anchor) = &self.shared.anchor else { return true };
-        if self.anchored == Some(checkpoint.head) {
-            return true;
-        }
-        match anchor.advance(self.anchored, checkpoint.head).await {
-            Ok(()) => {
-                self.anchored = Some(checkpoint.head);
-                true
-            }
-            Err(error) => {
-                tracing::error!(kind = ?error.kind(), "the log head was not anchored");
-                false
-            }
-        }
-    }
-
-    /// Lets follow what needs no commit.
-    fn follow(&mut self, after: Vec<After>, entries: &mut [Option<Entry>]) {
-        for after in after {
-            let number = match &after {
-                After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
-                After::End(_) | After::Start(..) => None,
-            };
-            let entry = number.and_then(|number| entries.get_mut(number)).and_then(Option::take);
-            self.follow_one(after, entry);
-        }
-    }
-
-    fn follow_one(&mut self, after: After, entry: Option<Entry>) {
-        match after {
-            After::End(ended) => {
-                for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
-                    drop(waiter.send(Ok(Arc::clone(&ended))));
-                }
-            }
-            After::Reply(_, progress) => answer(entry, Ok(progress)),
-            After::ReplyAtEnd(_, id) => {
-                let (sender, receiver) = oneshot::channel();
-                self.waiters.entry(id).or_default().push(sender);
-                answer(entry, Ok(Progress::Started(receiver)));
-            }
-            After::Start(id, carried) => {
-                let Some(order) = self.ledger.order(&id).cloned() else { return };
-                if self.running.insert(id) {
-                    let shared = Arc::clone(&self.shared);
-                    let job = job::run(Arc::clone(&shared), order, carried);
-                    shared.spawner.spawn(Box::pin(job));
-                }
-            }
-        }
+    /// Lifts the holds of commands that certainly did not become durable.
+    fn unhold(&self, draft: &Draft) {
+        let mut holds = self.shared.holds_mut();
+        draft.commands.iter().for_each(|command| holds.settle(command));
     }
 
     /// Goes back to what is durable.

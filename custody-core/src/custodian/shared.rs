@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) extensions: BTreeMap<ExtensionName, Arc<dyn CommandHandler>>,
     pub(crate) published: RwLock<Published>,
     pub(crate) holds: RwLock<Holds>,
+    pub(crate) jumped: AtomicBool,
     pub(crate) signers: Mutex<OpenSigners>,
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
@@ -137,9 +139,14 @@ impl Shared {
         self.holds.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ledger time as far as callers know it.
+    /// Ledger time as far as callers know it: it stands still while the clock is not trusted.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now().max(self.read().ledger.time())
+        let last = self.read().ledger.time();
+        if self.jumped.load(Ordering::Acquire) { last } else { self.clock.now().max(last) }
+    }
+
+    pub(crate) fn set_jumped(&self, jumped: bool) {
+        self.jumped.store(jumped, Ordering::Release);
     }
 
     pub(crate) fn decoder(

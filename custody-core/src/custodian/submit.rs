@@ -35,12 +35,13 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
         if record.submission != *submission.digest() {
             return Err(Error::RequestReused { order: record.order });
         }
-        return current(shared, &record.order).await;
+        return touch(shared, &record.order).await;
     }
     let prepared = prepare(shared, request, submission)?;
     let mut urgent = false;
     if let Carried::Command(command) = prepared.carried.as_ref() {
         check_resolution(shared, command).await?;
+        check_rotation(shared, command).await?;
         urgent = command.is_urgent();
     }
     let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
@@ -63,6 +64,27 @@ async fn check_resolution(shared: &Shared, command: &Command) -> Result<(), Erro
     let inputs = intent.tasks.into_iter().map(|task| task.input);
     let tasks: Vec<_> = document.tasks.iter().cloned().zip(inputs).collect();
     Ok(crate::ledger::check_signatures(signatures, &tasks)?)
+}
+
+/// A log key can only be rotated to one that the host gave to the log.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+async fn check_rotation(shared: &Shared, command: &Command) -> Result<(), Error> {
+    match command {
+        Command::RotateLogKey { next, .. } if !shared.audit.has_signer(next).await => {
+            Err(CommandRefusal::NotFound { what: "signer of the new log key" }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How an order stands, judged again if it is pending.
+pub(super) async fn touch(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
+    let open = shared.read().ledger.order(id).is_some();
+    if !open {
+        return current(shared, id).await;
+    }
+    let progress = call(shared, Message::Touch(id.clone()), false).await?;
+    settle(shared, progress).await
 }
 
 pub(super) async fn statement(
@@ -122,7 +144,7 @@ async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
 
 /// Whether the order was pending already when its wallet was frozen: it waits for the thaw.
 fn is_frozen(shared: &Shared, order: &OpenOrder) -> bool {
-    shared.read().ledger.hold(order.document(), shared.clock.now()) == Some("frozen")
+    shared.read().ledger.hold(order.document(), order.document().submitted) == Some("frozen")
 }
 
 /// Waits until an order that was resumed has ended.
@@ -155,8 +177,8 @@ fn standing(order: &OpenOrder, missing: Vec<Requirement>) -> Outcome {
 
 /// What would release a pending order; empty if nothing would. An engine that panics says nothing.
 fn missing(shared: &Shared, order: &OpenOrder) -> Vec<Requirement> {
-    let published = shared.read().clone();
     let now = shared.now();
+    let published = shared.read();
     let ask = || published.ledger.missing(published.engine.as_ref(), order, now);
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)) {
         Ok(Missing::Await { options, .. }) => options,
@@ -170,10 +192,12 @@ pub(super) fn explain_open(
     order: &OpenOrder,
     summary: Vec<String>,
 ) -> Explanation {
-    let published = shared.read().clone();
     let now = shared.now();
-    let judge = || published.ledger.decide(published.engine.as_ref(), order, now);
-    let decision = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).ok();
+    let decision = {
+        let published = shared.read();
+        let judge = || published.ledger.decide(published.engine.as_ref(), order, now);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).ok()
+    };
     let allowed = decision.as_ref().is_some_and(|decision| decision.allowed);
     let is_final = decision.as_ref().is_none_or(|decision| decision.is_final);
     Explanation {

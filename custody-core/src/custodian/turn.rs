@@ -1,21 +1,20 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod upkeep;
+mod verdict;
+
 use std::sync::Arc;
 
 use super::draft::{After, Draft};
 use super::error::Error;
-use super::message::{Carried, Ended, Entry, Finished, JobResult, Message, Prepared, Progress};
-use super::record::{RequestRecord, document_key, snapshot_key};
+use super::message::{Ended, Entry, Message, Prepared, Progress};
+use super::record::RequestRecord;
 use super::sequencer::Sequencer;
-use crate::command::{Command, CommandResult};
-use crate::document::{
-    CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided,
-    OrderSubmitted, SignatureSet, Stored, V1, Verdict,
-};
-use crate::id::{OrderId, RuleId};
-use crate::ledger::{Attached, Decision, OpenOrder};
+use crate::command::Command;
+use crate::document::{CloseReason, EventBody, OrderSubmitted, V1, Verdict};
+use crate::id::OrderId;
+use crate::ledger::{Attached, OpenOrder};
 use crate::order::OrderState;
 use crate::principal::{SignedStatement, Verb};
-use crate::seam::{Position, Record, TaskSignature};
+use crate::time::Timestamp;
 
 /// How an order stands after it was judged in a turn.
 enum Standing {
@@ -39,6 +38,7 @@ impl Sequencer {
             Message::Deny(order) => self.deny(number, order, draft),
             Message::Finished(finished) => self.finish(finished, draft),
             Message::Resume => self.resume(number, draft),
+            Message::Touch(order) => self.touch(number, order, draft),
             Message::Wait(order) => {
                 let state = self.ledger.order(order).map(OpenOrder::state);
                 draft.after.push(match state {
@@ -76,7 +76,7 @@ impl Sequencer {
             draft.after.push(After::Reply(number, Progress::Known(order)));
             return Ok(());
         }
-        self.check_quotas(prepared)?;
+        self.check_quotas(prepared, draft.at)?;
         self.record(prepared, draft)?;
         let id = document.order.clone();
         let standing = self.judge(&id, Some(&prepared.carried), draft)?;
@@ -84,12 +84,12 @@ impl Sequencer {
         Ok(())
     }
 
-    fn check_quotas(&self, prepared: &Prepared) -> Result<(), Error> {
+    fn check_quotas(&self, prepared: &Prepared, at: Timestamp) -> Result<(), Error> {
         let config = &self.shared.config;
         let document = &prepared.document;
         let confirms =
             prepared.carried.command().is_some_and(|command| **command == Command::ConfirmClock {});
-        if self.clock.has_jumped() && !confirms {
+        if self.clock.has_jumped() && !confirms || document.submitted > at {
             return Err(Error::ClockJump);
         }
         if self.ledger.open_of_requester(&document.requester) >= config.open_per_requester {
@@ -126,176 +126,6 @@ impl Sequencer {
         draft.insert_request(&document.requester, &document.request, record)?;
         draft.batch.puts.extend(prepared.documents.iter().cloned());
         Ok(())
-    }
-
-    /// Judges a pending order and admits or denies it.
-    fn judge(
-        &mut self,
-        id: &OrderId,
-        carried: Option<&Arc<Carried>>,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let decision = self.decide(id, draft)?;
-        if decision.allowed {
-            self.push_decision(id, Verdict::Allowed, &decision, draft)?;
-            return self.admit(id, carried, draft);
-        }
-        if decision.is_final || !decision.errors.is_empty() {
-            return self.push_denial(id, &decision, draft);
-        }
-        Ok(Standing::Waiting)
-    }
-
-    /// What the rules say now; an engine that panics denies for good.
-    fn decide(&self, id: &OrderId, draft: &Draft) -> Result<Decision, Error> {
-        let order = self.ledger.order(id).ok_or(Error::NotFound { what: "open order" })?;
-        let engine = self.engine.as_ref();
-        let judge = || self.ledger.decide(engine, order, draft.at);
-        Ok(catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decision {
-            allowed: false,
-            is_final: true,
-            rules: RuleId::parse("engine-panic").into_iter().collect(),
-            errors: Vec::new(),
-            windows: Vec::new(),
-        }))
-    }
-
-    fn push_decision(
-        &mut self,
-        id: &OrderId,
-        verdict: Verdict,
-        decision: &Decision,
-        draft: &mut Draft,
-    ) -> Result<Position, Error> {
-        let event = EventBody::OrderDecided(OrderDecided {
-            order: id.clone(),
-            verdict,
-            engine: self.ledger.engine().clone(),
-            policy: self.ledger.policy().id(),
-            rules: decision.rules.clone(),
-            errors: decision.errors.clone(),
-            windows: decision.windows.clone(),
-        });
-        draft.push(&mut self.ledger, event, Attached::default())
-    }
-
-    fn push_denial(
-        &mut self,
-        id: &OrderId,
-        decision: &Decision,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let ended = self.end(id, OrderState::Denied)?;
-        let index = self.push_decision(id, Verdict::Denied, decision, draft)?;
-        let rules = decision.rules.iter().chain(&decision.errors).cloned().collect();
-        let ended = Arc::new(Ended { index, rules, ..ended });
-        self.close_order(&ended, draft)
-    }
-
-    /// An allowed order: a command that needs no backend is done at once; everything else gets a
-    /// job once the reservation is durable.
-    fn admit(
-        &mut self,
-        id: &OrderId,
-        carried: Option<&Arc<Carried>>,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let command = self.ledger.order(id).and_then(|order| order.command().cloned());
-        match command {
-            Some(command) if !needs_job(&command) => self.execute(id, &command, draft),
-            _ => {
-                draft.after.push(After::Start(id.clone(), carried.cloned()));
-                Ok(Standing::Started)
-            }
-        }
-    }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    fn execute(
-        &mut self,
-        id: &OrderId,
-        command: &Arc<Command>,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let engine = super::prepare::new_engine(&self.shared, command);
-        if self.ledger.check(command).is_err() || engine.is_err() {
-            return self.conclude(id, Conclusion::Failed { reason: Hold::Conflict }, None, draft);
-        }
-        if command.is_urgent() {
-            self.shared.holds_mut().add(command);
-        }
-        if let Some(engine) = engine.ok().flatten() {
-            self.engine = engine;
-        }
-        let resolved = match command.as_ref() {
-            Command::ResolveOrder { order, resolution } => {
-                let state = match resolution {
-                    crate::command::Resolution::Failed { .. } => OrderState::Failed,
-                    crate::command::Resolution::Signed { .. } => OrderState::Signed,
-                };
-                let found = self.ledger.order(order).map(OpenOrder::submitted);
-                found.map(|submitted| (order.clone(), state, submitted))
-            }
-            _ => None,
-        };
-        let result = CommandResult::Done {};
-        let index = self.ledger.position();
-        let standing = self.conclude(id, Conclusion::Executed { result }, None, draft)?;
-        draft.commands.push(Arc::clone(command));
-        if let Some((order, state, submitted)) = resolved {
-            draft.put_order(&order, state, submitted, index)?;
-        }
-        Ok(standing)
-    }
-
-    /// Writes the outcome of an allowed order.
-    fn conclude(
-        &mut self,
-        id: &OrderId,
-        outcome: Conclusion,
-        finished: Option<(&Finished, Vec<TaskSignature>)>,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let state = match &outcome {
-            Conclusion::Executed { .. } => OrderState::Executed,
-            Conclusion::Failed { .. } => OrderState::Failed,
-            Conclusion::Signed { .. } => OrderState::Signed,
-            Conclusion::Unknown { .. } => OrderState::Unknown,
-        };
-        let mut ended = self.end(id, state)?;
-        if let Some((finished, signatures)) = finished {
-            ended.carried = finished.carried.clone();
-            ended.signatures = signatures;
-        }
-        ended.conclusion = Some(outcome.clone());
-        let event = EventBody::OrderConcluded(OrderConcluded { order: id.clone(), outcome });
-        ended.index = draft.push(&mut self.ledger, event, Attached::default())?;
-        self.close_order(&Arc::new(ended), draft)
-    }
-
-    /// What an order's answer is made of, before its last event.
-    fn end(&self, id: &OrderId, state: OrderState) -> Result<Ended, Error> {
-        let order = self.ledger.order(id).ok_or(Error::NotFound { what: "open order" })?;
-        Ok(Ended {
-            order: id.clone(),
-            digest: *order.digest(),
-            state,
-            submitted: order.submitted(),
-            index: Position::START,
-            rules: Vec::new(),
-            conclusion: None,
-            signatures: Vec::new(),
-            carried: None,
-            document: Some(Arc::clone(order.document())),
-        })
-    }
-
-    fn close_order(&self, ended: &Arc<Ended>, draft: &mut Draft) -> Result<Standing, Error> {
-        if ended.state.is_terminal() {
-            draft.put_order(&ended.order, ended.state, ended.submitted, ended.index)?;
-        }
-        draft.after.push(After::End(Arc::clone(ended)));
-        Ok(Standing::Ended(Arc::clone(ended)))
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
@@ -336,8 +166,15 @@ impl Sequencer {
         if self.clock.has_jumped() && !confirms {
             return Err(Error::ClockJump);
         }
+        const APPROVALS_PER_PERSON: usize = 3;
+        let person = &signed.statement.principal;
+        let given = order.approvals().iter();
+        let own = given.filter(|approval| approval.statement.principal == *person).count();
         let again = order.approvals().iter().any(|approval| approval == signed);
         if !again {
+            if own >= APPROVALS_PER_PERSON {
+                return Err(Error::Busy { what: "the person has approved the order too often" });
+            }
             if order.approvals().len() >= self.shared.config.approvals_per_order {
                 return Err(Error::Busy { what: "the order has too many approvals" });
             }
@@ -349,21 +186,24 @@ impl Sequencer {
         Ok(())
     }
 
-    fn close_early(
-        &mut self,
-        id: &OrderId,
-        reason: CloseReason,
-        draft: &mut Draft,
-    ) -> Result<Standing, Error> {
-        let state = match &reason {
-            CloseReason::Cancelled(_) => OrderState::Cancelled,
-            CloseReason::Expired {} => OrderState::Expired,
-            CloseReason::Rejected(_) => OrderState::Denied,
-        };
-        let mut ended = self.end(id, state)?;
-        let event = EventBody::OrderClosed(OrderClosed { order: id.clone(), reason });
-        ended.index = draft.push(&mut self.ledger, event, Attached::default())?;
-        self.close_order(&Arc::new(ended), draft)
+    /// Judges a pending order again: time has passed, or something else may have changed.
+    fn touch(&mut self, number: usize, id: &OrderId, draft: &mut Draft) -> Result<(), Error> {
+        match self.ledger.order(id).map(OpenOrder::state) {
+            Some(OrderState::Pending) if self.clock.has_jumped() => Err(Error::ClockJump),
+            Some(OrderState::Pending) => {
+                let standing = self.judge(id, None, draft)?;
+                reply(number, id.clone(), standing, draft);
+                Ok(())
+            }
+            Some(OrderState::Reserved) => {
+                draft.after.push(After::ReplyAtEnd(number, id.clone()));
+                Ok(())
+            }
+            _ => {
+                draft.after.push(After::Reply(number, Progress::Known(id.clone())));
+                Ok(())
+            }
+        }
     }
 
     /// Nothing would release the order: deny it, unless that has changed in between.
@@ -382,126 +222,6 @@ impl Sequencer {
         };
         reply(number, id.clone(), standing, draft);
         Ok(())
-    }
-
-    /// A job's answer. What was called while a hold came in between is unknown, not released.
-    fn finish(&mut self, finished: &Finished, draft: &mut Draft) -> Result<(), Error> {
-        let id = &finished.order;
-        let Some(order) = self.ledger.order(id) else { return Ok(()) };
-        if order.state() != OrderState::Reserved {
-            return Ok(());
-        }
-        let stop = self.stop(order);
-        let (outcome, signatures) = match (&finished.result, stop) {
-            (JobResult::Signed(_), Some(reason)) => {
-                (Conclusion::Unknown { reason, suspends: None }, Vec::new())
-            }
-            (JobResult::Signed(signatures), None) => {
-                let set = Stored::write(SignatureSet {
-                    v: V1,
-                    order: id.clone(),
-                    signatures: signatures.clone(),
-                })?;
-                let key = document_key(id.as_str(), set.digest())?;
-                draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
-                (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
-            }
-            (JobResult::Executed { result, handle }, _) => {
-                let command = order.command().cloned();
-                if command.is_none_or(|command| self.ledger.check(&command).is_err()) {
-                    (Conclusion::Failed { reason: Hold::Conflict }, Vec::new())
-                } else {
-                    draft.batch.puts.extend(handle.iter().cloned());
-                    (Conclusion::Executed { result: result.clone() }, Vec::new())
-                }
-            }
-            (JobResult::Failed(reason), _) => (Conclusion::Failed { reason: *reason }, Vec::new()),
-            (JobResult::Unknown { reason, suspends }, _) => {
-                let outcome = Conclusion::Unknown { reason: *reason, suspends: suspends.clone() };
-                (outcome, Vec::new())
-            }
-        };
-        self.conclude(id, outcome, Some((finished, signatures)), draft)?;
-        Ok(())
-    }
-
-    /// What was allowed before the process stopped: its job starts again if nothing stands
-    /// against it, else its outcome is unknown.
-    fn resume(&mut self, number: usize, draft: &mut Draft) -> Result<(), Error> {
-        let left: Vec<_> = self
-            .ledger
-            .orders()
-            .filter(|order| order.state() == OrderState::Reserved)
-            .filter(|order| !self.running.contains(&order.document().order))
-            .map(|order| {
-                let expired = order.document().expires < draft.at;
-                (order.document().order.clone(), expired || self.stop(order).is_some())
-            })
-            .collect();
-        for (id, stopped) in &left {
-            if *stopped {
-                let outcome = Conclusion::Unknown { reason: Hold::Interrupted, suspends: None };
-                self.conclude(id, outcome, None, draft)?;
-            } else {
-                draft.after.push(After::Start(id.clone(), None));
-            }
-        }
-        let ids = left.into_iter().map(|(id, _)| id).collect();
-        draft.after.push(After::Reply(number, Progress::Resumed(ids)));
-        Ok(())
-    }
-
-    /// What time brings: orders expire, keys whose destruction is due are gone, and now and then
-    /// the state is kept as a document.
-    pub(super) fn tick(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        const MANY: usize = 64;
-        if !self.clock.has_jumped() {
-            let expired: Vec<_> = self
-                .ledger
-                .orders()
-                .filter(|order| order.state() == OrderState::Pending)
-                .filter(|order| order.document().expires < draft.at)
-                .map(|order| order.document().order.clone())
-                .take(MANY)
-                .collect();
-            for id in expired {
-                self.close_early(&id, CloseReason::Expired {}, draft)?;
-            }
-            for key in self.ledger.due_destructions(draft.at).into_iter().take(MANY) {
-                let record = Record { key: super::record::handle_key(&key)?, value: Vec::new() };
-                draft.batch.puts.push(record);
-                draft.push(&mut self.ledger, EventBody::KeyDestroyed(key), Attached::default())?;
-            }
-        }
-        let since = self.ledger.position().value().saturating_sub(self.snapshot.value());
-        if since >= self.shared.config.snapshot_interval {
-            self.keep_snapshot(draft)?;
-        }
-        Ok(())
-    }
-
-    fn keep_snapshot(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        let state = Stored::write(self.ledger.clone())?;
-        let key = document_key("snapshot", state.digest())?;
-        draft.batch.puts.push(Record { key, value: state.bytes().to_vec() });
-        let event = EventBody::Snapshot(state.reference());
-        let index = draft.push(&mut self.ledger, event, Attached::default())?;
-        let pointer = index.value().to_string().into_bytes();
-        draft.batch.puts.push(Record { key: snapshot_key()?, value: pointer });
-        self.snapshot = index;
-        Ok(())
-    }
-
-    fn stop(&self, order: &OpenOrder) -> Option<Hold> {
-        let holds = self.shared.holds();
-        if holds.stops(order.document()) {
-            return Some(Hold::Frozen);
-        }
-        if order.counted().iter().any(|id| holds.has_removed(id)) {
-            return Some(Hold::ApproverRemoved);
-        }
-        drop(holds);
-        self.ledger.stop(order)
     }
 }
 

@@ -1,0 +1,131 @@
+use crate::custodian::draft::{After, Draft};
+use crate::custodian::error::Error;
+use crate::custodian::message::{Finished, JobResult, Progress};
+use crate::custodian::record::{document_key, handle_key, snapshot_key};
+use crate::custodian::sequencer::Sequencer;
+use crate::document::{CloseReason, Conclusion, EventBody, Hold, SignatureSet, Stored, V1};
+use crate::ledger::{Attached, OpenOrder};
+use crate::order::OrderState;
+use crate::seam::Record;
+
+impl Sequencer {
+    /// A job's answer. What was called while a hold came in between is unknown, not released.
+    pub(super) fn finish(&mut self, finished: &Finished, draft: &mut Draft) -> Result<(), Error> {
+        let id = &finished.order;
+        let Some(order) = self.ledger.order(id) else { return Ok(()) };
+        if order.state() != OrderState::Reserved {
+            return Ok(());
+        }
+        let stop = self.stop(order);
+        let (outcome, signatures) = match (&finished.result, stop) {
+            (JobResult::Signed(_), Some(reason)) => {
+                (Conclusion::Unknown { reason, suspends: None }, Vec::new())
+            }
+            (JobResult::Signed(signatures), None) => {
+                let set = Stored::write(SignatureSet {
+                    v: V1,
+                    order: id.clone(),
+                    signatures: signatures.clone(),
+                })?;
+                let key = document_key(id.as_str(), set.digest())?;
+                draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
+                (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
+            }
+            (JobResult::Executed { result, handle }, _) => {
+                let command = order.command().cloned();
+                if command.is_none_or(|command| self.ledger.check(&command).is_err()) {
+                    (Conclusion::Failed { reason: Hold::Conflict }, Vec::new())
+                } else {
+                    draft.batch.puts.extend(handle.iter().cloned());
+                    (Conclusion::Executed { result: result.clone() }, Vec::new())
+                }
+            }
+            (JobResult::Failed(reason), _) => (Conclusion::Failed { reason: *reason }, Vec::new()),
+            (JobResult::Unknown { reason, suspends }, _) => {
+                let outcome = Conclusion::Unknown { reason: *reason, suspends: suspends.clone() };
+                (outcome, Vec::new())
+            }
+        };
+        self.conclude(id, outcome, Some((finished, signatures)), draft)?;
+        Ok(())
+    }
+
+    /// What was allowed before the process stopped: its job starts again if nothing stands
+    /// against it, else its outcome is unknown.
+    pub(super) fn resume(&mut self, number: usize, draft: &mut Draft) -> Result<(), Error> {
+        let left: Vec<_> = self
+            .ledger
+            .orders()
+            .filter(|order| order.state() == OrderState::Reserved)
+            .filter(|order| !self.running.contains(&order.document().order))
+            .map(|order| {
+                let expired = order.document().expires < draft.at;
+                (order.document().order.clone(), expired || self.stop(order).is_some())
+            })
+            .collect();
+        for (id, stopped) in &left {
+            if *stopped {
+                let outcome = Conclusion::Unknown { reason: Hold::Interrupted, suspends: None };
+                self.conclude(id, outcome, None, draft)?;
+            } else {
+                draft.after.push(After::Start(id.clone(), None));
+            }
+        }
+        let ids = left.into_iter().map(|(id, _)| id).collect();
+        draft.after.push(After::Reply(number, Progress::Resumed(ids)));
+        Ok(())
+    }
+
+    /// What time brings: orders expire, keys whose destruction is due are gone, and now and then
+    /// the state is kept as a document.
+    pub(in crate::custodian) fn tick(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        const MANY: usize = 64;
+        if !self.clock.has_jumped() {
+            let expired: Vec<_> = self
+                .ledger
+                .orders()
+                .filter(|order| order.state() == OrderState::Pending)
+                .filter(|order| order.document().expires < draft.at)
+                .map(|order| order.document().order.clone())
+                .take(MANY)
+                .collect();
+            for id in expired {
+                self.close_early(&id, CloseReason::Expired {}, draft)?;
+            }
+            for key in self.ledger.due_destructions(draft.at).into_iter().take(MANY) {
+                let record = Record { key: handle_key(&key)?, value: Vec::new() };
+                draft.batch.puts.push(record);
+                draft.push(&mut self.ledger, EventBody::KeyDestroyed(key), Attached::default())?;
+            }
+        }
+        let since = self.ledger.position().value().saturating_sub(self.snapshot.value());
+        if since >= self.shared.config.snapshot_interval {
+            self.keep_snapshot(draft)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_snapshot(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        let state = Stored::write(self.ledger.clone())?;
+        let key = document_key("snapshot", state.digest())?;
+        draft.batch.puts.push(Record { key, value: state.bytes().to_vec() });
+        let event = EventBody::Snapshot(state.reference());
+        let index = draft.push(&mut self.ledger, event, Attached::default())?;
+        let pointer = index.value().to_string().into_bytes();
+        draft.batch.puts.push(Record { key: snapshot_key()?, value: pointer });
+        self.snapshot = index;
+        Ok(())
+    }
+
+    pub(super) fn stop(&self, order: &OpenOrder) -> Option<Hold> {
+        let holds = self.shared.holds();
+        if holds.stops(order.document()) {
+            return Some(Hold::Frozen);
+        }
+        if order.counted().iter().any(|id| holds.has_removed(id)) {
+            return Some(Hold::ApproverRemoved);
+        }
+        drop(holds);
+        self.ledger.stop(order)
+    }
+}

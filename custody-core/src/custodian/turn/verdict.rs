@@ -1,0 +1,210 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{Standing, needs_job};
+use crate::command::{Command, CommandResult, Resolution};
+use crate::custodian::draft::{After, Draft};
+use crate::custodian::error::Error;
+use crate::custodian::message::{Carried, Ended, Finished};
+use crate::custodian::prepare::new_engine;
+use crate::custodian::sequencer::Sequencer;
+use crate::document::{
+    CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
+};
+use crate::id::{OrderId, RuleId};
+use crate::ledger::{Attached, Decision, OpenOrder};
+use crate::order::OrderState;
+use crate::seam::{Position, TaskSignature};
+
+impl Sequencer {
+    /// Judges a pending order and admits or denies it.
+    pub(super) fn judge(
+        &mut self,
+        id: &OrderId,
+        carried: Option<&Arc<Carried>>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let decision = self.decide(id, draft)?;
+        if decision.allowed {
+            self.push_decision(id, Verdict::Allowed, &decision, draft)?;
+            return self.admit(id, carried, draft);
+        }
+        if decision.is_final || !decision.errors.is_empty() {
+            return self.push_denial(id, &decision, draft);
+        }
+        Ok(Standing::Waiting)
+    }
+
+    /// What the rules say now; an engine that panics denies for good.
+    pub(super) fn decide(&self, id: &OrderId, draft: &Draft) -> Result<Decision, Error> {
+        let order = self.ledger.order(id).ok_or(Error::NotFound { what: "open order" })?;
+        let engine = self.engine.as_ref();
+        let judge = || self.ledger.decide(engine, order, draft.at);
+        Ok(catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decision {
+            allowed: false,
+            is_final: true,
+            rules: RuleId::parse("engine-panic").into_iter().collect(),
+            errors: Vec::new(),
+            windows: Vec::new(),
+        }))
+    }
+
+    pub(super) fn push_decision(
+        &mut self,
+        id: &OrderId,
+        verdict: Verdict,
+        decision: &Decision,
+        draft: &mut Draft,
+    ) -> Result<Position, Error> {
+        let event = EventBody::OrderDecided(OrderDecided {
+            order: id.clone(),
+            verdict,
+            engine: self.ledger.engine().clone(),
+            policy: self.ledger.policy().id(),
+            rules: decision.rules.clone(),
+            errors: decision.errors.clone(),
+            windows: decision.windows.clone(),
+        });
+        draft.push(&mut self.ledger, event, Attached::default())
+    }
+
+    pub(super) fn push_denial(
+        &mut self,
+        id: &OrderId,
+        decision: &Decision,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let ended = self.end(id, OrderState::Denied)?;
+        let index = self.push_decision(id, Verdict::Denied, decision, draft)?;
+        let rules = decision.rules.iter().chain(&decision.errors).cloned().collect();
+        let ended = Arc::new(Ended { index, rules, ..ended });
+        self.close_order(&ended, draft)
+    }
+
+    /// An allowed order: a command that needs no backend is done at once; everything else gets a
+    /// job once the reservation is durable.
+    pub(super) fn admit(
+        &mut self,
+        id: &OrderId,
+        carried: Option<&Arc<Carried>>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let command = self.ledger.order(id).and_then(|order| order.command().cloned());
+        match command {
+            Some(command) if !needs_job(&command) => self.execute(id, &command, draft),
+            _ => {
+                draft.after.push(After::Start(id.clone(), carried.cloned()));
+                Ok(Standing::Started)
+            }
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+    pub(super) fn execute(
+        &mut self,
+        id: &OrderId,
+        command: &Arc<Command>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let engine = new_engine(&self.shared, command);
+        if self.ledger.check(command).is_err() || engine.is_err() {
+            return self.conclude(id, Conclusion::Failed { reason: Hold::Conflict }, None, draft);
+        }
+        if command.is_urgent() {
+            self.shared.holds_mut().add(command);
+        }
+        if let Some(engine) = engine.ok().flatten() {
+            self.engine = engine;
+        }
+        let resolved = match command.as_ref() {
+            Command::ResolveOrder { order, resolution } => {
+                let state = match resolution {
+                    Resolution::Failed { .. } => OrderState::Failed,
+                    Resolution::Signed { .. } => OrderState::Signed,
+                };
+                let found = self.ledger.order(order).map(OpenOrder::submitted);
+                found.map(|submitted| (order.clone(), state, submitted))
+            }
+            _ => None,
+        };
+        let result = CommandResult::Done {};
+        let index = self.ledger.position();
+        let standing = self.conclude(id, Conclusion::Executed { result }, None, draft)?;
+        draft.commands.push(Arc::clone(command));
+        if let Some((order, state, submitted)) = resolved {
+            draft.put_order(&order, state, submitted, index)?;
+        }
+        Ok(standing)
+    }
+
+    /// Writes the outcome of an allowed order.
+    pub(super) fn conclude(
+        &mut self,
+        id: &OrderId,
+        outcome: Conclusion,
+        finished: Option<(&Finished, Vec<TaskSignature>)>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let state = match &outcome {
+            Conclusion::Executed { .. } => OrderState::Executed,
+            Conclusion::Failed { .. } => OrderState::Failed,
+            Conclusion::Signed { .. } => OrderState::Signed,
+            Conclusion::Unknown { .. } => OrderState::Unknown,
+        };
+        let mut ended = self.end(id, state)?;
+        if let Some((finished, signatures)) = finished {
+            ended.carried = finished.carried.clone();
+            ended.signatures = signatures;
+        }
+        ended.conclusion = Some(outcome.clone());
+        let event = EventBody::OrderConcluded(OrderConcluded { order: id.clone(), outcome });
+        ended.index = draft.push(&mut self.ledger, event, Attached::default())?;
+        self.close_order(&Arc::new(ended), draft)
+    }
+
+    /// What an order's answer is made of, before its last event.
+    pub(super) fn end(&self, id: &OrderId, state: OrderState) -> Result<Ended, Error> {
+        let order = self.ledger.order(id).ok_or(Error::NotFound { what: "open order" })?;
+        Ok(Ended {
+            order: id.clone(),
+            digest: *order.digest(),
+            state,
+            submitted: order.submitted(),
+            index: Position::START,
+            rules: Vec::new(),
+            conclusion: None,
+            signatures: Vec::new(),
+            carried: None,
+            document: Some(Arc::clone(order.document())),
+        })
+    }
+
+    pub(super) fn close_order(
+        &self,
+        ended: &Arc<Ended>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        if ended.state.is_terminal() {
+            draft.put_order(&ended.order, ended.state, ended.submitted, ended.index)?;
+        }
+        draft.after.push(After::End(Arc::clone(ended)));
+        Ok(Standing::Ended(Arc::clone(ended)))
+    }
+
+    pub(super) fn close_early(
+        &mut self,
+        id: &OrderId,
+        reason: CloseReason,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        let state = match &reason {
+            CloseReason::Cancelled(_) => OrderState::Cancelled,
+            CloseReason::Expired {} => OrderState::Expired,
+            CloseReason::Rejected(_) => OrderState::Denied,
+        };
+        let mut ended = self.end(id, state)?;
+        let event = EventBody::OrderClosed(OrderClosed { order: id.clone(), reason });
+        ended.index = draft.push(&mut self.ledger, event, Attached::default())?;
+        self.close_order(&Arc::new(ended), draft)
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+use crate::digest::Digest;
+use crate::document::OrderDocument;
+use crate::id::{OrderId, PrincipalId, RequestId, WalletId};
+use crate::order::OrderState;
+use crate::principal::SignedStatement;
+use crate::seam::{Authentication, Position};
+use crate::time::Timestamp;
+
+/// An order that is not terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenOrder {
+    pub(super) document: Arc<OrderDocument>,
+    pub(super) digest: Digest,
+    pub(super) submission: Digest,
+    pub(super) authentication: Authentication,
+    pub(super) command: Option<Arc<Command>>,
+    pub(super) state: OrderState,
+    pub(super) submitted: Position,
+    pub(super) decided: Option<Position>,
+    pub(super) reserved: Option<Timestamp>,
+    pub(super) approvals: Vec<SignedStatement>,
+    pub(super) counted: Vec<PrincipalId>,
+}
+
+/// What is looked up about open orders; made from them when a state is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OpenIndex {
+    pub(super) requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
+    pub(super) by_requester: BTreeMap<PrincipalId, usize>,
+    pub(super) by_wallet: BTreeMap<WalletId, usize>,
+}
+
+impl OpenOrder {
+    /// An order that was never submitted, to ask what the rules would say about it.
+    pub(crate) const fn simulated(
+        document: Arc<OrderDocument>,
+        digest: Digest,
+        authentication: Authentication,
+        command: Option<Arc<Command>>,
+    ) -> Self {
+        Self {
+            document,
+            digest,
+            submission: digest,
+            authentication,
+            command,
+            state: OrderState::Pending,
+            submitted: Position::START,
+            decided: None,
+            reserved: None,
+            approvals: Vec::new(),
+            counted: Vec::new(),
+        }
+    }
+
+    /// Its document.
+    #[must_use]
+    pub const fn document(&self) -> &Arc<OrderDocument> {
+        &self.document
+    }
+
+    /// SHA-256 of its document.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// SHA-256 of its submission.
+    #[must_use]
+    pub const fn submission(&self) -> &Digest {
+        &self.submission
+    }
+
+    /// Its command, if it carries one.
+    #[must_use]
+    pub const fn command(&self) -> Option<&Arc<Command>> {
+        self.command.as_ref()
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> OrderState {
+        self.state
+    }
+
+    /// The index of the event that submitted it.
+    #[must_use]
+    pub const fn submitted(&self) -> Position {
+        self.submitted
+    }
+
+    /// The index of the event that allowed it.
+    #[must_use]
+    pub const fn decided(&self) -> Option<Position> {
+        self.decided
+    }
+
+    /// The people whose approvals counted when it was allowed.
+    #[must_use]
+    pub fn counted(&self) -> &[PrincipalId] {
+        &self.counted
+    }
+
+    /// Its approvals, oldest first; some may have expired or been revoked.
+    #[must_use]
+    pub fn approvals(&self) -> &[SignedStatement] {
+        &self.approvals
+    }
+}
+
+impl OpenIndex {
+    pub(super) fn add(&mut self, order: &OrderDocument) {
+        let request = (order.requester.clone(), order.request.clone());
+        self.requests.insert(request, order.order.clone());
+        increment(&mut self.by_requester, &order.requester);
+        if let Some(wallet) = &order.wallet {
+            increment(&mut self.by_wallet, wallet);
+        }
+    }
+
+    pub(super) fn remove(&mut self, order: &OrderDocument) {
+        self.requests.remove(&(order.requester.clone(), order.request.clone()));
+        decrement(&mut self.by_requester, &order.requester);
+        if let Some(wallet) = &order.wallet {
+            decrement(&mut self.by_wallet, wallet);
+        }
+    }
+}
+
+fn increment<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_add(1);
+    } else {
+        counts.insert(key.clone(), 1);
+    }
+}
+
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    match counts.get_mut(key) {
+        Some(count) if *count > 1 => *count = count.saturating_sub(1),
+        _ => drop(counts.remove(key)),
+    }
+}

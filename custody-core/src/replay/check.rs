@@ -1,0 +1,258 @@
+use super::{Depth, Documents, Replay, ReplayError, document, wrong};
+use crate::command::{Command, Resolution};
+use crate::document::{
+    Conclusion, EventBody, EventDocument, OrderConcluded, OrderDecided, OrderDocument,
+    OrderSubmitted, SignatureSet, SubmissionDocument, TaskReference, Verdict, Work, parse,
+    size_of_bytes,
+};
+use crate::id::OrderId;
+use crate::ledger::{Attached, Ledger, OpenOrder};
+use crate::principal::submission_signing_digest;
+use crate::seam::{DecodeContext, Intent, Payload, TaskInput, TaskSignature};
+
+impl Replay {
+    pub(super) fn check(
+        &mut self,
+        ledger: &Ledger,
+        event: &EventDocument,
+        attached: &Attached,
+        documents: &dyn Documents,
+    ) -> Result<(), ReplayError> {
+        let report = &mut self.report;
+        match &event.event {
+            EventBody::OrderSubmitted(submitted) => {
+                report.orders = report.orders.saturating_add(1);
+                let order = attached.order.as_ref().ok_or(ReplayError::Missing)?;
+                self.check_submission(ledger, submitted, order, documents)?;
+                if order.submitted > event.at {
+                    return Err(wrong("the order was submitted after its event"));
+                }
+                Ok(())
+            }
+            EventBody::ApprovalAdded(_) => {
+                report.approvals = report.approvals.saturating_add(1);
+                Ok(())
+            }
+            EventBody::OrderDecided(decided) => self.check_decision(ledger, decided, event),
+            EventBody::OrderConcluded(concluded) => {
+                self.check_conclusion(ledger, concluded, documents)
+            }
+            EventBody::Snapshot(reference) => {
+                let bytes = document(documents, &reference.sha256)?;
+                if Ledger::read(&bytes)? == *ledger {
+                    Ok(())
+                } else {
+                    Err(wrong("the snapshot is of another state"))
+                }
+            }
+            EventBody::Genesis(_) | EventBody::KeyDestroyed(_) | EventBody::OrderClosed(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    fn check_submission(
+        &mut self,
+        ledger: &Ledger,
+        submitted: &OrderSubmitted,
+        order: &OrderDocument,
+        documents: &dyn Documents,
+    ) -> Result<(), ReplayError> {
+        let named = order.order == submitted.order
+            && order.requester == submitted.requester
+            && order.request == submitted.request
+            && order.custodian == self.custodian;
+        if !named {
+            return Err(wrong("the order document is of another order"));
+        }
+        if !self.requests.insert((order.requester.clone(), order.request.clone())) {
+            return Err(wrong("the request id was used before"));
+        }
+        if order.expires < order.submitted {
+            return Err(wrong("the order expired before it was submitted"));
+        }
+        check_signature(ledger, submitted, order, documents)?;
+        match &order.work {
+            Work::Payload(_) => self.check_payload(ledger, order, documents).map(drop),
+            Work::Command(reference) => {
+                let bytes = document(documents, &reference.sha256)?;
+                let command: Command = parse(&bytes)?;
+                let wallet = ledger.wallet_of(&command);
+                let same = reference.size == size_of_bytes(&bytes)
+                    && reference.action == command.action()
+                    && order.wallet == wallet
+                    && order.effects == [command.effect(wallet.as_ref())]
+                    && order.facts.is_empty()
+                    && order.tasks.is_empty();
+                if same { Ok(()) } else { Err(wrong("the order contradicts its command")) }
+            }
+        }
+    }
+
+    /// Decodes the payload again and compares it with the order: chain, effects, facts and tasks.
+    fn check_payload(
+        &self,
+        ledger: &Ledger,
+        order: &OrderDocument,
+        documents: &dyn Documents,
+    ) -> Result<Intent, ReplayError> {
+        let Work::Payload(reference) = &order.work else {
+            return Err(wrong("the order carries no payload"));
+        };
+        let bytes = document(documents, &reference.sha256)?;
+        let context: DecodeContext = parse(&document(documents, &reference.context.sha256)?)?;
+        let wallet = order.wallet.as_ref().and_then(|id| Some((id, ledger.wallet(id)?)));
+        let (id, wallet) = wallet.ok_or(wrong("the order's wallet does not exist"))?;
+        let same_accounts = context.accounts.iter().all(|account| {
+            ledger
+                .key(&account.key)
+                .is_some_and(|key| key.wallet() == id && *key.public_key() == account.public_key)
+        });
+        let fits = reference.size == size_of_bytes(&bytes)
+            && context.wallet == *id
+            && context.chain == *wallet.chain()
+            && order.chain.as_ref() == Some(wallet.chain())
+            && same_accounts;
+        if !fits {
+            return Err(wrong("the order contradicts its wallet"));
+        }
+        let decoder = self
+            .decoders
+            .iter()
+            .find(|decoder| {
+                *decoder.id() == reference.decoder
+                    && decoder.reads(&reference.format, &context.chain)
+            })
+            .ok_or(ReplayError::Decoder)?;
+        let payload = Payload { format: reference.format.clone(), bytes };
+        let intent = decoder.decode(&payload, &context).map_err(|_| ReplayError::Decode)?;
+        let same = intent.chain == context.chain
+            && intent.effects == order.effects
+            && intent.facts == order.facts
+            && intent.tasks.len() == order.tasks.len()
+            && intent.tasks.iter().zip(&order.tasks).all(|(task, named)| {
+                task.key == named.key
+                    && task.algorithm == named.algorithm
+                    && task.input.digest() == named.input_sha256
+                    && ledger.key(&named.key).is_some_and(|key| {
+                        *key.public_key() == named.public_key && key.wallet() == id
+                    })
+            });
+        if same { Ok(intent) } else { Err(wrong("the order contradicts its payload")) }
+    }
+
+    fn check_decision(
+        &mut self,
+        ledger: &Ledger,
+        decided: &OrderDecided,
+        event: &EventDocument,
+    ) -> Result<(), ReplayError> {
+        if decided.policy != ledger.policy().id() || decided.engine != *ledger.engine() {
+            return Err(wrong("the decision names another rule set or engine"));
+        }
+        if self.depth != Depth::Full {
+            return Ok(());
+        }
+        let engine = self.compiled(ledger)?;
+        let order = open_order(ledger, &decided.order)?;
+        let decision = ledger.decide(engine.as_ref(), order, event.at);
+        let same = decision.allowed == (decided.verdict == Verdict::Allowed)
+            && decision.rules == decided.rules
+            && decision.errors == decided.errors
+            && decision.windows == decided.windows;
+        if !same {
+            return Err(ReplayError::Decision { order: decided.order.clone() });
+        }
+        self.report.decisions = self.report.decisions.saturating_add(1);
+        Ok(())
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+    fn check_conclusion(
+        &mut self,
+        ledger: &Ledger,
+        concluded: &OrderConcluded,
+        documents: &dyn Documents,
+    ) -> Result<(), ReplayError> {
+        let order = open_order(ledger, &concluded.order)?;
+        match &concluded.outcome {
+            Conclusion::Signed { signatures } => {
+                let set: SignatureSet = parse(&document(documents, &signatures.sha256)?)?;
+                if set.order != concluded.order {
+                    return Err(wrong("the signatures are of another order"));
+                }
+                self.check_signatures(ledger, order.document(), &set.signatures, documents)
+            }
+            Conclusion::Executed { .. } => {
+                self.report.commands = self.report.commands.saturating_add(1);
+                let command = order.command().ok_or(wrong("a payload was executed"))?;
+                match command.as_ref() {
+                    Command::ResolveOrder {
+                        order,
+                        resolution: Resolution::Signed { signatures },
+                    } => {
+                        let resolved = open_order(ledger, order)?;
+                        self.check_signatures(ledger, resolved.document(), signatures, documents)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Conclusion::Failed { .. } | Conclusion::Unknown { .. } => Ok(()),
+        }
+    }
+
+    fn check_signatures(
+        &mut self,
+        ledger: &Ledger,
+        order: &OrderDocument,
+        signatures: &[TaskSignature],
+        documents: &dyn Documents,
+    ) -> Result<(), ReplayError> {
+        let intent = self.check_payload(ledger, order, documents)?;
+        let tasks: Vec<(TaskReference, TaskInput)> = order
+            .tasks
+            .iter()
+            .cloned()
+            .zip(intent.tasks.into_iter().map(|task| task.input))
+            .collect();
+        crate::ledger::check_signatures(signatures, &tasks)
+            .map_err(|_| ReplayError::Signature { order: order.order.clone() })?;
+        self.report.released = self.report.released.saturating_add(1);
+        let count = u64::try_from(signatures.len()).unwrap_or(u64::MAX);
+        self.report.signatures = self.report.signatures.saturating_add(count);
+        Ok(())
+    }
+}
+
+/// A submission that claims to be signed must be, by the requester, over this very request.
+fn check_signature(
+    ledger: &Ledger,
+    submitted: &OrderSubmitted,
+    order: &OrderDocument,
+    documents: &dyn Documents,
+) -> Result<(), ReplayError> {
+    const WRONG: ReplayError = wrong("the submission's signature does not count");
+    let Some(signature) = &submitted.signature else {
+        return if submitted.authentication.signed { Err(WRONG) } else { Ok(()) };
+    };
+    let document: SubmissionDocument = parse(&document(documents, &submitted.submission)?)?;
+    let sha256 = match &order.work {
+        Work::Command(reference) => &reference.sha256,
+        Work::Payload(reference) => &reference.sha256,
+    };
+    let same = document.requester == order.requester
+        && document.request == order.request
+        && document.sha256 == *sha256
+        && submitted.authentication.signed;
+    let credential = ledger
+        .principal(&order.requester)
+        .and_then(|principal| principal.credentials.get(&signature.credential));
+    let digest = submission_signing_digest(ledger.custodian(), &submitted.submission);
+    let verifies = credential
+        .is_some_and(|credential| credential.verify(&digest, &signature.signature).is_ok());
+    if same && verifies { Ok(()) } else { Err(WRONG) }
+}
+
+fn open_order<'a>(ledger: &'a Ledger, id: &OrderId) -> Result<&'a OpenOrder, ReplayError> {
+    ledger.order(id).ok_or(wrong("the order is not open"))
+}
