@@ -192,6 +192,9 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    /// A way for a key to leave the cache.
+    type Leave = fn(&OpenKeys);
+
     fn cache(keys: u32, uses: u64) -> OpenKeys {
         let (keys, uses) = (NonZeroU32::new(keys).unwrap(), NonZeroU64::new(uses).unwrap());
         OpenKeys::new(CacheLimits::new(keys, MINUTE, uses))
@@ -217,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_key_that_leaves_the_cache_exists_nowhere() {
-        let leave: [(&str, fn(&OpenKeys)); 6] = [
+        let leave: [(&str, Leave); 6] = [
             ("too old", |cache| cache.wipe_expired(MINUTE)),
             ("too old when another is asked for", |cache| {
                 assert!(!cache.contains(slot(9), MINUTE))
