@@ -1,1 +1,15 @@
-//! Shared parts of the benches.
+//! Shared parts of the benches: a house as a host would put it together, with real durability.
+#![expect(
+    clippy::missing_errors_doc,
+    clippy::exhaustive_structs,
+    clippy::arithmetic_side_effects,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    reason = "benches, not a library"
+)]
+
+pub mod house;
+pub mod load;
+
+/// Any error of a bench.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

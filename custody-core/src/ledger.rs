@@ -105,7 +105,7 @@ impl Ledger {
         self.time
     }
 
-    /// The policy engine that decisions are made with.
+    /// The policy engine that the custodian began with; each decision names its own.
     #[must_use]
     pub const fn engine(&self) -> &EngineId {
         &self.engine
@@ -214,12 +214,13 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Keys whose scheduled destruction is due at `now`.
+    /// Keys whose scheduled destruction is due at `now`, and on which no order is under way.
     #[must_use]
     pub fn due_destructions(&self, now: Timestamp) -> Vec<KeyId> {
         self.keys
             .iter()
             .filter(|(_, key)| key.destruction.is_some_and(|due| due <= now))
+            .filter(|(id, _)| self.check_no_orders(id).is_ok())
             .map(|(id, _)| id.clone())
             .collect()
     }

@@ -186,9 +186,6 @@ impl Replay {
             return Ok(Arc::clone(engine));
         }
         let compiler = self.compiler.as_ref().ok_or(ReplayError::Engine)?;
-        if compiler.engine() != ledger.engine() {
-            return Err(ReplayError::Engine);
-        }
         let engine = compiler.compile(ledger.policy().document())?;
         self.engine = Some(Arc::clone(&engine));
         Ok(engine)

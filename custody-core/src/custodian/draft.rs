@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::message::{Carried, Ended, Progress};
 use super::record::{OrderRecord, RequestRecord, order_key, request_key};
+use crate::digest::Digest;
 use crate::document::{EventBody, EventDocument, Stored, V1};
 use crate::id::{OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger};
@@ -20,7 +21,7 @@ pub(super) struct Draft {
     pub(super) batch: Batch,
     pub(super) after: Vec<After>,
     pub(super) refused: Vec<(usize, Error)>,
-    pub(super) requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
+    pub(super) requests: BTreeMap<(PrincipalId, RequestId), (OrderId, Digest)>,
     pub(super) commands: Vec<Arc<crate::command::Command>>,
 }
 
@@ -74,7 +75,10 @@ impl Draft {
         record: RequestRecord,
     ) -> Result<(), Error> {
         let key = request_key(requester, request)?;
-        self.requests.insert((requester.clone(), request.clone()), record.order.clone());
+        self.requests.insert(
+            (requester.clone(), request.clone()),
+            (record.order.clone(), record.submission),
+        );
         let value = Stored::write(record)?.bytes().to_vec();
         self.batch.inserts.push(Record { key, value });
         Ok(())

@@ -15,6 +15,7 @@ use super::shared::Shared;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
 use crate::seam::{Head, PolicyEngine, Position, StoreError};
+use commit::pair;
 
 /// Judges and commits, one batch after the other. There is one for each custodian, and nothing
 /// else writes.
@@ -177,7 +178,8 @@ impl Sequencer {
                 }
             };
             if draft.batch.events.is_empty() {
-                return self.follow(draft.after, &mut entries);
+                let after = pair(draft.after, &mut entries);
+                return self.seal_and_follow(after).await;
             }
             match self.write(&draft).await {
                 Written::Done => return self.publish(draft, entries).await,

@@ -171,7 +171,7 @@ fn standing(order: &OpenOrder, missing: Vec<Requirement>) -> Outcome {
     match order.state() {
         OrderState::Reserved => Outcome::Pending { missing: Vec::new() },
         OrderState::Pending => Outcome::Pending { missing },
-        _ => Outcome::Unknown { reason: Hold::Interrupted },
+        _ => Outcome::Unknown { reason: order.lost().unwrap_or(Hold::Interrupted) },
     }
 }
 
@@ -195,17 +195,16 @@ pub(super) fn explain_open(
     let now = shared.now();
     let decision = {
         let published = shared.read();
-        let judge = || published.ledger.decide(published.engine.as_ref(), order, now);
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).ok()
+        published.ledger.decide(published.engine.as_ref(), order, now)
     };
-    let allowed = decision.as_ref().is_some_and(|decision| decision.allowed);
-    let is_final = decision.as_ref().is_none_or(|decision| decision.is_final);
+    let allowed = decision.allowed;
+    let can_wait = !allowed && !decision.is_final;
     Explanation {
         state: order.state(),
         allowed,
-        missing: if allowed || is_final { Vec::new() } else { missing(shared, order) },
-        rules: decision.as_ref().map(|decision| decision.rules.clone()).unwrap_or_default(),
-        errors: decision.map(|decision| decision.errors).unwrap_or_default(),
+        missing: if can_wait { missing(shared, order) } else { Vec::new() },
+        rules: decision.rules,
+        errors: decision.errors,
         summary,
     }
 }

@@ -40,18 +40,13 @@ impl Sequencer {
             Message::Resume => self.resume(number, draft),
             Message::Touch(order) => self.touch(number, order, draft),
             Message::Wait(order) => {
-                let state = self.ledger.order(order).map(OpenOrder::state);
-                draft.after.push(match state {
-                    Some(OrderState::Reserved) => After::ReplyAtEnd(number, order.clone()),
-                    _ => After::Reply(number, Progress::Known(order.clone())),
-                });
+                self.reply_later(number, order.clone(), draft);
                 Ok(())
             }
             Message::Close => Ok(()),
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
     fn submit(
         &mut self,
         number: usize,
@@ -65,14 +60,14 @@ impl Sequencer {
                 return Err(Error::RequestReused { order: order.document().order.clone() });
             }
             let id = order.document().order.clone();
-            draft.after.push(match order.state() {
-                OrderState::Reserved => After::ReplyAtEnd(number, id),
-                _ => After::Reply(number, Progress::Waiting(id)),
-            });
+            self.reply_later(number, id, draft);
             return Ok(());
         }
         let twin = draft.requests.get(&(requester.clone(), request.clone()));
-        if let Some(order) = twin.cloned() {
+        if let Some((order, digest)) = twin.cloned() {
+            if digest != *prepared.submission.digest() {
+                return Err(Error::RequestReused { order });
+            }
             draft.after.push(After::Reply(number, Progress::Known(order)));
             return Ok(());
         }
@@ -87,9 +82,10 @@ impl Sequencer {
     fn check_quotas(&self, prepared: &Prepared, at: Timestamp) -> Result<(), Error> {
         let config = &self.shared.config;
         let document = &prepared.document;
-        let confirms =
-            prepared.carried.command().is_some_and(|command| **command == Command::ConfirmClock {});
-        if self.clock.has_jumped() && !confirms || document.submitted > at {
+        let is_judged =
+            |command: &Arc<Command>| **command == Command::ConfirmClock {} || command.is_urgent();
+        let is_held = self.clock.has_jumped() && !prepared.carried.command().is_some_and(is_judged);
+        if is_held || document.submitted > at {
             return Err(Error::ClockJump);
         }
         if self.ledger.open_of_requester(&document.requester) >= config.open_per_requester {
@@ -128,7 +124,6 @@ impl Sequencer {
         Ok(())
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
     fn statement(
         &mut self,
         number: usize,
@@ -138,10 +133,7 @@ impl Sequencer {
         let id = signed.statement.order.clone();
         let order = self.ledger.check_statement(signed, signed.statement.verb)?;
         if order.state() != OrderState::Pending {
-            draft.after.push(match order.state() {
-                OrderState::Reserved => After::ReplyAtEnd(number, id),
-                _ => After::Reply(number, Progress::Known(id)),
-            });
+            self.reply_later(number, id, draft);
             return Ok(());
         }
         let reason = match signed.statement.verb {
@@ -195,15 +187,23 @@ impl Sequencer {
                 reply(number, id.clone(), standing, draft);
                 Ok(())
             }
-            Some(OrderState::Reserved) => {
-                draft.after.push(After::ReplyAtEnd(number, id.clone()));
-                Ok(())
-            }
             _ => {
-                draft.after.push(After::Reply(number, Progress::Known(id.clone())));
+                self.reply_later(number, id.clone(), draft);
                 Ok(())
             }
         }
+    }
+
+    /// Answers when the order's job has ended if one is at work or starts in this turn, else says
+    /// how the order stands.
+    fn reply_later(&self, number: usize, id: OrderId, draft: &mut Draft) {
+        let starts = |after: &After| matches!(after, After::Start(started, _) if *started == id);
+        let is_running = self.running.contains(&id) || draft.after.iter().any(starts);
+        draft.after.push(if is_running {
+            After::ReplyAtEnd(number, id)
+        } else {
+            After::Reply(number, Progress::Known(id))
+        });
     }
 
     /// Nothing would release the order: deny it, unless that has changed in between.
@@ -214,6 +214,10 @@ impl Sequencer {
             return Ok(());
         }
         let decision = self.decide(id, draft)?;
+        if decision.rules.iter().any(|rule| rule.as_str() == "frozen") {
+            draft.after.push(After::Reply(number, Progress::Known(id.clone())));
+            return Ok(());
+        }
         let standing = if decision.allowed {
             self.push_decision(id, Verdict::Allowed, &decision, draft)?;
             self.admit(id, None, draft)?

@@ -222,6 +222,7 @@ impl Ledger {
             reserved: None,
             approvals: Vec::new(),
             counted: Vec::new(),
+            lost: None,
         };
         self.open.add(&order.document);
         self.orders.insert(submitted.order.clone(), order);
@@ -268,9 +269,10 @@ impl Ledger {
                 self.give_back(id)?;
                 self.end(id, OrderStep::Fail)
             }
-            Conclusion::Unknown { suspends, .. } => {
+            Conclusion::Unknown { reason, suspends } => {
                 let order = self.open_order(id)?;
                 order.state = order.state.apply(OrderStep::Lose)?;
+                order.lost = Some(*reason);
                 match suspends {
                     Some(key) if self.find_key(key)?.state == KeyState::Active => {
                         self.move_key(key, KeyState::Suspended)

@@ -132,7 +132,11 @@ impl Ledger {
         next: KeyState,
         first_time: bool,
     ) -> Result<(), CommandRefusal> {
-        let state = self.find_key(id)?.state;
+        let key = self.find_key(id)?;
+        let state = key.state;
+        if key.destruction.is_some() && next != KeyState::Compromised {
+            return Err(CommandRefusal::State { what: "key whose destruction is scheduled" });
+        }
         let activates = next == KeyState::Active;
         let resumes = state == KeyState::Suspended;
         if !state.may_become(next) || (activates && first_time == resumes) {
@@ -156,7 +160,7 @@ impl Ledger {
         self.check_no_orders(id)
     }
 
-    fn check_no_orders(&self, id: &KeyId) -> Result<(), CommandRefusal> {
+    pub(super) fn check_no_orders(&self, id: &KeyId) -> Result<(), CommandRefusal> {
         let count = self
             .orders
             .values()

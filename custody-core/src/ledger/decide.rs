@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{Ledger, OpenOrder, charges};
 use crate::caip::AccountId;
 use crate::document::{Hold, OrderDocument, WindowUse, Work};
@@ -28,7 +30,8 @@ impl Ledger {
     /// Judges an order at `now`: pure, and the same for sequencer, explanation and verifier.
     ///
     /// What no rule can change comes first and is named like a rule: `frozen`, `key-state`,
-    /// `expired`, `requester-removed`, `amount-overflow`.
+    /// `expired`, `requester-removed`, `amount-overflow`; and so is an engine that panics,
+    /// `engine-panic`.
     pub fn decide(&self, engine: &dyn PolicyEngine, order: &OpenOrder, now: Timestamp) -> Decision {
         let Ok(charges) = charges(&order.document) else {
             return Decision::held("amount-overflow", true, Vec::new());
@@ -44,7 +47,10 @@ impl Ledger {
         if let Some(hold) = self.hold(&order.document, now) {
             return Decision::held(hold, hold != "frozen", windows);
         }
-        let judged = self.with_facts(order, &uses, now, |facts| engine.judge(facts));
+        let judge = || self.with_facts(order, &uses, now, |facts| engine.judge(facts));
+        let Ok(judged) = catch_unwind(AssertUnwindSafe(judge)) else {
+            return Decision::held("engine-panic", true, windows);
+        };
         let Some(Judgement { allowed, rules, errors }) = judged else {
             return Decision::held("requester-removed", true, windows);
         };

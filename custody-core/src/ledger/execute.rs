@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::{Key, Ledger, LedgerError, Member, PolicyInForce, SeedEntry, Wallet};
 use crate::command::{Command, CommandResult, FreezeScope, KeyStart};
+use crate::crypto::PublicKey;
 use crate::document::parse;
 use crate::id::{KeyId, PrincipalId};
 use crate::key::KeyState;
@@ -182,6 +183,24 @@ impl Ledger {
         }
     }
 
+    fn is_new_key(&self, public_key: &PublicKey) -> bool {
+        self.keys.values().all(|key| key.public_key != *public_key)
+    }
+
+    /// Whether a result can be the one of this command now. A backend that answers two key ids
+    /// with one key is lying.
+    pub(crate) fn fits(&self, command: &Command, result: &CommandResult) -> bool {
+        match result {
+            CommandResult::Key { public_key, .. } => self.is_new_key(public_key),
+            CommandResult::Seed { handle } => {
+                self.wallets.values().all(|wallet| wallet.seed_handle() != Some(handle))
+            }
+            CommandResult::Done {} | CommandResult::Extension { .. } => {
+                !matches!(command, Command::CreateKey { .. } | Command::DeriveAccount { .. })
+            }
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "called for these commands only")]
     fn create_key(&mut self, command: &Command, result: &CommandResult) -> Result<(), LedgerError> {
         let (wallet, id, algorithm, start, exportability, path) = match command {
@@ -196,8 +215,7 @@ impl Ledger {
         let CommandResult::Key { public_key, handle, account } = result else {
             return Err(LedgerError::Result);
         };
-        let duplicate = self.keys.values().any(|key| key.public_key == *public_key);
-        if public_key.algorithm() != *algorithm || duplicate {
+        if public_key.algorithm() != *algorithm || !self.is_new_key(public_key) {
             return Err(LedgerError::Result);
         }
         let state = match start {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::digest::Digest;
-use crate::document::OrderDocument;
+use crate::document::{Hold, OrderDocument};
 use crate::id::{OrderId, PrincipalId, RequestId, WalletId};
 use crate::order::OrderState;
 use crate::principal::SignedStatement;
@@ -27,6 +27,7 @@ pub struct OpenOrder {
     pub(super) reserved: Option<Timestamp>,
     pub(super) approvals: Vec<SignedStatement>,
     pub(super) counted: Vec<PrincipalId>,
+    pub(super) lost: Option<Hold>,
 }
 
 /// What is looked up about open orders; made from them when a state is read.
@@ -57,6 +58,7 @@ impl OpenOrder {
             reserved: None,
             approvals: Vec::new(),
             counted: Vec::new(),
+            lost: None,
         }
     }
 
@@ -106,6 +108,12 @@ impl OpenOrder {
     #[must_use]
     pub fn counted(&self) -> &[PrincipalId] {
         &self.counted
+    }
+
+    /// Why its outcome is unknown.
+    #[must_use]
+    pub const fn lost(&self) -> Option<Hold> {
+        self.lost
     }
 
     /// Its approvals, oldest first; some may have expired or been revoked.

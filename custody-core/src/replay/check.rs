@@ -147,11 +147,14 @@ impl Replay {
         decided: &OrderDecided,
         event: &EventDocument,
     ) -> Result<(), ReplayError> {
-        if decided.policy != ledger.policy().id() || decided.engine != *ledger.engine() {
-            return Err(wrong("the decision names another rule set or engine"));
+        if decided.policy != ledger.policy().id() {
+            return Err(wrong("the decision names another rule set"));
         }
         if self.depth != Depth::Full {
             return Ok(());
+        }
+        if self.compiler.as_ref().is_none_or(|compiler| *compiler.engine() != decided.engine) {
+            return Err(ReplayError::Engine);
         }
         let engine = self.compiled(ledger)?;
         let order = open_order(ledger, &decided.order)?;

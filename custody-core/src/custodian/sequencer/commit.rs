@@ -117,18 +117,7 @@ impl Sequencer {
             }
         }
         self.shared.wake(self.ledger.position());
-        let after = draft
-            .after
-            .into_iter()
-            .map(|after| {
-                let number = match &after {
-                    After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
-                    After::End(_) | After::Start(..) => None,
-                };
-                let slot = number.and_then(|number| entries.get_mut(number));
-                (after, slot.and_then(Option::take))
-            })
-            .collect();
+        let after = pair(draft.after, &mut entries);
         self.seal_and_follow(after).await;
     }
 
@@ -182,18 +171,6 @@ impl Sequencer {
         }
     }
 
-    /// Lets follow what needs no commit.
-    pub(super) fn follow(&mut self, after: Vec<After>, entries: &mut [Option<Entry>]) {
-        for after in after {
-            let number = match &after {
-                After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
-                After::End(_) | After::Start(..) => None,
-            };
-            let entry = number.and_then(|number| entries.get_mut(number)).and_then(Option::take);
-            self.follow_one(after, entry);
-        }
-    }
-
     pub(super) fn follow_one(&mut self, after: After, entry: Option<Entry>) {
         match after {
             After::End(ended) => {
@@ -217,4 +194,22 @@ impl Sequencer {
             }
         }
     }
+}
+
+/// What follows a turn, each with the entry that it answers.
+pub(super) fn pair(
+    after: Vec<After>,
+    entries: &mut [Option<Entry>],
+) -> Vec<(After, Option<Entry>)> {
+    after
+        .into_iter()
+        .map(|after| {
+            let number = match &after {
+                After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
+                After::End(_) | After::Start(..) => None,
+            };
+            let entry = number.and_then(|number| entries.get_mut(number)).and_then(Option::take);
+            (after, entry)
+        })
+        .collect()
 }

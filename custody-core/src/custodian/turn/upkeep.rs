@@ -33,8 +33,13 @@ impl Sequencer {
             }
             (JobResult::Executed { result, handle }, _) => {
                 let command = order.command().cloned();
-                if command.is_none_or(|command| self.ledger.check(&command).is_err()) {
-                    (Conclusion::Failed { reason: Hold::Conflict }, Vec::new())
+                let command = command.filter(|command| self.ledger.check(command).is_ok());
+                let Some(command) = command else {
+                    let outcome = Conclusion::Failed { reason: Hold::Conflict };
+                    return self.conclude(id, outcome, None, draft).map(drop);
+                };
+                if !self.ledger.fits(&command, result) {
+                    (Conclusion::Unknown { reason: Hold::Corrupt, suspends: None }, Vec::new())
                 } else {
                     draft.batch.puts.extend(handle.iter().cloned());
                     (Conclusion::Executed { result: result.clone() }, Vec::new())
@@ -106,7 +111,13 @@ impl Sequencer {
     }
 
     pub(super) fn keep_snapshot(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        const SNAPSHOT_MAX: usize = 8 * 1024 * 1024;
         let state = Stored::write(self.ledger.clone())?;
+        if state.bytes().len() > SNAPSHOT_MAX {
+            tracing::warn!(bytes = state.bytes().len(), "the state is too large for a snapshot");
+            self.snapshot = self.ledger.position();
+            return Ok(());
+        }
         let key = document_key("snapshot", state.digest())?;
         draft.batch.puts.push(Record { key, value: state.bytes().to_vec() });
         let event = EventBody::Snapshot(state.reference());

@@ -1,4 +1,3 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::{Standing, needs_job};
@@ -11,7 +10,7 @@ use crate::custodian::sequencer::Sequencer;
 use crate::document::{
     CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
 };
-use crate::id::{OrderId, RuleId};
+use crate::id::OrderId;
 use crate::ledger::{Attached, Decision, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::{Position, TaskSignature};
@@ -35,18 +34,9 @@ impl Sequencer {
         Ok(Standing::Waiting)
     }
 
-    /// What the rules say now; an engine that panics denies for good.
     pub(super) fn decide(&self, id: &OrderId, draft: &Draft) -> Result<Decision, Error> {
         let order = self.ledger.order(id).ok_or(Error::NotFound { what: "open order" })?;
-        let engine = self.engine.as_ref();
-        let judge = || self.ledger.decide(engine, order, draft.at);
-        Ok(catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decision {
-            allowed: false,
-            is_final: true,
-            rules: RuleId::parse("engine-panic").into_iter().collect(),
-            errors: Vec::new(),
-            windows: Vec::new(),
-        }))
+        Ok(self.ledger.decide(self.engine.as_ref(), order, draft.at))
     }
 
     pub(super) fn push_decision(
@@ -59,7 +49,7 @@ impl Sequencer {
         let event = EventBody::OrderDecided(OrderDecided {
             order: id.clone(),
             verdict,
-            engine: self.ledger.engine().clone(),
+            engine: self.shared.compiler.engine().clone(),
             policy: self.ledger.policy().id(),
             rules: decision.rules.clone(),
             errors: decision.errors.clone(),
