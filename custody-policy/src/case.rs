@@ -76,16 +76,31 @@ pub(crate) fn key(facts: &Facts<'_>, action: Action) -> Result<String, Unanswera
     Ok(key)
 }
 
-/// Whether the effect can be about the order's subject.
+/// Whether the effect is a known one that can be about the order's subject.
 pub(crate) fn fits(effect: &Effect, subject: Subject<'_>) -> bool {
     match (effect, subject) {
-        (Effect::Govern { target, .. }, subject) => match (target, subject) {
-            (GovernanceTarget::Book(book), Subject::Book(id)) => book == id,
-            (GovernanceTarget::House, Subject::House) => true,
-            (GovernanceTarget::Wallet(wallet), Subject::Wallet { id, .. }) => wallet == id,
-            _ => false,
-        },
-        (_, Subject::Wallet { .. }) => true,
+        (
+            Effect::Administer { .. }
+            | Effect::Approve { .. }
+            | Effect::Call { .. }
+            | Effect::DelegateCall { .. }
+            | Effect::Deploy
+            | Effect::PayFee { .. }
+            | Effect::SignMessage { .. }
+            | Effect::SignOpaque { .. }
+            | Effect::Transfer { .. },
+            Subject::Wallet { .. },
+        ) => true,
+        (Effect::Govern { target, .. }, subject) => governs(target, subject),
+        _ => false,
+    }
+}
+
+fn governs(target: &GovernanceTarget, subject: Subject<'_>) -> bool {
+    match (target, subject) {
+        (GovernanceTarget::Book(book), Subject::Book(id)) => book == id,
+        (GovernanceTarget::House, Subject::House) => true,
+        (GovernanceTarget::Wallet(wallet), Subject::Wallet { id, .. }) => wallet == id,
         _ => false,
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn of_literal(text: &str) -> Option<i64> {
 const PLACES: u8 = 4;
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "the wide numbers hold every result")]
 mod tests {
     use proptest::prelude::*;
 
@@ -129,7 +130,7 @@ mod tests {
         });
         let any_units = any::<[u8; 32]>().prop_map(Units::from_be_bytes);
         let bits = (0..=256_usize, 0..3_u8).prop_map(|(bit, step)| {
-            let power = if bit == 256 { U256::MAX } else { U256::from(1) << bit };
+            let power = U256::from(2).checked_pow(U256::from(bit)).unwrap_or(U256::MAX);
             let units = power.saturating_add(U256::from(step)).saturating_sub(U256::from(1));
             Units::from_be_bytes(units.to_be_bytes())
         });

@@ -1,4 +1,11 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "a test may fail"
+)]
 //! What denies whatever the rules say, and what a judgement names.
 
 use custody_core::amount::Units;

@@ -3,6 +3,7 @@
     clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may fail"
 )]
 //! What would allow an order: tables, and the search against asking for every point.

@@ -1,4 +1,10 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
 //! The example rules: each has an id, a line in the list, and rows here for both sides of it.
 
 use std::collections::BTreeSet;
@@ -16,11 +22,49 @@ use support::{ETHER, HOUR, Order, USDC, document, ids, whole};
 const RULES: &str = include_str!("../../examples/policies/treasury.cedar");
 const LIST: &str = include_str!("../../examples/policies/README.md");
 
-/// A rule, what it is asked about, whether the order is allowed, and the rules that said so.
-type Row = (&'static str, &'static str, Order, bool, &'static [&'static str]);
+/// One order that a rule is asked about.
+#[derive(Clone, Debug)]
+struct Row {
+    /// The rule that the row is about.
+    rule: &'static str,
+    case: &'static str,
+    order: Order,
+    allowed: bool,
+    /// Who says so, if it is not the rule itself.
+    by: Option<&'static str>,
+}
+
+fn rule(rule: &'static str, rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row { rule, ..row }).collect()
+}
+
+/// The rule permits it.
+fn allowed(case: &'static str, order: Order) -> Row {
+    Row { rule: "", case, order, allowed: true, by: None }
+}
+
+/// The rule does not forbid it, and another one permits it.
+fn allowed_by(by: &'static str, case: &'static str, order: Order) -> Row {
+    Row { by: Some(by), ..allowed(case, order) }
+}
+
+/// The rule forbids it.
+fn forbidden(case: &'static str, order: Order) -> Row {
+    Row { allowed: false, ..allowed(case, order) }
+}
+
+/// No rule permits it.
+fn silent(case: &'static str, order: Order) -> Row {
+    Row { by: Some("no-permit"), ..forbidden(case, order) }
+}
 
 fn ether(units: u64) -> String {
     whole(units, 18)
+}
+
+/// One wei more than whole ether.
+fn more_than(units: u64) -> String {
+    (u128::from(units) * 1_000_000_000_000_000_000 + 1).to_string()
 }
 
 fn usdc(units: u64) -> String {
@@ -36,325 +80,254 @@ fn administrator() -> Order {
 }
 
 fn payments() -> Vec<Row> {
-    let one_wei_more = |units: u64| format!("{}1", &ether(units)[..ether(units).len() - 1]);
     let pay = |units: &str| operator().transfer(ETHER, units);
     let pay_two = |units: &str| pay(units).approved("treasurer", 2, 1);
-    vec![
-        ("transfer-small", "on the limit", pay(&ether(1)), true, &["transfer-small"]),
-        ("transfer-small", "one wei above", pay(&one_wei_more(1)), false, &["no-permit"]),
-        ("transfer-small", "to an unknown address", pay("1").unknown(), false, &["no-permit"]),
-        (
+    [
+        rule(
             "transfer-small",
-            "split into parts",
-            pay(&ether(1)).order_total(&ether(2)),
-            false,
-            &["no-permit"],
+            vec![
+                allowed("on the limit", pay(&ether(1))),
+                silent("one wei above", pay(&more_than(1))),
+                silent("to an unknown address", pay("1").unknown()),
+                silent("split into parts", pay(&ether(1)).order_total(&ether(2))),
+                silent(
+                    "by a treasurer",
+                    Order::by(&["treasurer"], &document(RULES)).transfer(ETHER, "1"),
+                ),
+                silent("from a warm wallet", pay("1").tier("warm")),
+                silent("of another asset", operator().transfer("eip155:1/erc20:0x01", "1")),
+            ],
         ),
-        (
-            "transfer-small",
-            "by a treasurer",
-            Order::by(&["treasurer"], &document(RULES)).transfer(ETHER, "1"),
-            false,
-            &["no-permit"],
-        ),
-        ("transfer-small", "from a warm wallet", pay("1").tier("warm"), false, &["no-permit"]),
-        (
-            "transfer-small",
-            "of another asset",
-            operator().transfer("eip155:1/erc20:0x01", "1"),
-            false,
-            &["no-permit"],
-        ),
-        ("transfer-large", "with two treasurers", pay_two(&ether(60)), true, &["transfer-large"]),
-        (
+        rule(
             "transfer-large",
-            "to an unknown address",
-            pay_two(&ether(1)).unknown(),
-            true,
-            &["transfer-large"],
-        ),
-        (
-            "transfer-large",
-            "with one treasurer",
-            pay(&ether(2)).approved("treasurer", 1, 1),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "transfer-large",
-            "above the limit",
-            pay_two(&one_wei_more(100)).spent_today("0"),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "token-small",
-            "on the limit",
-            operator().transfer(USDC, &usdc(2_500)),
-            true,
-            &["token-small"],
-        ),
-        (
-            "token-small",
-            "above the limit",
-            operator().transfer(USDC, "2500000001"),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "token-large",
-            "with two treasurers",
-            operator().transfer(USDC, &usdc(250_000)).approved("treasurer", 2, 1),
-            true,
-            &["token-large"],
-        ),
-        (
-            "token-large",
-            "above the limit",
-            operator().transfer(USDC, "250000000001").approved("treasurer", 2, 1),
-            false,
-            &["no-permit"],
-        ),
-        ("fee", "on the cap", operator().fee(ETHER, "50000000000000000"), true, &["fee"]),
-        ("fee", "from a cold wallet", operator().fee(ETHER, "1").tier("cold"), true, &["fee"]),
-        ("fee", "in a token", operator().fee(USDC, "1"), false, &["no-permit"]),
-        (
-            "fee-cap",
-            "one wei above the cap",
-            operator().fee(ETHER, "50000000000000001"),
-            false,
-            &["fee-cap"],
-        ),
-        (
-            "fee-cap",
-            "beside a small payment",
-            pay("1").fee(ETHER, "50000000000000001"),
-            false,
-            &["fee-cap"],
-        ),
-        (
-            "daily-limit",
-            "on the limit",
-            pay(&ether(1)).spent_today(&ether(60)),
-            true,
-            &["transfer-small"],
-        ),
-        (
-            "daily-limit",
-            "one wei above",
-            pay(&ether(1)).spent_today(&one_wei_more(60)),
-            false,
-            &["daily-limit"],
-        ),
-        ("daily-limit", "with two treasurers", pay_two(&ether(61)), false, &["daily-limit"]),
-        (
-            "daily-limit",
-            "reached by a fee",
-            operator().fee(ETHER, "1").spent_today(&one_wei_more(60)),
-            false,
-            &["daily-limit"],
+            vec![
+                allowed("with two treasurers", pay_two(&ether(60))),
+                allowed("to an unknown address", pay_two(&ether(1)).unknown()),
+                silent("with one treasurer", pay(&ether(2)).approved("treasurer", 1, 1)),
+                silent("above the limit", pay_two(&more_than(100)).spent_today("0")),
+            ],
         ),
     ]
+    .concat()
+}
+
+fn tokens() -> Vec<Row> {
+    let approve = |units: &str| operator().approve(USDC, units).in_book("contracts");
+    let most = custody_core::amount::Units::MAX.to_string();
+    [
+        rule(
+            "token-small",
+            vec![
+                allowed("on the limit", operator().transfer(USDC, &usdc(2_500))),
+                silent("above the limit", operator().transfer(USDC, "2500000001")),
+            ],
+        ),
+        rule(
+            "token-large",
+            vec![
+                allowed(
+                    "with two treasurers",
+                    operator().transfer(USDC, &usdc(250_000)).approved("treasurer", 2, 1),
+                ),
+                silent(
+                    "above the limit",
+                    operator().transfer(USDC, "250000000001").approved("treasurer", 2, 1),
+                ),
+            ],
+        ),
+        rule(
+            "approve-token",
+            vec![
+                allowed("on the limit", approve(&usdc(10_000)).approved("treasurer", 1, 1)),
+                silent("with nobody", approve("1")),
+                silent("one unit above", approve("10000000001").approved("treasurer", 3, 1)),
+                silent(
+                    "for an unlisted spender",
+                    operator().approve(USDC, "1").approved("treasurer", 1, 1),
+                ),
+            ],
+        ),
+        rule(
+            "unlimited-allowance",
+            vec![
+                forbidden("without limit", approve(&most).approved("treasurer", 3, 1)),
+                forbidden("one unit above", approve("1000000000001")),
+                silent("on the limit", approve(&usdc(1_000_000))),
+            ],
+        ),
+    ]
+    .concat()
+}
+
+fn limits() -> Vec<Row> {
+    let pay = |units: &str| operator().transfer(ETHER, units);
+    let pay_two = |units: &str| pay(units).approved("treasurer", 2, 1);
+    [
+        rule(
+            "fee",
+            vec![
+                allowed("on the cap", operator().fee(ETHER, "50000000000000000")),
+                allowed("from a cold wallet", operator().fee(ETHER, "1").tier("cold")),
+                silent("in a token", operator().fee(USDC, "1")),
+            ],
+        ),
+        rule(
+            "fee-cap",
+            vec![
+                forbidden("one wei above the cap", operator().fee(ETHER, "50000000000000001")),
+                forbidden("beside a small payment", pay("1").fee(ETHER, "50000000000000001")),
+            ],
+        ),
+        rule(
+            "daily-limit",
+            vec![
+                allowed_by(
+                    "transfer-small",
+                    "on the limit",
+                    pay(&ether(1)).spent_today(&ether(60)),
+                ),
+                forbidden("one wei above", pay(&ether(1)).spent_today(&more_than(60))),
+                forbidden("with two treasurers", pay_two(&ether(61))),
+                forbidden(
+                    "reached by a fee",
+                    operator().fee(ETHER, "1").spent_today(&more_than(60)),
+                ),
+            ],
+        ),
+    ]
+    .concat()
 }
 
 fn contracts() -> Vec<Row> {
-    let approve = |units: &str| operator().approve(USDC, units).in_book("contracts");
-    let most = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let call = |action| operator().call(action).approved("treasurer", 1, 1);
-    let refill = |tier| operator().transfer(ETHER, &ether(500)).tier(tier).in_book("own-wallets");
-    let ready = |tier| refill(tier).self_owned().approved("treasurer", 2, 1);
-    vec![
-        (
-            "approve-token",
-            "on the limit",
-            approve(&usdc(10_000)).approved("treasurer", 1, 1),
-            true,
-            &["approve-token"],
-        ),
-        ("approve-token", "with nobody", approve("1"), false, &["no-permit"]),
-        (
-            "approve-token",
-            "one unit above",
-            approve("10000000001").approved("treasurer", 3, 1),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "approve-token",
-            "for an unlisted spender",
-            operator().approve(USDC, "1").approved("treasurer", 1, 1),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "unlimited-allowance",
-            "without limit",
-            approve(most).approved("treasurer", 3, 1),
-            false,
-            &["unlimited-allowance"],
-        ),
-        (
-            "unlimited-allowance",
-            "one unit above",
-            approve("1000000000001"),
-            false,
-            &["unlimited-allowance"],
-        ),
-        ("unlimited-allowance", "on the limit", approve(&usdc(1_000_000)), false, &["no-permit"]),
-        ("call-listed", "listed", call(Action::Call).in_book("contracts"), true, &["call-listed"]),
-        (
+    [
+        rule(
             "call-listed",
-            "listed, with nobody",
-            operator().call(Action::Call).in_book("contracts"),
-            false,
-            &["no-permit"],
+            vec![
+                allowed("listed", call(Action::Call).in_book("contracts")),
+                silent("listed, with nobody", operator().call(Action::Call).in_book("contracts")),
+            ],
         ),
-        ("unknown-call", "unlisted", call(Action::Call), false, &["unknown-call"]),
-        ("unknown-call", "of foreign code", call(Action::DelegateCall), false, &["unknown-call"]),
-        ("unknown-call", "of an owner", call(Action::Administer), false, &["unknown-call"]),
-        (
+        rule(
             "unknown-call",
-            "for a new contract",
-            operator().plain(Effect::Deploy),
-            false,
-            &["unknown-call"],
+            vec![
+                forbidden("unlisted", call(Action::Call)),
+                forbidden("of foreign code", call(Action::DelegateCall)),
+                forbidden("of an owner", call(Action::Administer)),
+                forbidden("for a new contract", operator().plain(Effect::Deploy)),
+            ],
         ),
-        (
+        rule(
             "sign-message",
-            "with a treasurer",
-            operator().sign(Action::SignMessage, "eip191").approved("treasurer", 1, 1),
-            true,
-            &["sign-message"],
+            vec![
+                allowed(
+                    "with a treasurer",
+                    operator().sign(Action::SignMessage, "eip191").approved("treasurer", 1, 1),
+                ),
+                silent("with nobody", operator().sign(Action::SignMessage, "eip191")),
+            ],
         ),
-        (
-            "sign-message",
-            "with nobody",
-            operator().sign(Action::SignMessage, "eip191"),
-            false,
-            &["no-permit"],
-        ),
-        (
+        rule(
             "no-opaque",
-            "with everybody",
-            operator().sign(Action::SignOpaque, "raw").approved("treasurer", 3, 2),
-            false,
-            &["no-opaque"],
+            vec![forbidden(
+                "with everybody",
+                operator().sign(Action::SignOpaque, "raw").approved("treasurer", 3, 2),
+            )],
         ),
-        (
+        rule(
             "no-replayable",
-            "a small payment",
-            operator().transfer(ETHER, "1").decoded("replayable"),
-            false,
-            &["no-replayable"],
-        ),
-        ("refill", "from warm", ready("warm").waited(HOUR), true, &["refill"]),
-        ("refill", "from cold", ready("cold").waited(HOUR), true, &["refill"]),
-        ("refill", "too soon", ready("cold").waited(HOUR - 1), false, &["no-permit"]),
-        (
-            "refill",
-            "with one treasurer",
-            ready("cold").waited(HOUR).approved("treasurer", 1, 1),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "refill",
-            "to a stranger",
-            refill("cold").approved("treasurer", 2, 1).waited(HOUR),
-            false,
-            &["no-permit"],
+            vec![forbidden(
+                "a small payment",
+                operator().transfer(ETHER, "1").decoded("replayable"),
+            )],
         ),
     ]
+    .concat()
+}
+
+fn refills() -> Vec<Row> {
+    let refill = |tier| operator().transfer(ETHER, &ether(500)).tier(tier).in_book("own-wallets");
+    let ready = |tier| refill(tier).self_owned().approved("treasurer", 2, 1);
+    [rule(
+        "refill",
+        vec![
+            allowed("from warm", ready("warm").waited(HOUR)),
+            allowed("from cold", ready("cold").waited(HOUR)),
+            silent("too soon", ready("cold").waited(HOUR - 1)),
+            silent("with one treasurer", ready("cold").waited(HOUR).approved("treasurer", 1, 1)),
+            silent("to a stranger", refill("cold").approved("treasurer", 2, 1).waited(HOUR)),
+        ],
+    )]
+    .concat()
 }
 
 fn house() -> Vec<Row> {
     let update = |order: Order| order.command(Action::UpdatePolicy);
-    vec![
-        (
+    [
+        rule(
             "house-routine",
-            "by an administrator",
-            administrator().command(Action::DeriveAccount),
-            true,
-            &["house-routine"],
+            vec![
+                allowed("by an administrator", administrator().command(Action::DeriveAccount)),
+                silent("by an operator", operator().command(Action::DeriveAccount)),
+            ],
         ),
-        (
-            "house-routine",
-            "by an operator",
-            operator().command(Action::DeriveAccount),
-            false,
-            &["no-permit"],
-        ),
-        (
+        rule(
             "house-growth",
-            "with a treasurer",
-            administrator().command(Action::AddAddress).approved("treasurer", 1, 1),
-            true,
-            &["house-growth"],
+            vec![
+                allowed(
+                    "with a treasurer",
+                    administrator().command(Action::AddAddress).approved("treasurer", 1, 1),
+                ),
+                silent("with nobody", administrator().command(Action::CreateWallet)),
+                silent(
+                    "with an operator",
+                    administrator().command(Action::RegisterAsset).approved("operator", 2, 1),
+                ),
+            ],
         ),
-        (
-            "house-growth",
-            "with nobody",
-            administrator().command(Action::CreateWallet),
-            false,
-            &["no-permit"],
-        ),
-        (
-            "house-growth",
-            "with an operator",
-            administrator().command(Action::RegisterAsset).approved("operator", 2, 1),
-            false,
-            &["no-permit"],
-        ),
-        (
+        rule(
             "house-danger",
-            "by an administrator with a treasurer",
-            update(administrator()).approved("treasurer", 1, 1),
-            true,
-            &["house-danger"],
+            vec![
+                allowed(
+                    "by an administrator with a treasurer",
+                    update(administrator()).approved("treasurer", 1, 1),
+                ),
+                allowed(
+                    "by an operator with two treasurers",
+                    update(operator()).approved("treasurer", 2, 1),
+                ),
+                silent(
+                    "by an operator with one treasurer",
+                    update(operator()).approved("treasurer", 1, 1),
+                ),
+                silent("by an administrator", update(administrator())),
+            ],
         ),
-        (
-            "house-danger",
-            "by an operator with two treasurers",
-            update(operator()).approved("treasurer", 2, 1),
-            true,
-            &["house-danger"],
-        ),
-        (
-            "house-danger",
-            "by an operator with one treasurer",
-            update(operator()).approved("treasurer", 1, 1),
-            false,
-            &["no-permit"],
-        ),
-        ("house-danger", "by an administrator", update(administrator()), false, &["no-permit"]),
-        (
+        rule(
             "emergency-stop",
-            "by a treasurer",
-            Order::by(&["treasurer"], &document(RULES)).command(Action::Freeze),
-            true,
-            &["emergency-stop"],
-        ),
-        (
-            "emergency-stop",
-            "by a stranger",
-            Order::by(&[], &document(RULES)).command(Action::Freeze),
-            false,
-            &["no-permit"],
+            vec![
+                allowed(
+                    "by a treasurer",
+                    Order::by(&["treasurer"], &document(RULES)).command(Action::Freeze),
+                ),
+                silent("by a stranger", Order::by(&[], &document(RULES)).command(Action::Freeze)),
+            ],
         ),
     ]
+    .concat()
 }
 
 fn rows() -> Vec<Row> {
-    [payments(), contracts(), house()].concat()
+    [payments(), tokens(), limits(), contracts(), refills(), house()].concat()
 }
 
 #[test]
 fn each_rule_says_what_its_line_says() {
     let engine = CedarEngine::new(&document(RULES)).unwrap();
-    for (rule, case, order, allowed, rules) in rows() {
+    for Row { rule, case, order, allowed, by } in rows() {
         let judgement = engine.judge(&order.facts());
         assert_eq!(judgement.allowed, allowed, "{rule}: {case}: {judgement:?}");
-        assert_eq!(judgement.rules, ids(rules), "{rule}: {case}");
+        assert_eq!(judgement.rules, ids(&[by.unwrap_or(rule)]), "{rule}: {case}");
         assert_eq!(judgement.errors, [], "{rule}: {case}");
     }
 }
@@ -367,7 +340,7 @@ fn rules_list_and_table_name_the_same_rules() {
     let written: Vec<String> =
         RULES.lines().filter_map(|line| between(line, "@id(\"", "\")")).collect();
     let listed: Vec<String> = LIST.lines().filter_map(|line| between(line, "| `", "`")).collect();
-    let tested: BTreeSet<String> = rows().iter().map(|row| row.0.to_owned()).collect();
+    let tested: BTreeSet<String> = rows().iter().map(|row| row.rule.to_owned()).collect();
     assert_eq!(written, listed);
     assert_eq!(written.into_iter().collect::<BTreeSet<_>>(), tested);
 }
