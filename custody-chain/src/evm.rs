@@ -163,7 +163,7 @@ fn address(key: &PublicKey) -> Result<Address, EvmError> {
 fn chain_number(chain: &ChainId) -> Result<u64, EvmError> {
     let reference = chain.reference();
     let number = reference.parse::<u64>().map_err(|_| EvmError::ContextChain)?;
-    let plain = !reference.starts_with(['0', '+']);
+    let plain = !reference.starts_with('0');
     if chain.namespace() != "eip155" || !plain || number > CHAIN_ID_MAX {
         return Err(EvmError::ContextChain);
     }
