@@ -318,6 +318,9 @@ fn a_rule_too_large_to_walk_is_refused_before_it_is_parsed() {
     assert_eq!(findings(&rule(&nested)), []);
     let ifs = "if principal.service then true else ".repeat(120);
     assert_eq!(findings(&rule(&format!("{ifs}false"))), []);
+    let opened = "principal.service || (".repeat(31);
+    let inner = format!("principal.service{}", " || principal.service".repeat(50));
+    assert_eq!(findings(&rule(&format!("{opened}{inner}{}", ")".repeat(31)))), []);
     // Brackets in texts and comments are no nesting.
     let text =
         format!("\"{}\\\"{}\" == \"\" // {}\n", "((".repeat(50), "[".repeat(50), "((".repeat(50));
