@@ -11,6 +11,7 @@
 )]
 
 pub mod audit;
+pub mod backend;
 pub mod fault;
 pub mod house;
 pub mod key;

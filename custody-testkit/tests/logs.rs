@@ -13,8 +13,12 @@ use custody_testkit::store::MemoryStore;
 use custody_testkit::suite::audit::{self as checks, AuditLogFixture};
 use custody_testkit::suite::run_failing;
 
+fn key(seed: u64) -> TestKey {
+    TestKey::seeded(Algorithm::Ed25519, seed)
+}
+
 fn keys() -> Vec<TestKey> {
-    vec![TestKey::seeded(Algorithm::Ed25519, 1), TestKey::seeded(Algorithm::Ed25519, 2)]
+    vec![key(1), key(2)]
 }
 
 fn fixture(lie: Option<LogLie>) -> AuditLogFixture {
@@ -24,12 +28,10 @@ fn fixture(lie: Option<LogLie>) -> AuditLogFixture {
         log = log.lying(lie);
     }
     let again = log.clone();
-    AuditLogFixture::new(store, Arc::new(log), keys()[1].public_key().clone()).with_reopen(
-        move || {
-            let log = again.clone();
-            Box::pin(async move { Arc::new(log) as Arc<_> })
-        },
-    )
+    AuditLogFixture::new(store, Arc::new(log), key(2).public_key().clone()).with_reopen(move || {
+        let log = again.clone();
+        Box::pin(async move { Arc::new(log) as Arc<_> })
+    })
 }
 
 fn anchor() -> Arc<dyn HeadAnchor> {

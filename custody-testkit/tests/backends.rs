@@ -1,0 +1,309 @@
+//! The suites of backends, signers and key encryptions hold for the honest doubles, and find each
+//! lie of the lying ones.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::digest::Digest;
+use custody_core::id::{CustodianId, KeyId, WalletId};
+use custody_core::seam::{
+    ErrorKind, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest, Signer,
+};
+use custody_testkit::backend::{
+    BackendCall, BackendLie, FailingBackend, FailingKeyEncryption, KekLie, LyingBackend,
+    MemoryBackend, MemoryKeyEncryption, SlowBackend,
+};
+use custody_testkit::fault::Fault;
+use custody_testkit::runtime::TestClock;
+use custody_testkit::suite::key_backend::{
+    self as checks, Ability, KeyBackendFixture, KeyLifetime,
+};
+use custody_testkit::suite::key_encryption::{self as kek_checks, KeyEncryptionFixture};
+use custody_testkit::suite::run_failing;
+use custody_testkit::suite::signer::SignerFixture;
+
+fn fixture(backend: MemoryBackend) -> KeyBackendFixture {
+    let other = MemoryBackend::seeded("memory", 2);
+    let kek = backend.kek().map(|kek| kek.id().clone());
+    let again = backend.clone();
+    let fixture = KeyBackendFixture::new(Arc::new(backend), Arc::new(other), KeyLifetime::Backend)
+        .with_reopen(move || {
+            let backend = again.clone();
+            Box::pin(async move { Arc::new(backend) as Arc<_> })
+        });
+    match kek {
+        Some(kek) => fixture.with_abilities(&Ability::ALL).with_wrapping_under(kek),
+        None => fixture,
+    }
+}
+
+fn honest() -> MemoryBackend {
+    MemoryBackend::seeded("memory", 1)
+}
+
+fn request(algorithm: Algorithm) -> KeyRequest {
+    KeyRequest {
+        custodian: CustodianId::new(Digest::of(b"house")),
+        wallet: WalletId::parse("hot").unwrap(),
+        key: KeyId::parse("key").unwrap(),
+        algorithm,
+        exportability: Exportability::Never,
+    }
+}
+
+async fn generated(backend: &dyn KeyBackend, algorithm: Algorithm) -> KeyRecord {
+    let request = request(algorithm);
+    let new = backend.generate(&request).await.unwrap();
+    KeyRecord {
+        custodian: request.custodian,
+        wallet: request.wallet,
+        key: request.key,
+        public_key: new.public_key,
+        handle: new.handle,
+    }
+}
+
+async fn signer(algorithm: Algorithm) -> Arc<dyn Signer> {
+    let backend = honest();
+    let record = generated(&backend, algorithm).await;
+    backend.signer(&record).await.unwrap()
+}
+
+mod memory {
+    custody_testkit::key_backend_suite!(super::fixture(super::honest()));
+}
+
+mod memory_that_answers_with_high_s {
+    custody_testkit::key_backend_suite!(super::fixture(super::honest().with_high_s()));
+}
+
+mod memory_with_one_algorithm_and_no_abilities {
+    use super::Algorithm;
+
+    custody_testkit::key_backend_suite!(super::fixture(
+        super::honest().with_algorithms(&[Algorithm::Ed25519]).with_abilities(&[])
+    ));
+}
+
+mod failing_without_faults {
+    use super::*;
+
+    fn passing() -> KeyBackendFixture {
+        let backend = honest();
+        let kek = backend.kek().unwrap().id().clone();
+        let other = MemoryBackend::seeded("memory", 2);
+        let failing = FailingBackend::new(Arc::new(backend));
+        KeyBackendFixture::new(Arc::new(failing), Arc::new(other), KeyLifetime::Backend)
+            .with_abilities(&Ability::ALL)
+            .with_wrapping_under(kek)
+    }
+
+    custody_testkit::key_backend_suite!(passing());
+}
+
+mod signer_of_each_algorithm {
+    use super::{Algorithm, SignerFixture, signer};
+
+    mod bip340 {
+        use super::*;
+        custody_testkit::signer_suite!(SignerFixture::new(signer(Algorithm::Bip340).await));
+    }
+
+    mod ed25519 {
+        use super::*;
+        custody_testkit::signer_suite!(SignerFixture::new(signer(Algorithm::Ed25519).await));
+    }
+
+    mod p256 {
+        use super::*;
+        custody_testkit::signer_suite!(SignerFixture::new(signer(Algorithm::EcdsaP256).await));
+    }
+}
+
+fn kek(lie: Option<KekLie>) -> KeyEncryptionFixture {
+    let make = move |seed| {
+        let kek = MemoryKeyEncryption::seeded(seed);
+        let kek = match lie {
+            Some(lie) => kek.lying(lie),
+            None => kek,
+        };
+        Arc::new(kek) as Arc<dyn KeyEncryption>
+    };
+    KeyEncryptionFixture::new(make(1), make(2)).with_reopen(move || {
+        let kek = make(1);
+        Box::pin(async move { kek })
+    })
+}
+
+mod memory_key_encryption {
+    custody_testkit::key_encryption_suite!(super::kek(None));
+}
+
+/// Shows that a check fails on a backend with this lie.
+macro_rules! found {
+    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+        #[test]
+        fn $name() {
+            $(run_failing(stringify!($check), async {
+                let backend = |number| {
+                    Arc::new(LyingBackend::new("lying", number, BackendLie::$lie))
+                };
+                let lifetime = KeyLifetime::Backend;
+                let fixture = KeyBackendFixture::new(backend(1), backend(2), lifetime);
+                checks::$check(fixture).await;
+            });)*
+        }
+    )*};
+}
+
+found! {
+    a_backend_that_generates_the_undeclared_is_found:
+        GeneratesUndeclared fails an_algorithm_not_declared_is_unsupported;
+    a_backend_that_ignores_owners_is_found:
+        IgnoresOwners fails a_handle_of_another_custodian_is_refused
+        a_handle_of_another_key_is_refused a_handle_of_another_wallet_is_refused;
+    a_backend_that_ignores_the_recorded_key_is_found:
+        IgnoresRecordedKey fails a_recorded_public_key_of_another_key_is_refused;
+    a_backend_that_reads_part_of_a_handle_is_found:
+        IgnoresRestOfHandle fails a_cut_handle_never_signs;
+    a_backend_that_replays_is_found: Replays fails signatures_are_over_their_input_only
+        sixteen_signers_sign_at_once;
+    a_backend_that_shares_keys_is_found: SharesKeys fails two_key_ids_never_share_a_key;
+    a_backend_that_signs_by_another_algorithm_is_found:
+        SignsByAnotherAlgorithm fails each_algorithm_generates_keys_that_sign;
+    a_backend_that_signs_by_another_key_is_found:
+        SignsByAnotherKey fails each_algorithm_generates_keys_that_sign
+        signatures_are_over_their_input_only signers_sign_twice;
+    a_backend_that_signs_every_input_is_found:
+        SignsEveryInput fails signers_refuse_the_wrong_kind_of_input
+        signers_refuse_inputs_past_the_limits;
+    a_backend_that_signs_the_digest_is_found: SignsTheDigest fails signers_sign_inputs_at_the_limits
+        signatures_are_over_their_input_only;
+    a_backend_that_signs_zeros_is_found: SignsZeros fails signers_sign_twice
+        keys_sign_after_a_reopen;
+    a_backend_with_the_wrong_kind_is_found:
+        WrongKind fails an_algorithm_not_declared_is_unsupported;
+}
+
+/// Shows that a check fails on a key encryption with this lie.
+macro_rules! kek_found {
+    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+        #[test]
+        fn $name() {
+            $(run_failing(stringify!($check), async {
+                kek_checks::$check(kek(Some(KekLie::$lie))).await;
+            });)*
+        }
+    )*};
+}
+
+kek_found! {
+    a_kek_with_anothers_id_is_found: AnotherKeysId fails another_key_has_another_id;
+    a_kek_that_ignores_the_context_is_found: IgnoresContext fails a_changed_context_is_refused
+        concurrent_calls_do_not_mix;
+    a_kek_that_ignores_a_byte_is_found: IgnoresLastByte fails a_changed_byte_is_refused;
+    a_kek_that_joins_the_context_is_found: JoinsContext fails a_changed_context_is_refused;
+    a_kek_that_repeats_nonces_is_found: RepeatsNonces fails two_wrappings_of_one_data_key_differ;
+    a_kek_that_shows_the_data_key_is_found: ShowsDataKey fails the_data_key_does_not_show
+        a_changed_byte_is_refused;
+    a_kek_that_calls_refusals_unavailable_is_found:
+        WrongKind fails another_key_refuses foreign_bytes_are_refused
+        a_longer_or_shorter_wrapping_is_refused;
+}
+
+#[test]
+fn an_ability_that_is_not_declared_is_found_and_one_that_is_missing_too() {
+    run_failing("its_abilities_are_those_declared", async {
+        let undeclared = fixture(honest()).with_abilities(&[Ability::Switch]);
+        checks::its_abilities_are_those_declared(undeclared).await;
+    });
+    run_failing("derivation_is_deterministic", async {
+        let missing = fixture(honest().with_abilities(&[])).with_abilities(&[Ability::Derivation]);
+        checks::derivation_is_deterministic(missing).await;
+    });
+}
+
+#[test]
+fn a_failed_signature_reaches_the_key_only_if_it_did_happen() {
+    pollster::block_on(async {
+        let memory = honest();
+        let failing = FailingBackend::new(Arc::new(memory.clone()));
+        let record = generated(&failing, Algorithm::Ed25519).await;
+        let signer = failing.signer(&record).await.unwrap();
+        for (fault, kind, calls) in [
+            (Fault::fail(ErrorKind::Unavailable), ErrorKind::Unavailable, 0),
+            (Fault::fail_after(ErrorKind::Indeterminate), ErrorKind::Indeterminate, 1),
+        ] {
+            failing.plan().next(BackendCall::Sign, fault);
+            let answer = signer.sign(SignInput::Message(b"m")).await;
+            assert_eq!(answer.unwrap_err().kind(), kind);
+            assert_eq!(memory.sign_calls(), calls);
+        }
+        signer.sign(SignInput::Message(b"m")).await.unwrap();
+        let expected = [BackendCall::Generate, BackendCall::Signer].into_iter();
+        let expected: Vec<_> = expected.chain([BackendCall::Sign; 3]).collect();
+        assert_eq!(failing.plan().calls(), expected);
+    });
+}
+
+#[test]
+fn a_failing_key_encryption_fails_as_planned() {
+    pollster::block_on(async {
+        let failing = FailingKeyEncryption::new(Arc::new(MemoryKeyEncryption::seeded(1)));
+        failing.plan().next("unwrap", Fault::fail(ErrorKind::Throttled { retry_after: None }));
+        let data_key = custody_core::secret::Secret::new(vec![7; 32]);
+        let wrapped = failing.wrap(&data_key, &[]).await.unwrap();
+        assert!(failing.unwrap(&wrapped, &[]).await.is_err());
+        assert!(failing.unwrap(&wrapped, &[]).await.is_ok());
+        assert_eq!(failing.plan().calls(), ["wrap", "unwrap", "unwrap"]);
+    });
+}
+
+#[test]
+fn a_slow_backend_takes_its_time_and_a_hanging_one_forever() {
+    let clock = TestClock::new();
+    let executor = custody_testkit::runtime::TestExecutor::new(clock.clone());
+    let delay = Duration::from_secs(3);
+    let slow = SlowBackend::new(Arc::new(honest()), Arc::new(clock.clone()), delay);
+    executor.run(async {
+        let record = generated(&slow, Algorithm::Ed25519).await;
+        let signer = slow.signer(&record).await.unwrap();
+        signer.sign(SignInput::Message(b"m")).await.unwrap();
+    });
+    assert_eq!(custody_core::seam::Clock::monotonic(&clock), delay * 3);
+
+    let hanging = SlowBackend::hanging(Arc::new(honest()), Arc::new(clock));
+    pollster::block_on(async {
+        let record = generated(&hanging, Algorithm::Ed25519).await;
+        let signer = hanging.signer(&record).await.unwrap();
+        let mut sign = signer.sign(SignInput::Message(b"m"));
+        assert!(futures::poll!(&mut sign).is_pending());
+    });
+}
+
+#[test]
+#[should_panic(expected = "after the backend was closed")]
+fn a_signature_after_close_is_loud() {
+    pollster::block_on(async {
+        let backend = honest();
+        let record = generated(&backend, Algorithm::Ed25519).await;
+        let signer = backend.signer(&record).await.unwrap();
+        backend.close();
+        drop(signer.sign(SignInput::Message(b"m")).await);
+    });
+}
+
+#[test]
+#[should_panic(expected = "signs one input twice")]
+fn a_double_signature_is_loud() {
+    pollster::block_on(async {
+        let backend = honest();
+        backend.refuse_repeats();
+        let record = generated(&backend, Algorithm::Ed25519).await;
+        let signer = backend.signer(&record).await.unwrap();
+        signer.sign(SignInput::Message(b"m")).await.unwrap();
+        drop(signer.sign(SignInput::Message(b"m")).await);
+    });
+}
