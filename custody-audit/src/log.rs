@@ -26,7 +26,7 @@ use crate::tile::Edge;
 use crate::tree::{ProofPlan, TreeHash, TreeHead, verify_inclusion};
 
 pub use error::LogError;
-use proved::TileCache;
+use proved::{RecentEvents, TileCache};
 
 /// The Merkle log over the events of a store.
 ///
@@ -38,6 +38,7 @@ pub struct TileLog {
     tiles: Arc<dyn TileStorage>,
     signers: Vec<LogSigner>,
     cache: TileCache,
+    recent: RecentEvents,
     current: RwLock<Current>,
     /// One seal at a time; holds the newest head that a signer was asked to sign.
     sealing: async_lock::Mutex<Option<TreeHead>>,
@@ -79,6 +80,7 @@ impl TileLog {
             tiles,
             signers,
             cache: TileCache::default(),
+            recent: RecentEvents::default(),
             current: RwLock::new(Current { signer: first, sealed: None }),
             sealing: async_lock::Mutex::new(None),
         };
@@ -156,8 +158,14 @@ impl TileLog {
         let head = sealed.edge.head();
         let plan = ProofPlan::inclusion(index, head.size)?;
         let path = self.assemble(&sealed.edge, &plan).await?;
-        let events = self.store.events(Position::new(index), 1).await.map_err(LogError::Store)?;
-        let event = events.into_iter().next().filter(|event| event.position.value() == index);
+        let event = match self.recent.get(index) {
+            Some(event) => Some(event),
+            None => {
+                let from = Position::new(index);
+                let events = self.store.events(from, 1).await.map_err(LogError::Store)?;
+                events.into_iter().next().filter(|event| event.position.value() == index)
+            }
+        };
         let event = event.ok_or(LogError::WrongEvent { index })?;
         verify_inclusion(&TreeHash::leaf(&event.bytes), index, &head, &path)
             .map_err(|_| LogError::WrongEvent { index })?;

@@ -29,7 +29,8 @@ pub trait TileStorage: Debug + Send + Sync {
     /// `Corrupt` if what is kept is not a full tile, `Unavailable` if it cannot be read.
     async fn tile(&self, id: TileId) -> Result<Option<Tile>, AuditError>;
 
-    /// Keeps full tiles, durable on return. A tile that was put before is replaced as a whole.
+    /// Keeps full tiles. They must be durable before any checkpoint put after them is, and readable
+    /// at once. A tile that was put before is replaced as a whole.
     ///
     /// # Errors
     /// `Unavailable` or `Indeterminate`; some of the tiles may then be kept and others not.

@@ -25,6 +25,7 @@ pub struct Principal {
     /// Its roles.
     pub roles: BTreeSet<RoleId>,
     /// Its credentials that count.
+    #[serde(deserialize_with = "crate::document::unique_keys")]
     pub credentials: BTreeMap<CredentialId, Credential>,
 }
 

@@ -90,6 +90,7 @@ impl TileLog {
         let mut full = Vec::new();
         for event in self.page(edge.size(), size).await? {
             full.extend(edge.append(TreeHash::leaf(&event.bytes))?);
+            self.recent.add(event);
         }
         Ok(full)
     }

@@ -121,6 +121,30 @@ impl TileCache {
     }
 }
 
+/// The events that were added to the tree last: the ones that receipts are asked for.
+#[derive(Debug, Default)]
+pub(super) struct RecentEvents(Mutex<VecDeque<Event>>);
+
+impl RecentEvents {
+    pub(super) fn add(&self, event: Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.back().is_some_and(|last| last.position.plus(1) != event.position) {
+            events.clear();
+        }
+        if events.len() >= RECENT_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event);
+    }
+
+    pub(super) fn get(&self, index: u64) -> Option<Event> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = events.front()?.position.value();
+        let place = usize::try_from(index.checked_sub(first)?).ok()?;
+        events.get(place).cloned()
+    }
+}
+
 /// The hashes a plan asks for.
 struct Known(BTreeMap<Node, TreeHash>);
 
@@ -141,3 +165,5 @@ fn root_of(id: TileId) -> Node {
 
 /// Half a mebibyte of tiles.
 const CACHE_TILES: usize = 64;
+/// At most 64 MiB of events, as a rule about one.
+const RECENT_EVENTS: usize = 2_048;

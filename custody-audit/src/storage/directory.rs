@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::{fmt, io, thread};
 
 use async_trait::async_trait;
@@ -12,11 +13,32 @@ use crate::tile::{Tile, TileId, TilePath};
 
 /// Keeps tiles and the checkpoint as files, at the paths of C2SP `tlog-tiles`.
 ///
-/// Files are written and synced on a thread of its own, so that no executor waits for a disk; what
-/// is read is one tile of 8 KiB at a time. One directory belongs to one log and one process.
+/// Files are written and synced behind the caller, on a thread of its own: first the tiles, then
+/// the newest checkpoint, so that a checkpoint on the disk never covers a tile that is not. What a
+/// crash loses is made again from the events. A write that failed is reported by the next call
+/// and tried again. One directory belongs to one log and one process.
 pub struct DirectoryTiles {
     root: PathBuf,
-    writer: mpsc::Sender<Job>,
+    behind: Arc<Behind>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What is not on the disk yet.
+#[derive(Default)]
+struct Behind {
+    state: Mutex<State>,
+    /// Something is to be written, or nothing will ever be again.
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tiles: BTreeMap<TileId, Tile>,
+    checkpoint: Option<String>,
+    failed: Option<AuditError>,
+    is_due: bool,
+    is_closed: bool,
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl DirectoryTiles {
@@ -28,31 +50,101 @@ impl DirectoryTiles {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, AuditError> {
         let root = root.into();
         file::create_directory(&root).map_err(|error| nothing("open the tiles", error))?;
-        let (writer, jobs) = mpsc::channel::<Job>();
-        // The thread ends when the sender is dropped, after the jobs that were sent.
-        thread::Builder::new()
+        let behind = Arc::new(Behind::default());
+        let (folder, shared) = (root.clone(), Arc::clone(&behind));
+        let writer = thread::Builder::new()
             .name("custody-audit".to_owned())
-            .spawn(move || jobs.into_iter().for_each(|job| job()))
+            .spawn(move || shared.run(&folder))
             .map_err(|error| nothing("open the tiles", error))?;
-        Ok(Self { root, writer })
+        Ok(Self { root, behind, writer: Some(writer) })
     }
 
-    async fn write(
-        &self,
-        job: impl FnOnce() -> Result<(), AuditError> + Send + 'static,
-    ) -> Result<(), AuditError> {
-        let (done, answer) = oneshot::channel();
-        // If the caller has gone, nobody is there to be told.
-        let job: Job = Box::new(move || drop(done.send(job())));
-        let gone = |kind| AuditError::new(kind, "reach the writer of tiles");
-        self.writer.send(job).map_err(|_| gone(ErrorKind::Unavailable))?;
-        answer.await.map_err(|_| gone(ErrorKind::Indeterminate))?
+    /// Hands work to the writer; waits only if too much is waiting already.
+    async fn hand_over(&self, add: impl FnOnce(&mut State)) -> Result<(), AuditError> {
+        let waits = {
+            let mut state = self.behind.lock();
+            let failed = state.failed.take();
+            add(&mut state);
+            state.is_due = true;
+            self.behind.work.notify_one();
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            (state.tiles.len() > BEHIND_MAX).then(|| {
+                let (done, wait) = oneshot::channel();
+                state.waiting.push(done);
+                wait
+            })
+        };
+        if let Some(wait) = waits {
+            let gone = |_| AuditError::new(ErrorKind::Unavailable, "reach the writer of tiles");
+            wait.await.map_err(gone)?;
+        }
+        Ok(())
+    }
+}
+
+impl Behind {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is due until the storage is closed and everything was tried.
+    fn run(&self, root: &Path) {
+        let mut state = self.lock();
+        loop {
+            while !state.is_due && !state.is_closed {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !state.is_due {
+                return;
+            }
+            state.is_due = false;
+            let tiles: Vec<_> = state.tiles.iter().map(|(id, tile)| (*id, tile.clone())).collect();
+            let checkpoint = state.checkpoint.clone();
+            drop(state);
+            let written = write_behind(root, &tiles, checkpoint.as_deref());
+            state = self.lock();
+            match written {
+                Ok(()) => {
+                    for (id, tile) in &tiles {
+                        if state.tiles.get(id) == Some(tile) {
+                            state.tiles.remove(id);
+                        }
+                    }
+                    if state.checkpoint == checkpoint {
+                        state.checkpoint = None;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(kind = ?error.kind(), "the log's files were not written");
+                    state.failed = Some(error);
+                }
+            }
+            for waiting in state.waiting.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+    }
+}
+
+impl Drop for DirectoryTiles {
+    /// Waits until what was handed over is written.
+    fn drop(&mut self) {
+        self.behind.lock().is_closed = true;
+        self.behind.work.notify_one();
+        if let Some(writer) = self.writer.take() {
+            drop(writer.join());
+        }
     }
 }
 
 #[async_trait]
 impl TileStorage for DirectoryTiles {
     async fn tile(&self, id: TileId) -> Result<Option<Tile>, AuditError> {
+        if let Some(tile) = self.behind.lock().tiles.get(&id) {
+            return Ok(Some(tile.clone()));
+        }
         let Some(path) = full_path(&self.root, id) else { return Ok(None) };
         let bytes = read(&path, TILE_BYTES)?;
         let corrupt = |error| AuditError::new(ErrorKind::Corrupt, "read a tile").with_source(error);
@@ -60,12 +152,13 @@ impl TileStorage for DirectoryTiles {
     }
 
     async fn put_tiles(&self, tiles: Vec<(TileId, Tile)>) -> Result<(), AuditError> {
-        let root = self.root.clone();
-        let job = move || write_tiles(&root, &tiles).map_err(|error| nothing("keep tiles", error));
-        self.write(job).await
+        self.hand_over(|state| state.tiles.extend(tiles)).await
     }
 
     async fn checkpoint(&self) -> Result<Option<String>, AuditError> {
+        if let Some(note) = &self.behind.lock().checkpoint {
+            return Ok(Some(note.clone()));
+        }
         let bytes = read(&self.root.join(CHECKPOINT), CHECKPOINT_BYTES_MAX)?;
         let corrupt = |error: std::string::FromUtf8Error| {
             let error = error.utf8_error();
@@ -75,8 +168,7 @@ impl TileStorage for DirectoryTiles {
     }
 
     async fn put_checkpoint(&self, note: String) -> Result<(), AuditError> {
-        let root = self.root.clone();
-        self.write(move || write_checkpoint(&root, &note)).await
+        self.hand_over(|state| state.checkpoint = Some(note)).await
     }
 }
 
@@ -86,7 +178,14 @@ impl fmt::Debug for DirectoryTiles {
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+fn write_behind(
+    root: &Path,
+    tiles: &[(TileId, Tile)],
+    checkpoint: Option<&str>,
+) -> Result<(), AuditError> {
+    write_tiles(root, tiles).map_err(|error| nothing("keep tiles", error))?;
+    checkpoint.map_or(Ok(()), |note| write_checkpoint(root, note))
+}
 
 fn write_tiles(root: &Path, tiles: &[(TileId, Tile)]) -> io::Result<()> {
     let mut folders = BTreeSet::new();
@@ -129,6 +228,8 @@ fn nothing(operation: &'static str, error: io::Error) -> AuditError {
 const CHECKPOINT: &str = "checkpoint";
 const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024;
 const TILE_BYTES: u64 = 8_192;
+/// Tiles that may wait for the disk: eight mebibytes.
+const BEHIND_MAX: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -150,6 +251,7 @@ mod tests {
         let id = TileId { level: 1, index: 1_234_067 };
         block_on(tiles.put_tiles(vec![(id, tile())])).unwrap();
         block_on(tiles.put_checkpoint("note\n".into())).unwrap();
+        drop(tiles);
         let root = folder.path().join("new/log");
         assert_eq!(fs::read(root.join("tile/1/x001/x234/067")).unwrap(), tile().to_bytes());
         assert_eq!(fs::read(root.join("checkpoint")).unwrap(), b"note\n");
@@ -185,28 +287,48 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_that_cannot_be_written_leaves_the_old_one() {
+    fn a_write_that_failed_is_reported_by_the_next_call_and_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         let tiles = DirectoryTiles::open(folder.path()).unwrap();
         block_on(tiles.put_checkpoint("old\n".into())).unwrap();
+        settle(&tiles);
         // A directory under the name of the draft makes writing it fail, for root too.
         fs::create_dir(folder.path().join("checkpoint.draft")).unwrap();
-        let error = block_on(tiles.put_checkpoint("new\n".into())).unwrap_err();
+        block_on(tiles.put_checkpoint("new\n".into())).unwrap();
+        settle(&tiles);
+        assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"old\n");
+        fs::remove_dir(folder.path().join("checkpoint.draft")).unwrap();
+        let error = block_on(tiles.put_checkpoint("newer\n".into())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert_eq!(block_on(tiles.checkpoint()).unwrap(), Some("old\n".into()));
+        settle(&tiles);
+        assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"newer\n");
+        block_on(tiles.put_checkpoint("newest\n".into())).unwrap();
     }
 
     #[test]
-    fn a_caller_that_goes_away_does_not_stop_the_write() {
+    fn what_waits_for_the_disk_is_read_back_and_written_when_the_storage_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let tiles = DirectoryTiles::open(folder.path()).unwrap();
-        let mut write = Box::pin(tiles.put_checkpoint("first\n".into()));
-        let waker = std::task::Waker::noop();
-        let _ = write.as_mut().poll(&mut std::task::Context::from_waker(waker));
-        drop(write);
-        // Writes happen in their order, so the second one waits for the first.
-        let id = TileId { level: 0, index: 0 };
-        block_on(tiles.put_tiles(vec![(id, tile())])).unwrap();
-        assert_eq!(block_on(tiles.checkpoint()).unwrap(), Some("first\n".into()));
+        for index in 0..3_000 {
+            let id = TileId { level: 0, index };
+            block_on(tiles.put_tiles(vec![(id, tile())])).unwrap();
+            assert_eq!(block_on(tiles.tile(id)).unwrap(), Some(tile()));
+        }
+        block_on(tiles.put_checkpoint("last\n".into())).unwrap();
+        assert_eq!(block_on(tiles.checkpoint()).unwrap(), Some("last\n".into()));
+        drop(tiles);
+        assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"last\n");
+        assert_eq!(fs::read_dir(folder.path().join("tile/0/x002")).unwrap().count(), 1_000);
+    }
+
+    fn settle(tiles: &DirectoryTiles) {
+        loop {
+            let state = tiles.behind.lock();
+            if !state.is_due && (state.checkpoint.is_none() || state.failed.is_some()) {
+                return;
+            }
+            drop(state);
+            std::thread::yield_now();
+        }
     }
 }

@@ -134,7 +134,8 @@ fn an_event_beyond_the_head_has_no_receipt() {
 #[test]
 fn an_event_that_was_changed_after_it_was_sealed_gets_no_receipt() {
     let house = House::new(300);
-    let (log, _) = house.sealed();
+    drop(house.sealed());
+    let log = house.open().unwrap();
     house.store.replace_event(Position::new(7), b"other".to_vec());
     let error = block_on(log.receipt(Position::new(7))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -478,7 +479,8 @@ fn a_log_in_a_directory_is_reopened_from_its_files() {
 #[test]
 fn errors_name_positions_and_never_the_bytes_of_events() {
     let house = House::new(300);
-    let (log, _) = house.sealed();
+    drop(house.sealed());
+    let log = house.open().unwrap();
     house.store.replace_event(Position::new(7), b"secret".to_vec());
     let error = block_on(log.receipt(Position::new(7))).unwrap_err();
     assert_eq!(cause(&error).to_string(), "event 7 is not the one that is signed");

@@ -13,6 +13,7 @@ use crate::document::{
     V1, Work, size_of_bytes,
 };
 use crate::id::{KeyId, OrderId, PayloadFormat, WalletId};
+use crate::key::KeyOperation;
 use crate::ledger::{CommandRefusal, Ledger, Wallet};
 use crate::principal::submission_signing_digest;
 use crate::seam::{
@@ -185,7 +186,7 @@ fn payload_work(
     })
 }
 
-/// What a decoder may know: the named key alone, or all keys of the wallet, oldest first.
+/// What a decoder may know: the named key alone, or the wallet's own choice of its keys.
 fn decode_context(
     ledger: &Ledger,
     id: &WalletId,
@@ -195,7 +196,7 @@ fn decode_context(
     let chosen: Vec<&KeyId> = match key {
         Some(key) if wallet.keys().contains(key) => vec![key],
         Some(_) => return Err(Error::NotFound { what: "key of the wallet" }),
-        None => wallet.keys().iter().take(1_024).collect(),
+        None => usable_keys(ledger, wallet),
     };
     let accounts: Vec<_> = chosen
         .into_iter()
@@ -208,6 +209,15 @@ fn decode_context(
         return Err(Error::NotFound { what: "key of the wallet" });
     }
     Ok(DecodeContext { v: 1, wallet: id.clone(), chain: wallet.chain().clone(), accounts })
+}
+
+/// The active keys of a wallet, oldest first; all of them if none is active.
+fn usable_keys<'a>(ledger: &Ledger, wallet: &'a Wallet) -> Vec<&'a KeyId> {
+    const KEYS_MAX: usize = 1_024;
+    let is_active =
+        |id: &&KeyId| ledger.key(id).is_some_and(|key| key.state().allows(KeyOperation::Sign));
+    let active: Vec<_> = wallet.keys().iter().filter(is_active).take(KEYS_MAX).collect();
+    if active.is_empty() { wallet.keys().iter().take(KEYS_MAX).collect() } else { active }
 }
 
 /// The tasks of an intent as an order document names them.

@@ -12,6 +12,7 @@ use super::draft::{After, Draft};
 use super::error::Error;
 use super::message::{EndSender, Entry, Message, Progress};
 use super::shared::Shared;
+use crate::crypto::PublicKey;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
 use crate::seam::{Head, PolicyEngine, Position, StoreError};
@@ -36,6 +37,7 @@ pub(super) struct Sequencer {
     unsealed: Vec<(After, Option<Entry>)>,
     anchored: Option<Head>,
     doubt: Option<Draft>,
+    rotation: Option<PublicKey>,
     closing: Vec<Entry>,
 }
 
@@ -82,6 +84,7 @@ impl Sequencer {
             unsealed: Vec::new(),
             anchored,
             doubt: None,
+            rotation: None,
             closing: Vec::new(),
             shared,
         }
@@ -161,7 +164,7 @@ impl Sequencer {
         let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
         let attempts = entries.len().saturating_add(4);
         for _ in 0..attempts {
-            let draft = match self.draft(&entries) {
+            let mut draft = match self.draft(&entries) {
                 Ok(mut draft) => {
                     for (number, error) in std::mem::take(&mut draft.refused) {
                         answer(entries.get_mut(number).and_then(Option::take), Err(error));
@@ -181,7 +184,7 @@ impl Sequencer {
                 let after = pair(draft.after, &mut entries);
                 return self.seal_and_follow(after).await;
             }
-            match self.write(&draft).await {
+            match self.write(&mut draft).await {
                 Written::Done => return self.publish(draft, entries).await,
                 Written::Conflict => {
                     self.unhold(&draft);

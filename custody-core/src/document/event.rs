@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentError, EVENT_MAX, V1, parse};
+use super::{DocumentError, EVENT_MAX, V1, parse, unique_keys};
 use crate::amount::Asset;
 use crate::bytes::HexBytes;
 use crate::command::CommandResult;
@@ -100,6 +100,7 @@ pub struct GenesisEvent {
     /// The first assets.
     pub assets: Vec<Asset>,
     /// The first backends.
+    #[serde(deserialize_with = "unique_keys")]
     pub backends: BTreeMap<BackendId, BackendIdentity>,
 }
 
@@ -166,6 +167,7 @@ pub struct WindowUse {
     /// The window.
     pub window: WindowKey,
     /// Its sums, this order included; none if a sum passes 2^256 - 1, which denies.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub sums: Option<WindowSums>,
 }
 
@@ -256,7 +258,7 @@ pub struct OrderClosed {
 
 /// Why an order ended without a decision of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(clippy::exhaustive_enums, reason = "the state machine is complete")]
 pub enum CloseReason {
     /// Its requester took it back.

@@ -13,8 +13,10 @@ use crate::seam::{ErrorKind, StoreError};
 
 impl Sequencer {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    pub(super) async fn write(&self, draft: &Draft) -> Written {
-        let committed = self.shared.store.commit(draft.expected, draft.batch.clone()).await;
+    pub(super) async fn write(&self, draft: &mut Draft) -> Written {
+        let batch = std::mem::take(&mut draft.batch);
+        draft.sent.clone_from(&batch.events);
+        let committed = self.shared.store.commit(draft.expected, batch).await;
         match committed {
             Ok(_) => Written::Done,
             Err(error) => match error.kind() {
@@ -34,9 +36,9 @@ impl Sequencer {
             let error = StoreError::new(ErrorKind::Unavailable, "commit");
             return Written::Failed(error);
         }
-        let count = u16::try_from(draft.batch.events.len()).unwrap_or(u16::MAX);
+        let count = u16::try_from(draft.sent.len()).unwrap_or(u16::MAX);
         let Ok(found) = store.events(draft.expected, count).await else { return Written::Doubt };
-        let ours = found.iter().map(|event| &event.bytes).eq(draft.batch.events.iter());
+        let ours = found.iter().map(|event| &event.bytes).eq(draft.sent.iter());
         if ours { Written::Done } else { Written::Conflict }
     }
 
@@ -108,11 +110,7 @@ impl Sequencer {
             self.shared.holds_mut().settle(command);
             match command.as_ref() {
                 Command::ConfirmClock {} => self.clock.confirm(self.shared.clock.as_ref()),
-                Command::RotateLogKey { next, .. } => {
-                    if let Err(error) = self.shared.audit.rotate(next).await {
-                        tracing::error!(kind = ?error.kind(), "the log key was not rotated");
-                    }
-                }
+                Command::RotateLogKey { next, .. } => self.rotation = Some(next.clone()),
                 _ => {}
             }
         }
@@ -148,6 +146,14 @@ impl Sequencer {
 
     pub(super) async fn seal(&mut self) -> bool {
         let position = self.ledger.position();
+        // A head over the rotation is signed by the new key or not at all.
+        if let Some(next) = &self.rotation {
+            if let Err(error) = self.shared.audit.rotate(next).await {
+                tracing::error!(kind = ?error.kind(), "the log key was not rotated");
+                return false;
+            }
+            self.rotation = None;
+        }
         let checkpoint = match self.shared.audit.seal(position).await {
             Ok(checkpoint) => checkpoint,
             Err(error) => {

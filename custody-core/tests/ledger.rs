@@ -1,0 +1,22 @@
+//! The state of a custodian as a fold over its events.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "fixtures and helpers of tests, which fail by panicking"
+)]
+
+#[path = "ledger/approvals.rs"]
+mod approvals;
+#[path = "ledger/commands.rs"]
+mod commands;
+#[path = "ledger/house.rs"]
+mod house;
+#[path = "ledger/keys.rs"]
+mod keys;
+#[path = "ledger/sequences.rs"]
+mod sequences;
+#[path = "ledger/steps.rs"]
+mod steps;
