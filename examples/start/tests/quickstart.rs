@@ -1,0 +1,328 @@
+//! The quickstart as a user runs it: the built program, its output, its exit code and its files.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use alloy_consensus::{SignableTransaction as _, Transaction as _, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718 as _;
+use alloy_primitives::{TxKind, U256, address};
+use custody_audit::proof::LogProof;
+use examples_start::transactions::sender;
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[test]
+fn every_answer_is_one_json_object_and_every_step_ends_as_it_should() {
+    let answers = json(&Run::new(&["--json"]).succeeds());
+    let outcomes = |step: u64| -> Vec<&str> {
+        let of_step = answers.iter().filter(|answer| answer["step"] == step);
+        of_step.map(|answer| answer["outcome"].as_str().unwrap()).collect()
+    };
+    assert_eq!(outcomes(1), ["released", "released"]);
+    assert_eq!(outcomes(2), ["pending", "released"]);
+    assert_eq!(outcomes(3), ["denied", "denied", "denied"]);
+    let limit = ["pending", "released", "pending", "released", "pending", "released", "denied"];
+    assert_eq!(outcomes(4), limit);
+    assert_eq!(outcomes(5), ["verified", "refused"]);
+    assert_eq!(answers.len(), 16);
+}
+
+#[test]
+fn an_answer_has_what_its_outcome_promises() {
+    let answers = json(&Run::new(&["--json"]).succeeds());
+    let address = &answers[0]["sender"];
+    for answer in answers.iter().filter(|answer| answer["step"] != 5) {
+        let fields: BTreeSet<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, BTreeSet::from(FIELDS), "{answer}");
+        let released = answer["outcome"] == "released";
+        for field in ["receipt", "sender", "signed_transaction"] {
+            assert_eq!(answer[field].is_string(), released, "{field} of {answer}");
+        }
+        let pending = answer["outcome"] == "pending";
+        assert_eq!(!texts(&answer["missing"]).is_empty(), pending, "{answer}");
+        let denied = answer["outcome"] == "denied";
+        assert_eq!(!texts(&answer["rules"]).is_empty(), denied, "{answer}");
+        if released {
+            assert_eq!(&answer["sender"], address, "{answer}");
+            let raw = signed(answer);
+            assert_eq!(answer["sender"], sender(&raw).unwrap(), "{answer}");
+            LogProof::parse(answer["receipt"].as_str().unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_released_as_the_same_order() {
+    let answers = json(&Run::new(&["--json"]).succeeds());
+    let mut waited = 0;
+    for pair in answers.windows(2).filter(|pair| pair[0]["outcome"] == "pending") {
+        assert_eq!(pair[1]["outcome"], "released");
+        assert_eq!(pair[0]["order"], pair[1]["order"]);
+        assert_eq!(texts(&pair[0]["missing"]), ["2 more of treasurer"]);
+        waited += 1;
+    }
+    assert_eq!(waited, 4);
+}
+
+#[test]
+fn denials_name_their_rule() {
+    let answers = json(&Run::new(&["--json"]).succeeds());
+    let denied: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer["outcome"] == "denied")
+        .map(|answer| texts(&answer["rules"]))
+        .collect();
+    let named = ["unlimited-allowance", "unknown-call", "fee-cap", "daily-limit"];
+    assert_eq!(denied.len(), named.len());
+    for (rules, rule) in denied.iter().zip(named) {
+        assert!(rules.contains(&rule), "{rule} is not in {rules:?}");
+    }
+}
+
+#[test]
+fn the_log_is_verified_and_a_flipped_byte_is_refused_by_entry() {
+    let answers = json(&Run::new(&["--json"]).succeeds());
+    let verified = &answers[14];
+    assert_eq!(verified["outcome"], "verified");
+    assert_eq!(verified["signatures"], 6, "{verified}");
+    for field in ["entries", "decisions", "approvals"] {
+        assert!(verified[field].as_u64().unwrap() > 8, "{field} of {verified}");
+    }
+    assert_eq!(answers[15]["outcome"], "refused");
+    assert!(answers[15]["error"].as_str().unwrap().contains("entry "), "{}", answers[15]);
+}
+
+#[test]
+fn people_read_sentences() {
+    let text = Run::new(&[]).succeeds();
+    assert!(text.contains("New custodian "), "{text}");
+    assert!(text.contains("Every step ended as it should."), "{text}");
+    assert!(!text.contains('{') && !text.contains('\x1b'), "{text}");
+}
+
+#[test]
+fn nothing_is_left_behind_without_a_directory() {
+    let run = Run::new(&[]);
+    run.succeeds();
+    assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_kept_house_is_opened_again() {
+    let kept = Kept::new();
+    let first = kept.run(PASSPHRASE, &[]).succeeds();
+    let second = kept.run(PASSPHRASE, &[]).succeeds();
+    let id = |text: &str, made: &str| -> String {
+        let line = text.lines().find_map(|line| line.strip_prefix(made));
+        line.unwrap_or_else(|| unexpected(text)).to_owned()
+    };
+    assert_eq!(id(&first, "New custodian "), id(&second, "Opened custodian "));
+    let (one, two) = ("New hot wallet hot-1 with address ", "New hot wallet hot-2 with address ");
+    assert_ne!(id(&first, one), id(&second, two));
+}
+
+#[test]
+fn a_wrong_passphrase_is_refused_and_changes_nothing() {
+    let kept = Kept::new();
+    kept.run(PASSPHRASE, &[]).succeeds();
+    let before = files(&kept.house());
+    let message = kept.run("another passphrase, also long\n", &[]).fails();
+    assert!(message.contains("passphrase"), "{message}");
+    assert!(!message.contains("another passphrase"), "{message}");
+    assert!(files(&kept.house()) == before, "a refused passphrase changed the house");
+    kept.run(PASSPHRASE, &[]).succeeds();
+}
+
+#[test]
+fn a_directory_without_a_passphrase_is_not_made() {
+    let kept = Kept::new();
+    let house = kept.house();
+    let message = Run::new(&["--dir", house.to_str().unwrap()]).fails();
+    assert!(message.contains("--passphrase-file"), "{message}");
+    assert!(!house.exists());
+}
+
+#[test]
+fn no_secret_lies_in_the_directory_in_clear() {
+    let kept = Kept::new();
+    kept.run(PASSPHRASE, &[]).succeeds();
+    let files = files(&kept.house());
+    let demo = |path: &Path| path.extension().is_some_and(|extension| extension == "demo-key");
+    let mut secrets = vec![PASSPHRASE.trim_end().as_bytes().to_vec()];
+    for (path, bytes) in files.iter().filter(|(path, _)| demo(path)) {
+        assert_eq!(path.parent().unwrap(), Path::new("people"));
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let seed = text.lines().last().unwrap();
+        secrets.extend([seed.as_bytes().to_vec(), hex::decode(seed).unwrap()]);
+    }
+    assert_eq!(secrets.len(), 7, "three people and a passphrase");
+    for (path, bytes) in files.iter().filter(|(path, _)| !demo(path)) {
+        for secret in &secrets {
+            let found = bytes.windows(secret.len()).any(|window| window == secret);
+            assert!(!found, "{} holds a secret", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_transaction_of_ones_own_replaces_the_first() {
+    let own = TxEip1559 {
+        chain_id: 1,
+        nonce: 4_711,
+        gas_limit: 21_000,
+        max_fee_per_gas: 40_000_000_000,
+        max_priority_fee_per_gas: 1_000_000_000,
+        to: TxKind::Call(address!("3c44cdddb6a900fa2b585dd299e03d12fa4293bc")),
+        value: U256::from(125_000_000_000_000_000_u64),
+        ..TxEip1559::default()
+    };
+    let text = format!("0x{}", hex::encode(own.encoded_for_signing()));
+    let answers = json(&Run::new(&["--json", "--tx", &text]).succeeds());
+    assert_eq!(answers[0]["outcome"], "released", "{}", answers[0]);
+    let envelope = TxEnvelope::decode_2718_exact(&signed(&answers[0])).unwrap();
+    assert_eq!(envelope.nonce(), own.nonce);
+    assert_eq!(envelope.value(), own.value);
+    assert_eq!(envelope.signature_hash(), own.signature_hash());
+    let others = answers.iter().filter(|answer| answer["what"] == "0.5 ETH");
+    assert_eq!(others.count(), 0, "the first one was signed as well");
+}
+
+#[test]
+fn what_is_no_transaction_is_refused() {
+    for (case, text) in [
+        ("no hex", "0xzz"),
+        ("half a byte", "0x123"),
+        ("nothing", ""),
+        ("no transaction", "0x1234"),
+        ("cut", "0x02f00180843b9aca008506fc23ac0082520894"),
+    ] {
+        let run = Run::new(&["--json", "--tx", text]);
+        let message = run.fails();
+        assert!(message.contains("failed: "), "{case}: {message}");
+        assert!(!message.contains("panicked"), "{case}: {message}");
+        assert_eq!(String::from_utf8_lossy(&run.output.stdout), "", "{case}");
+        assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0, "{case}");
+    }
+}
+
+/// One run with a temporary directory of its own.
+struct Run {
+    output: Output,
+    temporary: TempDir,
+}
+
+impl Run {
+    fn new(arguments: &[&str]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program());
+        command.args(arguments).env("TMPDIR", temporary.path()).current_dir(temporary.path());
+        Self { output: command.output().unwrap(), temporary }
+    }
+
+    /// What was printed by a run that must succeed.
+    fn succeeds(&self) -> String {
+        let (text, errors) = (&self.output.stdout, &self.output.stderr);
+        let (text, errors) = (String::from_utf8_lossy(text), String::from_utf8_lossy(errors));
+        assert!(self.output.status.success(), "{text}\n{errors}");
+        assert_eq!(errors, "", "a good run complains");
+        text.into_owned()
+    }
+
+    /// The complaint of a run that must fail.
+    fn fails(&self) -> String {
+        assert!(!self.output.status.success(), "{}", String::from_utf8_lossy(&self.output.stdout));
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+}
+
+/// A place for a house that is kept, and for passphrase files beside it.
+struct Kept(TempDir);
+
+impl Kept {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn house(&self) -> PathBuf {
+        self.0.path().join("house")
+    }
+
+    fn run(&self, passphrase: &str, more: &[&str]) -> Run {
+        let file = self.0.path().join("passphrase.txt");
+        fs::write(&file, passphrase).unwrap();
+        let (house, file) = (self.house(), file.to_str().unwrap().to_owned());
+        let arguments = ["--dir", house.to_str().unwrap(), "--passphrase-file", &file];
+        Run::new(&[&arguments, more].concat())
+    }
+}
+
+/// The example that was built with this test.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps");
+    let program = profile.join("examples").join("quickstart");
+    assert!(
+        program.exists(),
+        "{} is missing: build it with `cargo build -p examples-start --examples` and the profile \
+         of this test; a run of all targets does so by itself",
+        program.display()
+    );
+    program
+}
+
+fn json(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+fn signed(answer: &Value) -> Vec<u8> {
+    let text = answer["signed_transaction"].as_str().unwrap();
+    hex::decode(text.strip_prefix("0x").unwrap()).unwrap()
+}
+
+/// Every file below a directory with its content.
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
+            }
+        }
+    }
+    found
+}
+
+#[expect(clippy::panic, reason = "it fails a test")]
+fn unexpected(text: &str) -> ! {
+    panic!("the line is missing in:\n{text}")
+}
+
+const PASSPHRASE: &str = "a passphrase that is long enough\n";
+const FIELDS: [&str; 9] = [
+    "missing",
+    "order",
+    "outcome",
+    "receipt",
+    "rules",
+    "sender",
+    "signed_transaction",
+    "step",
+    "what",
+];

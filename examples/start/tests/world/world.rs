@@ -1,0 +1,208 @@
+//! A whole custodian for tests: Cedar rules, the EVM decoder, people with their own credentials,
+//! a clock in the test's hands, and doubles between the custodian and store, log and backend.
+//!
+//! Invariant: a crash keeps what a disk, a log and a backend would keep, and nothing else; whatever
+//! the world hands to a test was checked to be durable and under the log's head before.
+
+pub(crate) mod disk;
+pub(crate) mod oracle;
+pub(crate) mod people;
+pub(crate) mod setup;
+pub(crate) mod tasks;
+pub(crate) mod work;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use custody_core::custodian::{Custodian, OpenError};
+use custody_core::id::{CustodianId, OrderId};
+use custody_core::seam::{AuditLog, Checkpoint, Clock, TaskSignature};
+use custody_core::time::Timestamp;
+use custody_testkit::audit::FailingLog;
+use custody_testkit::backend::{BackendCall, FailingBackend};
+use custody_testkit::runtime::TestClock;
+use custody_testkit::store::FaultyStore;
+
+use disk::Disk;
+pub(crate) use disk::Kind;
+use people::People;
+pub(crate) use setup::Setup;
+use tasks::Tasks;
+
+/// A custodian and all that it lives in.
+pub(crate) struct World {
+    pub(crate) custodian: Custodian,
+    /// The store as the custodian sees it: plan faults here.
+    pub(crate) store: Arc<FaultyStore<Disk>>,
+    /// The log as the custodian sees it: plan faults here.
+    pub(crate) log: Arc<FailingLog>,
+    /// The backend as the custodian sees it: plan faults here.
+    pub(crate) backend: Arc<FailingBackend>,
+    /// The time, unless the setup asks for the real one.
+    pub(crate) clock: TestClock,
+    pub(crate) people: People,
+    pub(crate) tasks: Tasks,
+    /// What the world was made of; a test may change it before it reopens.
+    pub(crate) setup: Setup,
+    id: CustodianId,
+    time: Arc<dyn Clock>,
+    /// The log without faults.
+    sealed: Arc<dyn AuditLog>,
+    released: Mutex<BTreeMap<OrderId, Vec<TaskSignature>>>,
+}
+
+/// What a crash leaves: nothing of the custodian.
+pub(crate) struct Remains {
+    pub(crate) clock: TestClock,
+    pub(crate) setup: Setup,
+    disk: Disk,
+    checkpoint: Option<Checkpoint>,
+    backend: Arc<FailingBackend>,
+    people: People,
+    id: CustodianId,
+    time: Arc<dyn Clock>,
+    released: BTreeMap<OrderId, Vec<TaskSignature>>,
+}
+
+impl World {
+    /// A house with a wallet `hot`, whose key `hot.0` is active, and two known addresses.
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with(Setup::new(kind)).await
+    }
+
+    /// A house made of `setup`.
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let world = Self::empty(setup).await;
+        world.furnish().await;
+        world
+    }
+
+    /// A house at its genesis event, without wallets and addresses.
+    pub(crate) async fn empty(setup: Setup) -> Self {
+        let clock = TestClock::new();
+        let time = setup.time(&clock);
+        let people = People::new();
+        let backend = Arc::new(FailingBackend::new(Arc::clone(&setup.keys)));
+        let disk = setup.disk();
+        let store = Arc::new(FaultyStore::new(disk.clone()));
+        let sealed = setup.log(&disk, None).await;
+        let log = Arc::new(FailingLog::new(Arc::clone(&sealed)));
+        let tasks = Tasks::new();
+        let builder = setup.builder(&store, &log, &backend, &time).spawner(Arc::new(tasks.clone()));
+        let custodian = builder.create(setup.genesis(&people)).await.unwrap();
+        let (id, released) = (custodian.id(), Mutex::default());
+        Self {
+            custodian,
+            store,
+            log,
+            backend,
+            clock,
+            people,
+            tasks,
+            setup,
+            id,
+            time,
+            sealed,
+            released,
+        }
+    }
+
+    /// Ends everything of the custodian wherever it is, as a dying process does, and closes the
+    /// store's handle.
+    pub(crate) async fn crash(self) -> Remains {
+        self.tasks.kill().await;
+        let checkpoint = self.sealed.head().await.unwrap();
+        let disk = self.store.inner().clone();
+        let remains = Remains {
+            clock: self.clock,
+            setup: self.setup,
+            checkpoint,
+            disk: disk.clone(),
+            backend: self.backend,
+            people: self.people,
+            id: self.id,
+            time: self.time,
+            released: self.released.into_inner().unwrap(),
+        };
+        drop((self.custodian, self.store, self.log, self.sealed));
+        disk.close();
+        remains
+    }
+
+    /// Crashes and opens again.
+    pub(crate) async fn reopen(self) -> Self {
+        self.crash().await.open().await
+    }
+
+    /// Ledger time, as far as the clock tells.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// How many calls of `Signer::sign` the custodian made, failed ones too, over all its lives.
+    pub(crate) fn sign_calls(&self) -> usize {
+        self.backend.plan().count(BackendCall::Sign)
+    }
+
+    /// Waits for a call while virtual time passes, a hundred times as fast as real time.
+    pub(crate) async fn drive<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        for _ in 0..20_000 {
+            tokio::select! {
+                biased;
+                answer = &mut call => return answer,
+                () = tokio::time::sleep(Duration::from_millis(1)) => {
+                    self.clock.advance(Duration::from_millis(100));
+                }
+            }
+        }
+        panic!("no answer in time");
+    }
+
+    /// Waits until `what` holds while virtual time passes.
+    pub(crate) async fn until(&self, what: impl Fn() -> bool) {
+        let holds = async {
+            while !what() {
+                tokio::task::yield_now().await;
+            }
+        };
+        self.drive(holds).await;
+    }
+}
+
+impl Remains {
+    /// Opens the custodian again over what is left, without faults but on the backend.
+    pub(crate) async fn open(self) -> World {
+        self.try_open().await.unwrap()
+    }
+
+    /// Opens the custodian again over what is left.
+    pub(crate) async fn try_open(self) -> Result<World, OpenError> {
+        let Self { clock, setup, disk, checkpoint, backend, people, id, time, released } = self;
+        let disk = disk.reopen();
+        let store = Arc::new(FaultyStore::new(disk.clone()));
+        let sealed = setup.log(&disk, checkpoint).await;
+        let log = Arc::new(FailingLog::new(Arc::clone(&sealed)));
+        let tasks = Tasks::new();
+        let builder = setup.builder(&store, &log, &backend, &time).spawner(Arc::new(tasks.clone()));
+        let custodian = builder.open(id).await?;
+        let released = Mutex::new(released);
+        Ok(World {
+            custodian,
+            store,
+            log,
+            backend,
+            clock,
+            people,
+            tasks,
+            setup,
+            id,
+            time,
+            sealed,
+            released,
+        })
+    }
+}
