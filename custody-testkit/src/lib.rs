@@ -16,7 +16,9 @@ pub mod fault;
 pub mod house;
 pub mod key;
 
+pub mod policy;
 pub mod runtime;
 pub mod store;
+pub mod strategy;
 pub mod suite;
 pub mod vectors;

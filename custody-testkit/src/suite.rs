@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod key_backend;
 pub mod key_encryption;
+pub mod policy_engine;
 pub mod signer;
 pub mod store;
 
@@ -16,6 +17,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// How long one check may take before it counts as hanging.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(200);
@@ -61,4 +63,10 @@ pub fn run_failing<T>(check: &'static str, future: impl Future<Output = T>) -> S
         Ok(()) => panic!("the check {check} passes where it must fail"),
         Err(cause) => message(cause.as_ref()),
     }
+}
+
+/// Runs a property so often. What it found first is found again: the seed is fixed.
+fn runner(cases: u32) -> TestRunner {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }

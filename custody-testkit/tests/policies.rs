@@ -1,0 +1,125 @@
+//! The suite of policy engines holds for the testkit's rules, and finds each lie.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::sync::Arc;
+
+use custody_core::id::RoleId;
+use custody_core::seam::{Missing, PolicyCompiler, PolicyEngine};
+use custody_testkit::policy::{EngineLie, LyingCompiler, OrderFacts, TestRules};
+use custody_testkit::suite::policy_engine::{self as checks, PolicyEngineFixture, SampleSets};
+use custody_testkit::suite::run_failing;
+
+/// Changes only together with the name of the engine.
+const PIN: &str = "test-rules/1 56f9ab735c5d28c40dc424822108291f0cf3f6cd4e974ebf6c58fbf68594ae17";
+const ROLES: &[&str] = &["treasurer", "officer"];
+
+fn fixture(compiler: Arc<dyn PolicyCompiler>) -> PolicyEngineFixture {
+    let document = |rules: &str| TestRules::document(ROLES, rules);
+    let role = RoleId::parse("treasurer").unwrap();
+    let sets = SampleSets {
+        permissive: document("allow"),
+        transfers: document("allow transfer"),
+        needing: (document("need treasurer 2 transfer"), role, 2),
+        failing: document("allow\nerror transfer"),
+        broken: vec![document("allow everything"), document("need nobody 2"), document("permit")],
+    };
+    PolicyEngineFixture::new(compiler, sets).with_pin(PIN)
+}
+
+mod test_rules {
+    custody_testkit::policy_engine_suite!(super::fixture(std::sync::Arc::new(
+        super::TestRules::new()
+    )));
+}
+
+/// Shows that a check fails on an engine with this lie.
+macro_rules! found {
+    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+        #[test]
+        fn $name() {
+            $(run_failing(stringify!($check), async {
+                checks::$check(fixture(Arc::new(LyingCompiler::new(EngineLie::$lie))));
+            });)*
+        }
+    )*};
+}
+
+found! {
+    an_engine_that_accepts_broken_sets_is_found:
+        AcceptsBrokenSets fails a_broken_set_is_refused_with_its_findings;
+    an_engine_that_allows_nothing_at_all_is_found:
+        AllowsNothing fails an_order_without_effects_is_denied;
+    an_engine_that_allows_on_errors_is_found: AllowsOnError fails a_failing_rule_denies;
+    an_engine_that_allows_without_decimals_is_found:
+        AllowsWithoutDecimals fails an_asset_without_decimals_is_denied
+        the_strictest_effect_wins a_large_order_is_judged;
+    an_engine_that_alternates_is_found: Alternates fails the_same_facts_give_the_same_judgement;
+    an_engine_that_claims_too_little_is_found:
+        ClaimsTooLittle fails what_is_said_to_be_missing_is_enough
+        approvals_that_are_missing_are_named;
+    an_engine_that_differs_by_compilation_is_found:
+        DiffersByCompilation fails two_compilations_judge_alike
+        judgements_are_pinned_under_the_engines_name;
+    an_engine_that_never_says_never_is_found:
+        NeverSaysNever fails nothing_is_missing_where_nothing_helps
+        what_is_said_to_be_missing_is_enough;
+    an_engine_that_reads_the_first_effect_is_found:
+        ReadsTheFirstEffect fails the_strictest_effect_wins an_effect_that_no_rule_names_is_denied;
+    an_engine_with_the_wrong_id_is_found: WrongId fails the_id_is_the_digest_of_the_document;
+}
+
+fn engine(rules: &str) -> Arc<dyn PolicyEngine> {
+    TestRules::new().compile(&TestRules::document(ROLES, rules)).unwrap()
+}
+
+fn order() -> OrderFacts {
+    OrderFacts::new(&TestRules::document(ROLES, "")).with_transfer(10)
+}
+
+#[test]
+fn each_rule_of_the_format_does_what_its_line_says() {
+    for (rules, allowed) in [
+        ("", false),
+        ("# allow", false),
+        ("allow", true),
+        ("allow transfer", true),
+        ("allow call", false),
+        ("allow\ndeny", false),
+        ("allow\ndeny transfer", false),
+        ("allow\ndeny call", true),
+        ("allow\nlimit-order 10", true),
+        ("allow\nlimit-order 9", false),
+        ("allow\nlimit-day 10", true),
+        ("allow\nlimit-day 9", false),
+        ("need officer 0", true),
+        ("need officer 1", false),
+        ("allow\nwait 0", true),
+        ("allow\nwait 1", false),
+        ("allow\nbook friends", false),
+        ("allow\nrole officer", true),
+        ("allow\nerror", false),
+        ("allow\nerror call", true),
+    ] {
+        assert_eq!(engine(rules).judge(&order().facts()).allowed, allowed, "{rules:?}");
+    }
+    let mut stranger = order();
+    stranger.requester.roles.clear();
+    assert!(!engine("allow\nrole officer").judge(&stranger.facts()).allowed);
+}
+
+#[test]
+fn waiting_times_and_approvals_are_named_together() {
+    let engine = engine("need treasurer 2\nwait 60");
+    let Missing::Await { options, complete } = engine.missing(&order().facts()) else {
+        panic!("nothing is awaited");
+    };
+    assert!(complete);
+    let named: Vec<String> = options.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["2 more of treasurer, not before 2026-01-01T00:01:00.000Z"]);
+}
+
+#[test]
+#[should_panic(expected = "line-1-panic panics")]
+fn a_panicking_rule_panics() {
+    drop(engine("panic").judge(&order().facts()));
+}
