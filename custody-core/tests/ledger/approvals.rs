@@ -15,7 +15,7 @@ use crate::house::{Asked, DAY, House, credential, credential_id, newcomer, princ
 
 /// An engine that only remembers the facts about approvals.
 #[derive(Debug, Default)]
-struct Witness(Mutex<BTreeMap<RoleId, RoleFacts>>);
+pub(crate) struct Witness(Mutex<BTreeMap<RoleId, RoleFacts>>);
 
 impl PolicyEngine for Witness {
     fn id(&self) -> PolicyId {
@@ -91,10 +91,8 @@ fn facts_at_expiry(house: &House, order: &OrderId) -> usize {
 #[test]
 fn the_approval_of_a_removed_person_does_not_count() {
     let (mut house, order) = approved();
-    house.execute(
-        Command::RemovePrincipal { principal: principal("tara") },
-        CommandResult::Done {},
-    );
+    house
+        .execute(Command::RemovePrincipal { principal: principal("tara") }, CommandResult::Done {});
     assert_eq!(counting(&house, &order), [principal("theo")]);
     assert_eq!(facts(&house, &order).eligible, 2);
 }
@@ -161,10 +159,8 @@ fn enrolled_people_become_eligible() {
 #[test]
 fn a_person_enrolled_again_under_the_same_name_with_another_key_does_not_count() {
     let (mut house, order) = approved();
-    house.execute(
-        Command::RemovePrincipal { principal: principal("tara") },
-        CommandResult::Done {},
-    );
+    house
+        .execute(Command::RemovePrincipal { principal: principal("tara") }, CommandResult::Done {});
     let principal = newcomer("tara", 44);
     house.execute(Command::EnrollPrincipal { principal }, CommandResult::Done {});
     assert_eq!(counting(&house, &order), [self::principal("theo")]);

@@ -38,6 +38,7 @@ const PEOPLE: [(&str, u64, &str, &str); 5] = [
 ];
 
 /// A ledger, and every event that it was made of.
+#[derive(Clone)]
 pub(crate) struct House {
     pub(crate) ledger: Ledger,
     pub(crate) events: Vec<(EventDocument, Attached)>,
@@ -130,7 +131,11 @@ impl House {
         self.push(EventBody::OrderConcluded(OrderConcluded { order: order.clone(), outcome }))
     }
 
-    pub(crate) fn close(&mut self, order: &OrderId, reason: CloseReason) -> Result<(), LedgerError> {
+    pub(crate) fn close(
+        &mut self,
+        order: &OrderId,
+        reason: CloseReason,
+    ) -> Result<(), LedgerError> {
         self.push(EventBody::OrderClosed(OrderClosed { order: order.clone(), reason }))
     }
 
@@ -155,7 +160,13 @@ impl House {
     }
 
     /// What `name` says about an open order, with the credential of `seed`.
-    pub(crate) fn say(&self, verb: Verb, order: &OrderId, name: &str, seed: u64) -> SignedStatement {
+    pub(crate) fn say(
+        &self,
+        verb: Verb,
+        order: &OrderId,
+        name: &str,
+        seed: u64,
+    ) -> SignedStatement {
         let open = self.ledger.order(order).expect("the order is open");
         let (_, _, _, role) = PEOPLE.iter().find(|person| person.0 == name).unwrap();
         let statement = Statement {
@@ -200,11 +211,8 @@ fn document(requester: &str, order: &OrderId, now: Timestamp, work: &Asked) -> O
     let (wallet, work, effects, tasks) = match work {
         Asked::Command(command) => {
             let stored = Stored::write(command.clone()).unwrap();
-            let reference = CommandReference {
-                action: command.action(),
-                size: 1,
-                sha256: *stored.digest(),
-            };
+            let reference =
+                CommandReference { action: command.action(), size: 1, sha256: *stored.digest() };
             (None, Work::Command(reference), vec![command.effect(None)], Vec::new())
         }
         Asked::Payment { key, units } => {
