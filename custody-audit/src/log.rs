@@ -26,7 +26,7 @@ use crate::tile::Edge;
 use crate::tree::{ProofPlan, TreeHash, TreeHead, verify_inclusion};
 
 pub use error::LogError;
-use proved::{RecentEvents, TileCache};
+use proved::{KnownNodes, RecentEvents, TileCache};
 
 /// The Merkle log over the events of a store.
 ///
@@ -39,6 +39,7 @@ pub struct TileLog {
     signers: Vec<LogSigner>,
     cache: TileCache,
     recent: RecentEvents,
+    known: KnownNodes,
     current: RwLock<Current>,
     /// One seal at a time; holds the newest head that a signer was asked to sign.
     sealing: async_lock::Mutex<Option<TreeHead>>,
@@ -81,6 +82,7 @@ impl TileLog {
             signers,
             cache: TileCache::default(),
             recent: RecentEvents::default(),
+            known: KnownNodes::default(),
             current: RwLock::new(Current { signer: first, sealed: None }),
             sealing: async_lock::Mutex::new(None),
         };

@@ -1,6 +1,6 @@
 //! Full tiles of a log, each proved under the signed head before it is used.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody_core::seam::Event;
@@ -41,14 +41,18 @@ impl TileLog {
         Ok(())
     }
 
-    /// Returns the hash of a complete node of the signed tree.
+    /// Returns the hash of a complete node of the signed tree. Such a hash never changes, so it is
+    /// worked out once, from the two below it.
     async fn hash(&self, edge: &Edge, node: Node) -> Result<TreeHash, LogError> {
-        if let Some(hash) = edge.node(node) {
+        if let Some(hash) = self.known.hash(edge, node) {
             return Ok(hash);
         }
         let id = TileId::of(node);
         let tile = self.tile(edge, id).await?;
-        tile.node(node).ok_or(LogError::TileMissing { level: id.level, index: id.index })
+        let hash = tile.node(node);
+        let hash = hash.ok_or(LogError::TileMissing { level: id.level, index: id.index })?;
+        self.known.insert(node, hash);
+        Ok(hash)
     }
 
     /// Returns a full tile, proved under the edge: upwards to a tile that is known to be right,
@@ -145,6 +149,47 @@ impl RecentEvents {
     }
 }
 
+/// Hashes of complete nodes of the signed tree that were worked out before.
+#[derive(Debug, Default)]
+pub(super) struct KnownNodes(Mutex<HashMap<Node, TreeHash>>);
+
+impl KnownNodes {
+    /// A hash known before, or worked out from the partial tiles of the edge.
+    fn hash(&self, edge: &Edge, node: Node) -> Option<TreeHash> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::find(&mut known, edge, node)
+    }
+
+    fn insert(&self, node: Node, hash: TreeHash) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::keep(&mut known, node, hash);
+    }
+
+    /// Goes down at most the eight levels of a tile.
+    fn find(known: &mut HashMap<Node, TreeHash>, edge: &Edge, node: Node) -> Option<TreeHash> {
+        let Node { level, index } = node;
+        if level % Tile::HEIGHT == 0 {
+            return edge.node(node);
+        }
+        if let Some(hash) = known.get(&node) {
+            return Some(*hash);
+        }
+        let (below, first) = (level.checked_sub(1)?, index.checked_mul(2)?);
+        let left = Self::find(known, edge, Node { level: below, index: first })?;
+        let right = Node { level: below, index: first.checked_add(1)? };
+        let hash = TreeHash::node(&left, &Self::find(known, edge, right)?);
+        Self::keep(known, node, hash);
+        Some(hash)
+    }
+
+    fn keep(known: &mut HashMap<Node, TreeHash>, node: Node, hash: TreeHash) {
+        if known.len() >= KNOWN_NODES {
+            known.clear();
+        }
+        known.insert(node, hash);
+    }
+}
+
 /// The hashes a plan asks for.
 struct Known(BTreeMap<Node, TreeHash>);
 
@@ -167,3 +212,5 @@ fn root_of(id: TileId) -> Node {
 const CACHE_TILES: usize = 64;
 /// At most 64 MiB of events, as a rule about one.
 const RECENT_EVENTS: usize = 2_048;
+/// Two and a half mebibytes of hashes.
+const KNOWN_NODES: usize = 65_536;
