@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::command::{Command, Resolution};
 use crate::document::{
     CloseReason, Conclusion, EventBody, EventDocument, Hold, OrderDocument, OrderSubmitted,
-    SignatureSet, Work, parse,
+    SignatureSet, Verdict, Work, parse,
 };
 use crate::id::{OrderId, RuleId};
 use crate::order::OrderState;
@@ -145,7 +145,9 @@ async fn read_end(
 ) -> Result<OrderState, Error> {
     const WRONG: Error = Error::Request { what: "the order's record contradicts the log" };
     match last {
-        EventBody::OrderDecided(decided) if decided.order == *id => {
+        EventBody::OrderDecided(decided)
+            if decided.order == *id && decided.verdict == Verdict::Denied =>
+        {
             ended.rules =
                 decided.rules.iter().chain(&decided.errors).cloned().collect::<Vec<RuleId>>();
             Ok(OrderState::Denied)
@@ -169,7 +171,9 @@ async fn read_end(
                 Conclusion::Unknown { .. } => Err(WRONG),
             }
         }
-        EventBody::OrderConcluded(resolver) => {
+        EventBody::OrderConcluded(resolver)
+            if matches!(resolver.outcome, Conclusion::Executed { .. }) =>
+        {
             let (state, signatures) = resolution(shared, id, &resolver.order).await?;
             ended.signatures = signatures;
             Ok(state)
@@ -192,6 +196,9 @@ async fn resolution(
         return Err(WRONG);
     };
     let document = order_document(shared, &submitted).await?;
+    if submitted.order != *resolver || document.order != *resolver {
+        return Err(WRONG);
+    }
     let Carried::Command(command) = load_carried(shared, &document).await? else {
         return Err(WRONG);
     };

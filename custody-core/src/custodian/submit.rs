@@ -10,7 +10,7 @@ use super::record::{RequestRecord, request_key};
 use super::request::{Answer, Explanation, Outcome, Request};
 use super::shared::Shared;
 use crate::command::{Command, Resolution};
-use crate::document::{Hold, SubmissionDocument, parse};
+use crate::document::{Hold, OrderDocument, SubmissionDocument, parse};
 use crate::id::{OrderId, RoleId};
 use crate::ledger::{CommandRefusal, OpenOrder};
 use crate::order::OrderState;
@@ -35,7 +35,7 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
         if record.submission != *submission.digest() {
             return Err(Error::RequestReused { order: record.order });
         }
-        return touch(shared, &record.order).await;
+        return again(shared, submission.value(), &record.order).await;
     }
     let prepared = prepare(shared, request, submission)?;
     let mut urgent = false;
@@ -46,6 +46,34 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
     }
     let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
     settle(shared, progress).await
+}
+
+/// The answer to a request that was made before. The order that its record names is believed only
+/// if it is the order of this request.
+async fn again(
+    shared: &Arc<Shared>,
+    submission: &SubmissionDocument,
+    id: &OrderId,
+) -> Result<Answer, Error> {
+    const WRONG: Error = Error::Request { what: "the request's record contradicts its order" };
+    let is_same = |order: &OrderDocument| {
+        order.requester == submission.requester && order.request == submission.request
+    };
+    let open = shared.read().ledger.order(id).map(|order| Arc::clone(order.document()));
+    if let Some(document) = open {
+        return if is_same(&document) { touch(shared, id).await } else { Err(WRONG) };
+    }
+    match load_ended(shared, id).await {
+        Ok(ended) if ended.document.as_deref().is_some_and(is_same) => {
+            deliver(shared, &ended).await
+        }
+        Ok(_) => Err(WRONG),
+        // Its batch is not published or not sealed yet: the sequencer answers after that.
+        Err(Error::NotFound { what: "order" } | Error::Unavailable { .. }) => {
+            touch(shared, id).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A resolution that brings signatures must bring the right ones.
