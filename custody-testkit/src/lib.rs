@@ -12,10 +12,12 @@
 
 pub mod audit;
 pub mod backend;
+pub mod decoder;
 pub mod fault;
 pub mod house;
 pub mod key;
 
+pub mod people;
 pub mod policy;
 pub mod runtime;
 pub mod store;

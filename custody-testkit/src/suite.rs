@@ -5,9 +5,11 @@
 //! is asserted as missing or fails, and is never skipped.
 
 pub mod audit;
+pub mod decoder;
 pub mod key_backend;
 pub mod key_encryption;
 pub mod policy_engine;
+pub mod runtime;
 pub mod signer;
 pub mod store;
 
