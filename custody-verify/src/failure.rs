@@ -1,5 +1,6 @@
 //! Why a log is not believed.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ pub(crate) enum Failure {
     /// A receipt file is malformed.
     #[error("{} is not a receipt", path.display())]
     Receipt { path: PathBuf, source: LogProofError },
+    /// A part of the verifier stopped.
+    #[error("a part of this verifier stopped")]
+    Stopped,
     /// A file cannot be read.
     #[error("{} cannot be read: {kind}", path.display())]
     Unreadable { path: PathBuf, kind: io::ErrorKind },
@@ -69,7 +73,17 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What is wrong with the tree, when nobody looked at what the entries say.
+    pub(crate) fn of_tree(error: verify::ReplayError<Infallible>) -> Self {
+        match error {
+            verify::ReplayError::Entry { source, .. } => match source {},
+            verify::ReplayError::Log(error) => Self::Log(error),
+            other => unknown(other.first_entry()),
+        }
+    }
+
     /// The index of the first wrong entry, where one can be told.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are about no entry")]
     pub(crate) fn entry(&self) -> Option<u64> {
         match self {
             Self::Entry { index, .. } | Self::OtherEntry { index, .. } => Some(*index),
@@ -80,9 +94,12 @@ impl Failure {
     }
 
     /// Whether something could not be read at all, rather than being wrong.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are wrong, not unreadable")]
     pub(crate) fn is_unreadable(&self) -> bool {
         match self {
-            Self::NoDirectory { .. } | Self::Unreadable { .. } | Self::Engine => true,
+            Self::NoDirectory { .. } | Self::Unreadable { .. } | Self::Engine | Self::Stopped => {
+                true
+            }
             Self::Entry { source: EntryError::Unreadable { kind, .. }, .. }
             | Self::Log(VerifyError::Read(kind) | VerifyError::TileUnread { kind, .. }) => {
                 !is_content(*kind)
@@ -113,10 +130,7 @@ impl From<verify::ReplayError<EntryError>> for Failure {
         match error {
             verify::ReplayError::Entry { index, source } => Self::Entry { index, source },
             verify::ReplayError::Log(error) => Self::Log(error),
-            other => Self::Entry {
-                index: other.first_entry().unwrap_or_default(),
-                source: EntryError::Unknown,
-            },
+            other => unknown(other.first_entry()),
         }
     }
 }
@@ -139,6 +153,9 @@ pub(crate) enum EntryError {
     /// The event does not follow from the events before it.
     #[error(transparent)]
     Replay(replay::ReplayError),
+    /// A request id was used before, in another stretch of the log.
+    #[error("the request id was used before")]
+    Repeated,
     /// The log says why in a way that this verifier does not know.
     #[error("it cannot be told why")]
     Unknown,
@@ -148,6 +165,10 @@ pub(crate) enum EntryError {
     /// A document is not the one that its name says.
     #[error("document {digest} has other content")]
     WrongDocument { digest: Digest },
+}
+
+fn unknown(entry: Option<u64>) -> Failure {
+    Failure::Entry { index: entry.unwrap_or_default(), source: EntryError::Unknown }
 }
 
 /// Whether an error of reading is about what stands there, not about the reading.

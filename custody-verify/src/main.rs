@@ -2,10 +2,12 @@
 
 mod arguments;
 mod documents;
+mod entries;
 mod evidence;
 mod failure;
 mod findings;
 mod report;
+mod stretch;
 mod trail;
 mod verify;
 

@@ -1,4 +1,4 @@
-//! The entries one after the other: what each does to the custodian, and to the log's own key.
+//! The entries of one stretch, one after the other: what each does to the custodian.
 //!
 //! Invariant: an entry is taken only if the replay took it; a change of the log key is taken from
 //! the replayed state, never from the text of an entry.
@@ -6,29 +6,41 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use custody_audit::note::{KeyName, VerifierKey};
-use custody_audit::verify::KeyHistory;
 use custody_chain::{EvmDecoder, OpaqueDecoder};
 use custody_core::crypto::PublicKey;
+use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, EngineId};
-use custody_core::replay::{Depth, Replay, ReplayError, Report};
+use custody_core::ledger::Ledger;
+use custody_core::replay::{Depth, Documents as _, Replay, ReplayError, Report};
 use custody_core::seam::{Decoder, PolicyCompiler};
 use custody_policy::CedarCompiler;
 
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
 
-/// The entries so far.
+/// The entries of a stretch so far.
 #[derive(Debug)]
 pub(crate) struct Trail {
     replay: Replay,
     documents: DocumentFolder,
-    name: KeyName,
     own_engine: EngineId,
     asked: Depth,
-    foreign: Option<ForeignDecisions>,
-    keys: Option<Keys>,
+    found: TrailFound,
+}
+
+/// What the entries of a stretch say besides what the replay reports.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrailFound {
+    /// The log key at the beginning.
+    pub(crate) first_key: Option<PublicKey>,
+    /// The entries that changed it, with the new key.
+    pub(crate) changes: Vec<(u64, PublicKey)>,
+    /// The decisions that were to be judged again and were not.
+    pub(crate) foreign: Option<ForeignDecisions>,
+    /// Who asked for what, each with its entry: the replay of one stretch does not know the
+    /// requests of another.
+    pub(crate) requests: Vec<(Digest, u64)>,
 }
 
 /// Decisions by engines that this verifier does not have.
@@ -42,20 +54,10 @@ pub(crate) struct ForeignDecisions {
     pub(crate) engine: EngineId,
 }
 
-/// The log keys so far.
-#[derive(Debug)]
-struct Keys {
-    history: KeyHistory,
-    genesis: PublicKey,
-    current: PublicKey,
-    rotations: u64,
-}
-
 impl Trail {
-    /// No entries yet, of the custodian `genesis`, in a log whose keys are named `name`.
+    /// No entries yet of the custodian `genesis`.
     pub(crate) fn new(
         genesis: CustodianId,
-        name: &KeyName,
         documents: DocumentFolder,
         asked: Depth,
     ) -> Result<Self, Failure> {
@@ -64,8 +66,20 @@ impl Trail {
         let decoders: Vec<Arc<dyn Decoder>> =
             vec![Arc::new(EvmDecoder::new()), Arc::new(OpaqueDecoder::new())];
         let replay = Replay::new(genesis, asked, Some(compiler), decoders);
-        let name = name.clone();
-        Ok(Self { replay, documents, name, own_engine, asked, foreign: None, keys: None })
+        Ok(Self { replay, documents, own_engine, asked, found: TrailFound::default() })
+    }
+
+    /// Goes on from the state in this document, which the stretch before this one must reach.
+    pub(crate) fn starting_at(mut self, state: Digest) -> Result<Self, EntryError> {
+        let bytes = self.documents.get(&state).ok_or(ReplayError::Missing);
+        let bytes = bytes.map_err(|error| self.explain(error))?;
+        if Digest::of(&bytes) != state {
+            return Err(EntryError::WrongDocument { digest: state });
+        }
+        let state = Ledger::read(&bytes).map_err(|error| EntryError::Replay(error.into()))?;
+        self.found.first_key = Some(state.log_key().clone());
+        self.replay = self.replay.from_state(state);
+        Ok(self)
     }
 
     /// Checks and takes the next entry. A decision of an engine that is not here is noted, and not
@@ -76,16 +90,21 @@ impl Trail {
             Some(_) => Depth::WithoutDecisions,
             None => self.asked,
         });
+        let orders = self.report().orders;
         let replay = AssertUnwindSafe(|| self.replay.event(entry, &self.documents));
         // After a panic the replay is not used again.
         let taken = catch_unwind(replay).map_err(|_| EntryError::Panicked)?;
         taken.map_err(|error| self.explain(error))?;
         if let Some(engine) = foreign {
             let none = ForeignDecisions { count: 0, first: index, engine };
-            let foreign = self.foreign.get_or_insert(none);
+            let foreign = self.found.foreign.get_or_insert(none);
             foreign.count = foreign.count.saturating_add(1);
         }
-        self.follow_key(index)
+        if self.report().orders != orders {
+            self.note_request(index, entry)?;
+        }
+        self.follow_key(index);
+        Ok(())
     }
 
     /// What was checked so far.
@@ -98,64 +117,46 @@ impl Trail {
         &self.own_engine
     }
 
-    /// The decisions that were to be judged again and were not.
-    pub(crate) const fn foreign(&self) -> Option<&ForeignDecisions> {
-        self.foreign.as_ref()
-    }
-
-    /// The log keys over the entries so far; none before the genesis event.
-    pub(crate) fn keys(&self) -> Option<&KeyHistory> {
-        self.keys.as_ref().map(|keys| &keys.history)
-    }
-
-    /// How often the log key was changed.
-    pub(crate) fn rotations(&self) -> u64 {
-        self.keys.as_ref().map(|keys| keys.rotations).unwrap_or_default()
-    }
-
-    /// Whether this is the log key of the genesis event.
-    pub(crate) fn is_genesis_key(&self, key: &PublicKey) -> bool {
-        self.keys.as_ref().is_some_and(|keys| keys.genesis == *key)
+    /// What else the entries say.
+    pub(crate) const fn found(&self) -> &TrailFound {
+        &self.found
     }
 
     /// The engine of a decision that was to be judged again, if it is not here.
     fn foreign_engine(&self, entry: &[u8]) -> Option<EngineId> {
         // Most entries are no decisions; those need not be read twice. A decision that hides from
         // this look is refused by the replay.
-        let marked = entry.windows(DECIDED.len()).any(|window| window == DECIDED);
-        if self.asked != Depth::Full || !marked {
+        let marked = || entry.windows(DECIDED.len()).any(|window| window == DECIDED);
+        if self.asked != Depth::Full || !marked() {
             return None;
         }
-        match EventDocument::read(entry).ok()?.event {
-            EventBody::OrderDecided(decided) if decided.engine != self.own_engine => {
-                Some(decided.engine)
-            }
-            _ => None,
-        }
+        let EventBody::OrderDecided(decided) = EventDocument::read(entry).ok()?.event else {
+            return None;
+        };
+        (decided.engine != self.own_engine).then_some(decided.engine)
     }
 
-    fn follow_key(&mut self, index: u64) -> Result<(), EntryError> {
-        let Some(state) = self.replay.state() else { return Ok(()) };
-        let key = state.log_key();
-        match &mut self.keys {
-            None => {
-                let first = VerifierKey::new(self.name.clone(), key.clone())?;
-                self.keys = Some(Keys {
-                    history: KeyHistory::new(first),
-                    genesis: key.clone(),
-                    current: key.clone(),
-                    rotations: 0,
-                });
-            }
-            Some(keys) if keys.current != *key => {
-                let next = VerifierKey::new(self.name.clone(), key.clone())?;
-                keys.history.change(index, next)?;
-                keys.current = key.clone();
-                keys.rotations = keys.rotations.saturating_add(1);
-            }
-            Some(_) => {}
+    fn note_request(&mut self, index: u64, entry: &[u8]) -> Result<(), EntryError> {
+        let event = EventDocument::read(entry).map_err(|error| EntryError::Replay(error.into()))?;
+        if let EventBody::OrderSubmitted(submitted) = event.event {
+            let names =
+                [submitted.requester.as_str().as_bytes(), submitted.request.as_str().as_bytes()];
+            self.found.requests.push((Digest::tagged(REQUEST, &names), index));
         }
         Ok(())
+    }
+
+    fn follow_key(&mut self, index: u64) {
+        let Some(state) = self.replay.state() else { return };
+        let key = state.log_key();
+        let found = &mut self.found;
+        let Some(first) = &found.first_key else {
+            found.first_key = Some(key.clone());
+            return;
+        };
+        if found.changes.last().map_or(first, |(_, key)| key) != key {
+            found.changes.push((index, key.clone()));
+        }
     }
 
     /// Names the document where the replay only says that one is at fault.
@@ -173,3 +174,4 @@ impl Trail {
 }
 
 const DECIDED: &[u8] = b"\"order_decided\"";
+const REQUEST: &str = "custody-verify/request";

@@ -1,21 +1,20 @@
-//! The order of verification: entries, keys, files, then what the user kept.
+//! The order of verification: tree, entries, keys, files, then what the user kept.
 //!
 //! Invariant: findings hold only what was checked, at the moment it was; success means that
 //! nothing that was asked for is missing from them.
 
 use std::path::Path;
+use std::thread;
 
-use custody_audit::verify::{LogDirectory, VerifiedLog};
-use custody_core::replay::Depth;
+use custody_audit::verify::{KeyHistory, LogDirectory, VerifiedLog};
+use custody_core::digest::Digest;
 
 use crate::arguments::Arguments;
-use crate::documents::DocumentFolder;
+use crate::entries::{Entries, Keys};
 use crate::evidence::{KeptCheckpoint, KeptReceipts};
 use crate::failure::Failure;
-use crate::findings::{
-    DecisionsFound, DocumentsFound, EntriesFound, Findings, KeyFound, LogFound, TrustedKey,
-};
-use crate::trail::Trail;
+use crate::findings::{DecisionsFound, DocumentsFound, Findings, KeyFound, LogFound, TrustedKey};
+use crate::stretch;
 
 /// Verifies a log and notes what was checked.
 pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(), Failure> {
@@ -26,74 +25,64 @@ pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(
     let checkpoint = arguments.checkpoint.as_deref().map(KeptCheckpoint::read).transpose()?;
     let mut receipts = KeptReceipts::read(&arguments.receipts)?;
     let directory = LogDirectory::open(root)?;
-    let depth = if arguments.no_replay { Depth::WithoutDecisions } else { Depth::Full };
-    let documents = DocumentFolder::new(root);
-    let mut trail = Trail::new(arguments.genesis, arguments.key.name(), documents, depth)?;
+    let count = threads();
+    let (replayed, stretches) =
+        stretch::cut(&directory, count, |index, entry| receipts.note(index, entry))?;
 
-    let replayed = directory.replay(|index, entry| {
-        receipts.note(index, entry);
-        trail.take(index, entry)
+    // If the user's key has signed the checkpoint, the files may be looked through beside the
+    // entries. Which key must have signed it, only the entries tell.
+    let early = replayed.clone().authenticate(KeyHistory::new(arguments.key.clone())).ok();
+    let (entries, files) = thread::scope(|scope| {
+        let files = early.map(|log| scope.spawn(move || documents_found(&log)));
+        let entries = Entries::check(&directory, &stretches, arguments);
+        (entries, files.and_then(|files| files.join().ok()))
     });
-    note_entries(&trail, arguments, findings);
-    let keys = trail.keys().cloned();
-    let log = replayed?.authenticate(keys.clone().ok_or(Failure::Empty)?)?;
-    note_log(&log, findings);
+    let Entries { found, decisions, own_engine, foreign, keys, failure } = entries?;
+    findings.entries = found;
+    findings.genesis = keys.as_ref().map(|_| arguments.genesis.to_string());
+    let count = foreign.as_ref().map(|foreign| foreign.count).unwrap_or_default();
+    findings.decisions = DecisionsFound {
+        replayed: !arguments.no_replay && count == 0,
+        count: decisions,
+        not_replayed: (!arguments.no_replay).then_some(count),
+        engine: own_engine.to_string(),
+    };
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     let keys = keys.ok_or(Failure::Empty)?;
-    let in_force = keys.at(log.head().tree().size);
-    findings.key = Some(KeyFound {
-        in_force: in_force.to_string(),
-        rotations: trail.rotations(),
-        trusted: trusted(arguments, &trail, *in_force == arguments.key)?,
-    });
-    findings.documents = Some(documents_found(&log)?);
+    let log = replayed.authenticate(keys.history.clone())?;
+    note_log(&log, findings);
+    findings.key = Some(key_found(&log, &keys, arguments)?);
+    findings.documents = Some(files.unwrap_or_else(|| documents_found(&log))?);
     if let Some(checkpoint) = checkpoint {
         findings.checkpoint = Some(checkpoint.check(&log)?);
     }
     if !arguments.receipts.is_empty() {
-        findings.receipts = Some(receipts.check(&log, &keys)?);
+        findings.receipts = Some(receipts.check(&log, &keys.history)?);
     }
-    match trail.foreign() {
+    match foreign {
         None => Ok(()),
-        Some(foreign) => {
-            Err(Failure::NotReplayed { foreign: foreign.clone(), own: trail.own_engine().clone() })
-        }
+        Some(foreign) => Err(Failure::NotReplayed { foreign, own: own_engine }),
     }
 }
 
-/// Which key of the log the user's key is.
-fn trusted(arguments: &Arguments, trail: &Trail, in_force: bool) -> Result<TrustedKey, Failure> {
-    if in_force {
-        return Ok(TrustedKey::InForce);
-    }
-    if trail.is_genesis_key(arguments.key.public_key()) {
-        return Ok(TrustedKey::Genesis);
-    }
-    Err(Failure::UntrustedKey)
-}
-
-fn note_entries(trail: &Trail, arguments: &Arguments, findings: &mut Findings) {
-    let report = trail.report();
-    findings.genesis = trail.keys().map(|_| arguments.genesis.to_string());
-    findings.entries = EntriesFound {
-        checked: report.events,
-        orders: report.orders,
-        approvals: report.approvals,
-        releases: report.released,
-        signatures: report.signatures,
-        commands: report.commands,
+/// Which key has signed the checkpoint, and whether the user trusts it.
+fn key_found(log: &VerifiedLog, keys: &Keys, arguments: &Arguments) -> Result<KeyFound, Failure> {
+    let in_force = keys.history.at(log.head().tree().size);
+    let trusted = if *in_force == arguments.key {
+        TrustedKey::InForce
+    } else if keys.genesis == *arguments.key.public_key() {
+        TrustedKey::Genesis
+    } else {
+        return Err(Failure::UntrustedKey);
     };
-    let foreign = trail.foreign().map(|foreign| foreign.count).unwrap_or_default();
-    findings.decisions = DecisionsFound {
-        replayed: !arguments.no_replay && foreign == 0,
-        count: report.decisions,
-        not_replayed: (!arguments.no_replay).then_some(foreign),
-        engine: trail.own_engine().to_string(),
-    };
+    Ok(KeyFound { in_force: in_force.to_string(), rotations: keys.rotations, trusted })
 }
 
 fn note_log(log: &VerifiedLog, findings: &mut Findings) {
     let (origin, tree) = (log.head().origin().to_owned(), log.head().tree());
-    let root = custody_core::digest::Digest::new(*tree.root.as_bytes()).to_string();
+    let root = Digest::new(*tree.root.as_bytes()).to_string();
     findings.log = Some(LogFound { origin, entries: tree.size, root });
 }
 
@@ -110,3 +99,11 @@ fn documents_found(log: &VerifiedLog) -> Result<DocumentsFound, Failure> {
 fn shown(path: &Path) -> String {
     path.to_string_lossy().escape_debug().to_string()
 }
+
+/// How many stretches are checked side by side.
+fn threads() -> u64 {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    u64::try_from(processors).unwrap_or(1).min(THREADS_MAX)
+}
+
+const THREADS_MAX: u64 = 16;
