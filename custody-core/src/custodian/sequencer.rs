@@ -30,6 +30,8 @@ pub(super) struct Sequencer {
     pub(super) engine: Arc<dyn PolicyEngine>,
     pub(super) clock: ClockGuard,
     pub(super) running: BTreeSet<OrderId>,
+    /// Orders that an earlier process left reserved: a backend may have been called for them.
+    pub(super) resumed: BTreeSet<OrderId>,
     pub(super) snapshot: Position,
     queues: Queues,
     waiters: BTreeMap<OrderId, Vec<EndSender>>,
@@ -77,6 +79,7 @@ impl Sequencer {
             engine: published.engine,
             clock,
             running: BTreeSet::new(),
+            resumed: BTreeSet::new(),
             snapshot,
             queues,
             waiters: BTreeMap::new(),

@@ -45,6 +45,9 @@ impl Sequencer {
                     (Conclusion::Executed { result: result.clone() }, Vec::new())
                 }
             }
+            (JobResult::Failed(reason), _) if self.resumed.contains(id) => {
+                (Conclusion::Unknown { reason: *reason, suspends: None }, Vec::new())
+            }
             (JobResult::Failed(reason), _) => (Conclusion::Failed { reason: *reason }, Vec::new()),
             (JobResult::Unknown { reason, suspends }, _) => {
                 let outcome = Conclusion::Unknown { reason: *reason, suspends: suspends.clone() };
@@ -56,7 +59,8 @@ impl Sequencer {
     }
 
     /// What was allowed before the process stopped: its job starts again if nothing stands
-    /// against it, else its outcome is unknown.
+    /// against it, else its outcome is unknown. The stopped process may have called the backend, so
+    /// that a job that fails now leaves the outcome unknown too.
     pub(super) fn resume(&mut self, number: usize, draft: &mut Draft) -> Result<(), Error> {
         let left: Vec<_> = self
             .ledger
@@ -73,6 +77,7 @@ impl Sequencer {
                 let outcome = Conclusion::Unknown { reason: Hold::Interrupted, suspends: None };
                 self.conclude(id, outcome, None, draft)?;
             } else {
+                self.resumed.insert(id.clone());
                 draft.after.push(After::Start(id.clone(), None));
             }
         }
