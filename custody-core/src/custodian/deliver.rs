@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::error::Error;
@@ -12,7 +13,7 @@ use crate::document::{
 };
 use crate::id::{OrderId, RuleId};
 use crate::order::OrderState;
-use crate::seam::{Payload, Position, TaskSignature};
+use crate::seam::{ErrorKind, Payload, Position, TaskSignature};
 
 /// The answer about an order that ended: what leaves the library is made here, from what is
 /// durable and sealed.
@@ -76,7 +77,9 @@ async fn release(
     if !super::job::same_decoder(&document.work, decoder.as_ref()) {
         return Err(Error::Decoder { what: "the order was decoded by another version" });
     }
-    let signed = decoder.assemble(payload, context, &ended.signatures)?;
+    let assemble = || decoder.assemble(payload, context, &ended.signatures);
+    let signed = catch_unwind(AssertUnwindSafe(assemble))
+        .map_err(|_| Error::Decoder { what: "the decoder panicked" })??;
     let signatures = ended.signatures.clone();
     Ok(Release { signed: Some(signed), signatures, result: None, receipt })
 }
@@ -111,10 +114,10 @@ pub(super) async fn load_ended(shared: &Shared, id: &OrderId) -> Result<Ended, E
     if record.order != *id || !record.state.is_terminal() {
         return Err(WRONG);
     }
-    let EventBody::OrderSubmitted(submitted) = event(shared, record.submitted).await? else {
+    let EventBody::OrderSubmitted(submitted) = event(shared, id, record.submitted).await? else {
         return Err(WRONG);
     };
-    let last = event(shared, record.ended).await?;
+    let last = event(shared, id, record.ended).await?;
     let document = order_document(shared, &submitted).await?;
     if submitted.order != *id || document.order != *id {
         return Err(WRONG);
@@ -192,7 +195,7 @@ async fn resolution(
     const WRONG: Error = Error::Request { what: "the order's record contradicts the log" };
     let record = shared.store.get(&order_key(resolver)?).await?;
     let record: OrderRecord = parse(&record.ok_or(WRONG)?.value)?;
-    let EventBody::OrderSubmitted(submitted) = event(shared, record.submitted).await? else {
+    let EventBody::OrderSubmitted(submitted) = event(shared, id, record.submitted).await? else {
         return Err(WRONG);
     };
     let document = order_document(shared, &submitted).await?;
@@ -211,10 +214,15 @@ async fn resolution(
     }
 }
 
-/// An event under the log's head.
-async fn event(shared: &Shared, index: Position) -> Result<EventBody, Error> {
+/// An event of an order under the log's head. One that is not yet under it may be later.
+async fn event(shared: &Shared, id: &OrderId, index: Position) -> Result<EventBody, Error> {
     let events = shared.store.events(index, 1).await?;
-    shared.audit.includes(&events).await?;
+    match shared.audit.includes(&events).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::Unavailable { order: Some(id.clone()) });
+        }
+        included => included?,
+    }
     let event = events.first().ok_or(Error::NotFound { what: "event" })?;
     Ok(EventDocument::read(&event.bytes)?.event)
 }

@@ -1,4 +1,7 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures::FutureExt;
 
 use super::error::Error;
 use super::message::{Carried, Entry, Finished, JobResult, Message};
@@ -26,12 +29,18 @@ pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<A
     let (result, carried) = match carried {
         Err(_) => (JobResult::Failed(Hold::Corrupt), None),
         Ok(carried) => {
-            let result = match carried.as_ref() {
-                Carried::Payload { payload, context } => {
-                    sign_order(&shared, &order, payload, context).await
+            let work = async {
+                match carried.as_ref() {
+                    Carried::Payload { payload, context } => {
+                        sign_order(&shared, &order, payload, context).await
+                    }
+                    Carried::Command(command) => run_command(&shared, &order, command).await,
                 }
-                Carried::Command(command) => run_command(&shared, &order, command).await,
             };
+            // What a backend or handler that panics has done is not known.
+            const LOST: JobResult =
+                JobResult::Unknown { reason: Hold::Interrupted, suspends: None };
+            let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(LOST));
             (result.unwrap_or_else(|stopped| stopped), Some(carried))
         }
     };

@@ -109,7 +109,11 @@ async fn check_rotation(shared: &Shared, command: &Command) -> Result<(), Error>
 pub(super) async fn touch(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
     let open = shared.read().ledger.order(id).is_some();
     if !open {
-        return current(shared, id).await;
+        match load_ended(shared, id).await {
+            // Its batch is not published or not sealed yet: the sequencer answers after that.
+            Err(Error::NotFound { what: "order" } | Error::Unavailable { .. }) => {}
+            ended => return deliver(shared, &ended?).await,
+        }
     }
     let progress = call(shared, Message::Touch(id.clone()), false).await?;
     settle(shared, progress).await

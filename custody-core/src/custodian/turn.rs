@@ -131,6 +131,10 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<(), Error> {
         let id = signed.statement.order.clone();
+        if self.ledger.order(&id).is_none() {
+            self.reply_later(number, id, draft);
+            return Ok(());
+        }
         let order = self.ledger.check_statement(signed, signed.statement.verb)?;
         if order.state() != OrderState::Pending {
             self.reply_later(number, id, draft);
@@ -194,15 +198,19 @@ impl Sequencer {
         }
     }
 
-    /// Answers when the order's job has ended if one is at work or starts in this turn, else says
-    /// how the order stands.
+    /// Answers when the order's job has ended if one is at work or starts in this turn, at once if
+    /// it ends in this turn, else says how the order stands.
     fn reply_later(&self, number: usize, id: OrderId, draft: &mut Draft) {
+        let ended = draft.after.iter().find_map(|after| match after {
+            After::End(ended) if ended.order == id => Some(Arc::clone(ended)),
+            After::End(_) | After::Reply(..) | After::ReplyAtEnd(..) | After::Start(..) => None,
+        });
         let starts = |after: &After| matches!(after, After::Start(started, _) if *started == id);
         let is_running = self.running.contains(&id) || draft.after.iter().any(starts);
-        draft.after.push(if is_running {
-            After::ReplyAtEnd(number, id)
-        } else {
-            After::Reply(number, Progress::Known(id))
+        draft.after.push(match ended {
+            Some(ended) => After::Reply(number, Progress::Ended(ended)),
+            None if is_running => After::ReplyAtEnd(number, id),
+            None => After::Reply(number, Progress::Known(id)),
         });
     }
 

@@ -62,21 +62,20 @@ impl Sequencer {
         }
     }
 
-    /// After a conflict: answers requests that exist already. False if somebody else wrote, which
-    /// one custodian over one store never sees.
+    /// After a conflict: a request that exists already asks for its order instead. False if somebody
+    /// else wrote, which one custodian over one store never sees.
     pub(super) async fn look_again(&mut self, entries: &mut [Option<Entry>]) -> bool {
         let store = Arc::clone(&self.shared.store);
         if store.head().await.ok() != Some(self.ledger.position()) {
             return false;
         }
         for slot in entries {
-            let Some(Message::Submit(prepared)) = slot.as_ref().map(|entry| &entry.message) else {
-                continue;
-            };
+            let Some(entry) = slot.as_mut() else { continue };
+            let Message::Submit(prepared) = &entry.message else { continue };
             match submit::known(&self.shared, prepared.submission.value()).await {
                 Ok(None) => {}
                 Ok(Some(record)) if record.submission == *prepared.submission.digest() => {
-                    answer(slot.take(), Ok(Progress::Known(record.order)));
+                    entry.message = Message::Touch(record.order);
                 }
                 Ok(Some(record)) => {
                     answer(slot.take(), Err(Error::RequestReused { order: record.order }));
@@ -129,6 +128,12 @@ impl Sequencer {
         }
         if !self.seal().await {
             for (after, entry) in &mut self.unsealed {
+                if let After::End(ended) = after {
+                    for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
+                        let order = Some(ended.order.clone());
+                        drop(waiter.send(Err(Error::Unavailable { order })));
+                    }
+                }
                 let order = match after {
                     After::Reply(_, Progress::Waiting(id) | Progress::Known(id))
                     | After::ReplyAtEnd(_, id) => Some(id.clone()),
