@@ -3,6 +3,7 @@
 //! Each test ends with the oracle: the whole log replays in full, limits hold, and nothing was
 //! handed out that is not durable and sealed.
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -14,4 +15,14 @@
 #[path = "../world/world.rs"]
 mod world;
 
+mod again;
+mod clocks;
+mod closing;
+mod faults;
+mod lies;
+mod limits;
+mod outages;
+mod panics;
+mod resume;
 mod smoke;
+mod stops;

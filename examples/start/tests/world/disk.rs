@@ -45,6 +45,14 @@ impl Disk {
         }
     }
 
+    /// How many have this open store.
+    pub(crate) fn handles(&self) -> usize {
+        match self {
+            Self::Memory(_) => 1,
+            Self::Sqlite { store, .. } => Arc::strong_count(store),
+        }
+    }
+
     /// Opens what was committed anew.
     pub(crate) fn reopen(self) -> Self {
         match self {

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_core::amount::Units;
 use custody_core::command::{Command, Resolution};
 use custody_core::digest::Digest;
 use custody_core::document::{
-    CloseReason, Conclusion, EventBody, EventDocument, OrderDocument, SignatureSet, Verdict, parse,
+    Conclusion, EventBody, EventDocument, OrderDocument, SignatureSet, Verdict, parse,
 };
 use custody_core::id::{OrderId, WalletId};
 use custody_core::ledger::{Ledger, charges};
@@ -16,6 +17,7 @@ use custody_core::window::WindowScope;
 use examples_start::house::ETHER;
 
 use super::World;
+use super::words::of_event;
 use super::work::ETH;
 
 /// What the whole log says, once it has passed every check.
@@ -39,7 +41,35 @@ impl World {
 
     /// What became of an order: a word for each of its durable events.
     pub(crate) async fn story(&self, order: &OrderId) -> Vec<String> {
-        self.events().await.iter().filter_map(|event| word(&event.event, order)).collect()
+        self.events().await.iter().filter_map(|event| of_event(&event.event, order)).collect()
+    }
+
+    /// The order that a request of olivia's became, if it became one.
+    pub(crate) async fn order_of(&self, request: &str) -> Option<OrderId> {
+        let olivia = &self.people.olivia.id;
+        self.events().await.into_iter().find_map(|event| match event.event {
+            EventBody::OrderSubmitted(submitted)
+                if submitted.request.as_str() == request && submitted.requester == *olivia =>
+            {
+                Some(submitted.order)
+            }
+            _ => None,
+        })
+    }
+
+    /// Waits until an order has this many durable events.
+    pub(crate) async fn stored(&self, order: &OrderId, events: usize) {
+        while self.story(order).await.len() < events {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What became of a request of olivia's: nothing, or its order's story.
+    pub(crate) async fn story_of(&self, request: &str) -> Vec<String> {
+        match self.order_of(request).await {
+            Some(order) => self.story(&order).await,
+            None => Vec::new(),
+        }
     }
 
     /// What the order's wallet counted in the last day when the order was decided, with it.
@@ -201,42 +231,4 @@ impl<'a> Check<'a> {
             Conclusion::Unknown { .. } => {}
         }
     }
-}
-
-/// What an event says about an order; nothing if it is about another.
-fn word(event: &EventBody, id: &OrderId) -> Option<String> {
-    let (order, word) = match event {
-        EventBody::OrderSubmitted(submitted) => (&submitted.order, "submitted".to_owned()),
-        EventBody::ApprovalAdded(approval) => (&approval.statement.order, "approved".to_owned()),
-        EventBody::OrderDecided(decided) => {
-            let rules: Vec<_> = decided.rules.iter().map(ToString::to_string).collect();
-            let word = match decided.verdict {
-                Verdict::Allowed => "allowed".to_owned(),
-                Verdict::Denied => format!("denied {}", rules.join(" ")),
-            };
-            (&decided.order, word)
-        }
-        EventBody::OrderConcluded(concluded) => {
-            let word = match &concluded.outcome {
-                Conclusion::Executed { .. } => "executed".to_owned(),
-                Conclusion::Failed { reason } => format!("failed {reason:?}"),
-                Conclusion::Signed { .. } => "signed".to_owned(),
-                Conclusion::Unknown { reason, suspends: None } => format!("unknown {reason:?}"),
-                Conclusion::Unknown { reason, suspends: Some(key) } => {
-                    format!("unknown {reason:?} suspends {key}")
-                }
-            };
-            (&concluded.order, word)
-        }
-        EventBody::OrderClosed(closed) => {
-            let word = match &closed.reason {
-                CloseReason::Cancelled(_) => "cancelled",
-                CloseReason::Expired {} => "expired",
-                CloseReason::Rejected(_) => "rejected",
-            };
-            (&closed.order, word.to_owned())
-        }
-        _ => return None,
-    };
-    (order == id).then_some(word)
 }

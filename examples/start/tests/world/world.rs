@@ -9,6 +9,7 @@ pub(crate) mod oracle;
 pub(crate) mod people;
 pub(crate) mod setup;
 pub(crate) mod tasks;
+pub(crate) mod words;
 pub(crate) mod work;
 
 use std::collections::BTreeMap;
@@ -130,6 +131,37 @@ impl World {
         drop((self.custodian, self.store, self.log, self.sealed));
         disk.close();
         remains
+    }
+
+    /// Drops every handle, waits until what was under way has ended, and leaves the store to be
+    /// closed by whoever had it last.
+    pub(crate) async fn leave(self) -> Remains {
+        let tasks = self.tasks.clone();
+        let (clock, checkpoint) = (self.clock.clone(), self.sealed.head().await.unwrap());
+        let disk = self.store.inner().clone();
+        drop(self.custodian);
+        for _ in 0..10_000 {
+            if tasks.running() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(tasks.running(), 0, "the custodian did not close");
+        tasks.kill().await;
+        drop((self.store, self.log, self.sealed));
+        assert_eq!(disk.handles(), 1, "somebody still has the store");
+        Remains {
+            clock,
+            setup: self.setup,
+            checkpoint,
+            disk,
+            backend: self.backend,
+            people: self.people,
+            id: self.id,
+            time: self.time,
+            released: self.released.into_inner().unwrap(),
+        }
     }
 
     /// Crashes and opens again.

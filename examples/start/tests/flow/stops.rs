@@ -1,0 +1,237 @@
+//! Freezing, suspending, compromising and removing while orders are pending, reserved, and in the
+//! backend's hands.
+
+use custody_core::command::{Command, FreezeScope};
+use custody_core::custodian::Answer;
+use custody_core::id::{KeyId, WalletId};
+use custody_core::seam::ErrorKind;
+use custody_testkit::backend::BackendCall;
+use custody_testkit::fault::{Fault, Gate};
+use custody_testkit::store::StoreCall;
+
+use crate::world::work::{ETH, KNOWN, command};
+use crate::world::{Kind, World, words};
+
+const STOPS: [&str; 6] = [
+    "freeze wallet",
+    "freeze house",
+    "suspend key",
+    "compromise key",
+    "remove approver",
+    "remove requester",
+];
+
+fn hot() -> KeyId {
+    KeyId::parse("hot.0").unwrap()
+}
+
+fn wallet() -> FreezeScope {
+    FreezeScope::Wallet(WalletId::parse("hot").unwrap())
+}
+
+/// Does what `stop` says, by olivia and tom.
+async fn stop(world: &World, stop: &str) {
+    let person =
+        |id: &custody_core::id::PrincipalId| Command::RemovePrincipal { principal: id.clone() };
+    let work = match stop {
+        "freeze wallet" => Command::Freeze { scope: wallet() },
+        "freeze house" => Command::Freeze { scope: FreezeScope::House },
+        "suspend key" => Command::SuspendKey { key: hot() },
+        "compromise key" => Command::CompromiseKey { key: hot() },
+        "remove approver" => person(&world.people.theo.id),
+        _ => person(&world.people.otto.id),
+    };
+    let answer = world.submit(command(&world.people.olivia, "stop", work)).await.unwrap();
+    let answer = match words::of_outcome(&answer.outcome).as_str() {
+        "pending" => world.approve(&world.people.tom, &answer).await,
+        _ => Ok(answer),
+    };
+    assert_eq!(words::of(&answer), "released", "{stop}");
+}
+
+/// Otto's large order, approved by theo.
+async fn half_approved(world: &World) -> Answer {
+    let request = world.request_of(&world.people.otto, 20 * ETH, KNOWN, "stopped");
+    let answer = world.submit(request).await.unwrap();
+    world.approve(&world.people.theo, &answer).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_pending_when_something_stops_it_is_not_released() {
+    for (name, heard) in STOPS.into_iter().zip([
+        "pending",
+        "pending",
+        "denied key-state",
+        "denied key-state",
+        "pending",
+        "denied requester-removed",
+    ]) {
+        let world = World::new(Kind::Memory).await;
+        let order = half_approved(&world).await;
+        stop(&world, name).await;
+        let answer = world.approve(&world.people.tara, &order).await;
+        assert_eq!(words::of(&answer), heard, "{name}");
+        let answer = world.judge_again(&order.order).await;
+        assert_eq!(words::of(&answer), heard, "{name}");
+        assert_eq!(world.sign_calls(), 0, "{name}");
+        let _oracle = world.verify().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waited_for_a_thaw_is_released_by_judging_it_again() {
+    for (scope, kind) in [(wallet(), Kind::Memory), (FreezeScope::House, Kind::Sqlite)] {
+        let world = World::new(kind).await;
+        let order = half_approved(&world).await;
+        world.done("freeze", Command::Freeze { scope: scope.clone() }).await;
+        let answer = world.approve(&world.people.tara, &order).await;
+        assert_eq!(words::of(&answer), "pending");
+        let new = world.pay(ETH / 2, KNOWN, "new").await;
+        assert_ne!(words::of(&new), "released", "a new order while frozen");
+        let world = world.reopen().await;
+        assert_eq!(words::of(&world.judge_again(&order.order).await), "pending");
+        world.done("thaw", Command::Thaw { scope }).await;
+        assert_eq!(words::of(&world.judge_again(&order.order).await), "released");
+        assert_eq!(world.verify().await.report.released, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_approval_by_somebody_who_was_removed_is_replaced_by_another_persons() {
+    let world = World::new(Kind::Memory).await;
+    let order = half_approved(&world).await;
+    stop(&world, "remove approver").await;
+    assert!(world.approve(&world.people.theo, &order).await.is_err());
+    assert_eq!(words::of(&world.approve(&world.people.tara, &order).await), "pending");
+    assert_eq!(words::of(&world.approve(&world.people.tom, &order).await), "released");
+    let _oracle = world.verify().await;
+}
+
+/// The order is held at `call` of the backend while `stop` happens, then let go.
+async fn held(world: &World, call: BackendCall, name: &str) -> Answer {
+    let order = half_approved(world).await;
+    let gate = Gate::new();
+    world.backend.plan().next(call, Fault::Hold(gate.clone()));
+    let stopping = async {
+        gate.reached_by(1).await;
+        stop(world, name).await;
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(world.approve(&world.people.tara, &order), stopping);
+    answer.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_reserved_but_not_called_fails_when_something_stops_it() {
+    for (name, heard) in STOPS.into_iter().zip([
+        "failed Frozen",
+        "failed Frozen",
+        "failed KeyState",
+        "failed KeyState",
+        "failed ApproverRemoved",
+        "failed ApproverRemoved",
+    ]) {
+        let world = World::new(Kind::Memory).await;
+        let answer = held(&world, BackendCall::Signer, name).await;
+        assert_eq!(words::of_outcome(&answer.outcome), heard, "{name}");
+        assert_eq!(world.sign_calls(), 0, "{name}");
+        assert_eq!(world.verify().await.report.released, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_backend_was_called_for_is_unknown_when_something_stops_it() {
+    for (name, heard) in STOPS.into_iter().zip([
+        "unknown Frozen",
+        "unknown Frozen",
+        "unknown KeyState",
+        "unknown KeyState",
+        "unknown ApproverRemoved",
+        "unknown ApproverRemoved",
+    ]) {
+        let world = World::new(Kind::Memory).await;
+        let answer = held(&world, BackendCall::Sign, name).await;
+        assert_eq!(words::of_outcome(&answer.outcome), heard, "{name}");
+        assert_eq!(world.sign_calls(), 1, "{name}");
+        if name.starts_with("freeze") {
+            let scope = if name.ends_with("house") { FreezeScope::House } else { wallet() };
+            world.done("thaw", Command::Thaw { scope }).await;
+            let after = world.order(&answer.order).await;
+            assert_eq!(words::of(&after), heard, "{name}: stays unknown");
+        }
+        assert_eq!(world.verify().await.report.released, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_signed_before_a_freeze_is_not_delivered_while_it_lasts() {
+    for scope in [wallet(), FreezeScope::House] {
+        let world = World::new(Kind::Sqlite).await;
+        let paid = world.pay(ETH / 2, KNOWN, "paid").await.unwrap();
+        world.done("freeze", Command::Freeze { scope: scope.clone() }).await;
+        assert_eq!(words::of(&world.order(&paid.order).await), "unknown Frozen");
+        let world = world.reopen().await;
+        assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "paid").await), "unknown Frozen");
+        world.done("thaw", Command::Thaw { scope }).await;
+        let delivered = world.order(&paid.order).await;
+        assert_eq!(words::in_full(&delivered), words::in_full(&Ok(paid)));
+        let _oracle = world.verify().await;
+    }
+}
+
+#[tokio::test]
+async fn a_freeze_holds_before_it_is_durable() {
+    let world = World::new(Kind::Memory).await;
+    let (signer, commit) = (Gate::new(), Gate::new());
+    world.backend.plan().next(BackendCall::Signer, Fault::Hold(signer.clone()));
+    let freezing = async {
+        signer.reached_by(1).await;
+        world.store.plan().next(StoreCall::Commit, Fault::Hold(commit.clone()));
+        let opening = async {
+            commit.reached_by(1).await;
+            let before = world.events().await.len();
+            signer.open();
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(world.events().await.len(), before, "the freeze is not durable yet");
+            assert_eq!(world.sign_calls(), 0);
+            commit.open();
+        };
+        tokio::join!(world.govern("freeze", Command::Freeze { scope: wallet() }), opening).0
+    };
+    let (paid, frozen) = tokio::join!(world.pay(ETH / 2, KNOWN, "paid"), freezing);
+    assert_eq!(words::of(&frozen), "released");
+    assert_eq!(words::of(&paid), "failed Frozen");
+    assert_eq!(world.sign_calls(), 0);
+    let _oracle = world.verify().await;
+}
+
+#[tokio::test]
+async fn a_freeze_that_was_not_committed_does_not_hold() {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Indeterminate] {
+        let world = World::new(Kind::Memory).await;
+        world.store.plan().next(StoreCall::Commit, Fault::fail(kind));
+        assert!(world.govern("freeze", Command::Freeze { scope: wallet() }).await.is_err());
+        assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "paid").await), "released");
+        let _oracle = world.verify().await;
+    }
+}
+
+#[tokio::test]
+async fn one_person_freezes_and_only_two_thaw() {
+    let world = World::new(Kind::Memory).await;
+    let people = &world.people;
+    let freeze = Command::Freeze { scope: wallet() };
+    let frozen = world.submit(command(&people.theo, "freeze", freeze)).await;
+    assert_eq!(words::of(&frozen), "released");
+    let thaw = || Command::Thaw { scope: wallet() };
+    let waits = world.submit(command(&people.theo, "thaw", thaw())).await.unwrap();
+    assert_eq!(words::of_outcome(&waits.outcome), "pending");
+    let own = world.approve(&people.theo, &waits).await;
+    assert_ne!(words::of(&own), "released", "the requester's own approval");
+    assert_eq!(words::of(&world.approve(&people.tara, &waits).await), "pending");
+    assert_eq!(words::of(&world.approve(&people.tom, &waits).await), "released");
+    assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "paid").await), "released");
+    let _oracle = world.verify().await;
+}
