@@ -1,6 +1,10 @@
 //! What a credential signs: one verb never verifies as another, nor for any other custodian, order,
 //! principal, credential, role or time.
-#![expect(clippy::unwrap_used, reason = "fixtures of tests, which fail by panicking")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "fixtures of tests, which fail by panicking"
+)]
 
 use custody_core::crypto::{Algorithm, SignInput, Signature};
 use custody_core::digest::Digest;

@@ -213,6 +213,36 @@ fn an_unknown_version_is_refused() {
 }
 
 #[test]
+fn an_unknown_variant_is_refused() {
+    let cases = cases();
+    for (name, place) in [
+        ("order of a payload", "/effects/0"),
+        ("order of a payload", "/effects/5/govern/action"),
+        ("order of a payload", "/effects/5/govern/target"),
+        ("order of a payload", "/work"),
+        ("order of a payload", "/tasks/0/algorithm"),
+        ("order decided, denied", "/event/order_decided/verdict"),
+        ("order decided, denied", "/event/order_decided/windows/0/window/scope"),
+        ("order closed, rejected", "/event/order_closed/reason"),
+        ("approval added", "/event/approval_added/statement/verb"),
+        ("order concluded, failed", "/event/order_concluded/outcome"),
+        ("order concluded, failed", "/event/order_concluded/outcome/failed/reason"),
+        ("order concluded, done", "/event/order_concluded/outcome/executed/result"),
+        ("snapshot", "/event"),
+        ("freeze", "/freeze/scope"),
+        ("create_key", "/create_key/start"),
+        ("create_key", "/create_key/exportability"),
+        ("thaw", ""),
+    ] {
+        let case = cases.iter().find(|case| case.name == name).unwrap();
+        assert!(case.value.pointer(place).is_some(), "{name} has no {place}");
+        for value in [json!("steal"), json!({ "steal": {} }), json!({})] {
+            assert_refused(case, &format!("{value} in {place:?}"), &changed(case, place, value));
+        }
+    }
+}
+
+#[test]
 fn bytes_around_a_document_are_refused() {
     for case in cases() {
         let bytes = serde_json::to_vec(&case.value).unwrap();

@@ -10,8 +10,11 @@ use custody_core::id::{OrderId, PolicyId, PrincipalId, RoleId};
 use custody_core::ledger::LedgerError;
 use custody_core::principal::{Statement, Verb};
 use custody_core::seam::{Facts, Judgement, Missing, PolicyEngine, RoleFacts};
+use custody_core::time::Timestamp;
 
-use crate::house::{Asked, DAY, House, credential, credential_id, newcomer, principal, sign};
+use crate::house::{
+    Asked, DAY, House, START, credential, credential_id, newcomer, principal, sign,
+};
 
 /// An engine that only remembers the facts about approvals.
 #[derive(Debug, Default)]
@@ -185,10 +188,7 @@ fn a_statement_that_does_not_count_is_refused() {
     let no_role = with(|statement| statement.role = RoleId::parse("operator").unwrap());
     let no_person = with(|statement| statement.principal = PrincipalId::parse("mallory").unwrap());
     let no_credential = with(|statement| statement.credential = credential_id(4));
-    let late = with(|statement| {
-        let millis = statement.valid_until.as_millis() - DAY.as_millis() as u64 - 1;
-        statement.valid_until = custody_core::time::Timestamp::from_millis(millis);
-    });
+    let late = with(|statement| statement.valid_until = before(START));
     for (statement, what) in [
         (forged, "the signature does not verify"),
         (moved, "another order document"),
@@ -208,4 +208,8 @@ fn a_statement_that_does_not_count_is_refused() {
     let refused = house.ledger.check_statement(&cancel, Verb::Cancel).map(drop);
     assert_eq!(refused, Err(LedgerError::Statement { what: "only the requester cancels" }));
     house.push(EventBody::ApprovalAdded(good)).unwrap();
+}
+
+fn before(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.as_millis() - 1)
 }

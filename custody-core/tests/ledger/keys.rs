@@ -21,10 +21,8 @@ fn in_state(state: KeyState) -> House {
     let key = || key_id("key-1");
     let mut house = House::bare();
     house.execute(create_wallet("hot", None), DONE);
-    let start = match state {
-        KeyState::PreActivation => KeyStart::PreActivation,
-        _ => KeyStart::Active,
-    };
+    let is_new = state == KeyState::PreActivation;
+    let start = if is_new { KeyStart::PreActivation } else { KeyStart::Active };
     house.create_key("key-1", 11, start);
     match state {
         KeyState::PreActivation | KeyState::Active => {}

@@ -237,3 +237,23 @@ fn the_bytes_of_a_state_that_is_kept_are_pinned() {
     house.execute(command, CommandResult::Done {});
     insta::assert_snapshot!("state", serde_json::to_string_pretty(&house.ledger).unwrap());
 }
+
+#[test]
+fn a_state_with_a_field_more_or_less_is_refused() {
+    let (house, _) = in_state(OrderState::Reserved);
+    let state = serde_json::to_value(&house.ledger).unwrap();
+    let read = |value: &serde_json::Value| Ledger::read(&serde_json::to_vec(value).unwrap());
+    assert_eq!(read(&state).as_ref(), Ok(&house.ledger));
+    for name in state.as_object().unwrap().keys() {
+        let mut less = state.clone();
+        less.as_object_mut().unwrap().remove(name);
+        assert!(read(&less).is_err(), "without {name:?}");
+    }
+    for place in
+        ["", "/policy", "/members/ada", "/wallets/hot", "/keys/key-1", "/orders/order-0003"]
+    {
+        let mut more = state.clone();
+        more.pointer_mut(place).unwrap()["unknown"] = serde_json::json!(1);
+        assert!(read(&more).is_err(), "more in {place:?}");
+    }
+}
