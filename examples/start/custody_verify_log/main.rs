@@ -33,9 +33,8 @@ struct Arguments {
     passphrase_file: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(&Arguments::parse()).await {
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("not verified: {error}");
@@ -49,8 +48,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
     let temporary = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(verify_house(arguments, temporary.path()));
+    // Whatever still held the store is gone with the runtime, and nothing is written any more.
+    drop(runtime);
+    temporary.close()?;
+    done
+}
+
+async fn verify_house(arguments: &Arguments, temporary: &Path) -> Result<(), Failure> {
     let (directory, passphrase) = match (&arguments.dir, &arguments.passphrase_file) {
         (Some(directory), Some(file)) => {
             let text = Secret::new(std::fs::read(file)?);
@@ -58,14 +66,14 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         _ => {
             let passphrase = Secret::try_fill(32, |bytes| OsEntropy.fill(bytes))?;
-            (temporary.path().join("house"), passphrase)
+            (temporary.join("house"), passphrase)
         }
     };
     let house = House::open(&directory, passphrase).await?;
     if house.is_new {
         work(&house).await?;
     }
-    let done = nightly(&house, &directory, &temporary.path().join("export")).await;
+    let done = nightly(&house, &directory, &temporary.join("export")).await;
     house.custodian.close().await?;
     done
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use custody_audit::note::{SignedNote, VerifierKey};
 use custody_audit::proof::LogProof;
-use custody_audit::verify::{KeyHistory, LogDirectory, VerifiedLog};
+use custody_audit::verify::{KeyHistory, LogDirectory, ReplayError, VerifiedLog};
 use custody_core::digest::Digest;
 use custody_core::document::{Conclusion, EventBody, EventDocument};
 use custody_core::id::{CustodianId, OrderId};
@@ -88,11 +88,9 @@ impl Documents for ExportedDocuments {
 }
 
 /// Names the entry and says what is wrong with it.
-fn refusal(error: custody_audit::verify::ReplayError<Failure>) -> Failure {
-    match error {
-        custody_audit::verify::ReplayError::Entry { index, source } => {
-            format!("entry {index}: {source}").into()
-        }
-        other => other.to_string().into(),
+fn refusal(error: ReplayError<Failure>) -> Failure {
+    if let ReplayError::Entry { index, source } = &error {
+        return format!("entry {index}: {source}").into();
     }
+    error.to_string().into()
 }

@@ -38,13 +38,20 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use backend::MasterBackend;
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
+fn main() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let operator =
-        Person::load(&directory.path().join("people"), "olivia", &["operator"], &OsEntropy)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(run(directory.path()));
+    // Whatever still held the store is gone with the runtime, and nothing is written any more.
+    drop(runtime);
+    directory.close()?;
+    done
+}
+
+async fn run(directory: &Path) -> Result<(), Failure> {
+    let operator = Person::load(&directory.join("people"), "olivia", &["operator"], &OsEntropy)?;
     let master = Secret::try_fill(32, |bytes| OsEntropy.fill(bytes))?;
-    let custodian = open(directory.path(), &operator, master_backend(&master)?).await?;
+    let custodian = open(directory, &operator, master_backend(&master)?).await?;
     prepare(&custodian, operator.id()).await?;
     for (number, text) in (1..).zip([bundled::SMALL, bundled::LARGE]) {
         pay(&custodian, operator.id(), number, text).await?;

