@@ -8,7 +8,7 @@ use custody_audit::note::{KeyName, SignedNote, VerifierKey};
 use custody_core::amount::Asset;
 use custody_core::bytes::HexBytes;
 use custody_core::caip::{AccountId, AssetId};
-use custody_core::command::{Command, CommandResult, FreezeScope, KeyStart, Resolution};
+use custody_core::command::{Command, CommandResult, FreezeScope, KeyStart};
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::custodian::{CommandHandler, Error, Outcome};
 use custody_core::digest::Digest;
@@ -20,9 +20,7 @@ use custody_core::id::{
 };
 use custody_core::ledger::CommandRefusal;
 use custody_core::principal::{Credential, rotation_signing_digest};
-use custody_core::seam::{BackendError, DerivationPath, ErrorKind, Exportability, KeyBackend};
-use custody_testkit::backend::BackendCall;
-use custody_testkit::fault::Fault;
+use custody_core::seam::{BackendError, DerivationPath, Exportability};
 use examples_start::house::{self, ETHER};
 
 use crate::assert_released;
@@ -205,30 +203,6 @@ async fn decimals_of_an_asset_change_by_an_order_only() {
     world.verify().await;
 }
 
-#[tokio::test]
-async fn an_unknown_order_is_resolved_by_a_quorum_only() {
-    crate::traces::install();
-    let world = World::new(Kind::Memory).await;
-    world.backend.plan().next(BackendCall::Sign, Fault::fail(ErrorKind::Indeterminate));
-    let lost = world.pay(ETH / 2, KNOWN, "lost").await.unwrap();
-    let expected = Outcome::Unknown { reason: Hold::BackendIndeterminate };
-    assert_eq!(lost.outcome, expected);
-    let resolve =
-        |order: &OrderId, resolution| Command::ResolveOrder { order: order.clone(), resolution };
-    let none = Resolution::Signed { signatures: Vec::new() };
-    let refused = world.govern("none", resolve(&lost.order, none)).await;
-    assert!(matches!(refused, Err(Error::Command(_))), "{refused:?}");
-    let reason = "the token kept no signature".to_owned();
-    let failed = resolve(&lost.order, Resolution::Failed { reason });
-    let alone = world.submit(command(&world.people.olivia, "resolve", failed)).await.unwrap();
-    assert!(matches!(alone.outcome, Outcome::Pending { .. }), "{alone:?}");
-    assert_eq!(world.order(&lost.order).await.unwrap().outcome, expected);
-    assert_released(&world.approve_all(alone).await.unwrap());
-    let resolved = world.order(&lost.order).await.unwrap();
-    assert_eq!(resolved.outcome, Outcome::Failed { reason: Hold::Resolved });
-    world.verify().await;
-}
-
 /// Counts its runs.
 #[derive(Debug)]
 struct Counter {
@@ -257,8 +231,8 @@ async fn an_extension_command_runs_once_for_its_order_and_an_unknown_one_never()
     let host = Host::new();
     let name = ExtensionName::parse("test/count").unwrap();
     let handler = Arc::new(Counter { name: name.clone(), runs: AtomicUsize::new(0) });
-    let keys: Arc<dyn KeyBackend> = host.keys.clone();
-    let builder = host.builder().await.backend(keys).extension(handler.clone());
+    let keys = host.backend();
+    let builder = host.builder().await.backend(keys).extension(Arc::<Counter>::clone(&handler));
     let custodian = builder.create(host.genesis(house::TREASURY)).await.unwrap();
     let extension = |name: &ExtensionName, document: &[u8]| Command::Extension {
         name: name.clone(),
@@ -317,7 +291,7 @@ async fn the_log_key_is_rotated_by_both_keys_and_a_quorum() {
     assert!(is_signed(&after.note, 98) && !is_signed(&after.note, 99));
     let id = custodian.id();
     custodian.close().await.unwrap();
-    let keys: Arc<dyn KeyBackend> = host.keys.clone();
+    let keys = host.backend();
     let opened = host.builder().await.backend(keys).open(id).await.unwrap();
     assert_released(&host.govern(&opened, "again", Command::ConfirmClock {}).await.unwrap());
     let newest = opened.checkpoint().await.unwrap().unwrap();

@@ -70,6 +70,11 @@ impl Host {
             .decoder(Arc::new(EvmDecoder::new()))
     }
 
+    /// The host's keys.
+    pub(crate) fn backend(&self) -> Arc<dyn KeyBackend> {
+        Arc::<MemoryBackend>::clone(&self.keys)
+    }
+
     pub(crate) async fn log(&self) -> Arc<dyn AuditLog> {
         let origin = KeyName::parse("example-treasury/custody").unwrap();
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
@@ -90,9 +95,8 @@ impl Host {
 
     /// A custodian under the rules of the examples, with the host's keys.
     pub(crate) async fn create(&self) -> Custodian {
-        let keys: Arc<dyn KeyBackend> = Arc::<MemoryBackend>::clone(&self.keys);
         let genesis = self.genesis(house::TREASURY);
-        self.builder().await.backend(keys).create(genesis).await.unwrap()
+        self.builder().await.backend(self.backend()).create(genesis).await.unwrap()
     }
 
     /// Has `request` done with the approvals of two treasurers.

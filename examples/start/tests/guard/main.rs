@@ -3,6 +3,7 @@
 //!
 //! Each attack ends with the number of signatures that a backend was asked for.
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 #[path = "../world/world.rs"]
 mod world;
 
+mod anchors;
 mod approvals;
 mod authority;
 mod commands;
@@ -23,6 +25,7 @@ mod host;
 mod keys;
 mod policies;
 mod records;
+mod resolving;
 mod rules;
 mod sqlite;
 mod stream;

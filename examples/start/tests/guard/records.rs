@@ -190,6 +190,9 @@ async fn an_order_record_that_points_elsewhere_is_not_believed() {
         let again = world.pay(ETH / 2, KNOWN, "first").await;
         assert!(again.is_err(), "{name}: {again:?}");
     }
+    store.remove_record(&record_key(&mine));
+    assert!(world.custodian.order(&first.order).await.is_err());
+    assert!(world.pay(ETH / 2, KNOWN, "first").await.is_err());
     store.replace_record(&record_key(&mine), serde_json::to_vec(&honest).unwrap());
     crate::assert_same(&world.order(&first.order).await.unwrap(), &first);
     assert_eq!(world.sign_calls(), 2);

@@ -7,7 +7,7 @@ use custody_core::amount::Units;
 use custody_core::custodian::{Answer, OpenError, Outcome, Request};
 use custody_core::effect::{Effect, MessageKind};
 use custody_core::id::RuleId;
-use custody_core::seam::{KeyBackend, PolicyCompiler};
+use custody_core::seam::PolicyCompiler;
 use examples_start::house::TREASURY;
 
 use crate::doubles::{
@@ -92,7 +92,7 @@ async fn an_engine_that_denies_all_orders_of_money_releases_none() {
 async fn an_empty_rule_set_is_no_beginning() {
     for rules in ["", "// nothing is permitted\n"] {
         let host = Host::new();
-        let keys: Arc<dyn KeyBackend> = host.keys.clone();
+        let keys = host.backend();
         let refused = host.builder().await.backend(keys).create(host.genesis(rules)).await;
         assert!(matches!(refused, Err(OpenError::Custodian(_))), "{refused:?}");
         assert_eq!(host.store.snapshot().events().len(), 0);
@@ -103,7 +103,7 @@ async fn an_empty_rule_set_is_no_beginning() {
 async fn an_engine_that_denies_everything_is_no_beginning() {
     let mut host = Host::new();
     host.compiler = Arc::new(CompilerDouble::new(|_| judgement(false, &["no-permit"], &[])));
-    let keys: Arc<dyn KeyBackend> = host.keys.clone();
+    let keys = host.backend();
     let refused = host.builder().await.backend(keys).create(host.genesis(TREASURY)).await;
     assert!(matches!(refused, Err(OpenError::Custodian(_))), "{refused:?}");
     assert_eq!(host.store.snapshot().events().len(), 0);
