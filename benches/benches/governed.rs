@@ -1,7 +1,8 @@
 //! Governed signing against the bare key: SQLite on disk, 256 orders in flight, one wallet, fifty
 //! rules of which five can match. Both are measured in turns in one run.
 //!
-//! `cargo bench --bench governed` ends with the line `governed/bare = …`.
+//! `GOVERNED_SECONDS` sets the length of a turn; `GOVERNED_ONLY` leaves the bare key out, for a
+//! profiler. `cargo bench --bench governed` ends with the line `governed/bare = …`.
 #![expect(
     clippy::print_stdout,
     clippy::float_arithmetic,
@@ -20,9 +21,14 @@ const ROUNDS: u32 = 3;
 async fn main() -> Result<(), Failure> {
     let seconds = std::env::var("GOVERNED_SECONDS").ok().and_then(|text| text.parse().ok());
     let turn = Duration::from_secs(seconds.unwrap_or(4));
-    let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR"))?;
+    let directory = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
     let custodian = house::open(directory.path(), IN_FLIGHT).await?;
     load::governed(&custodian, IN_FLIGHT, turn / 4).await?;
+    if std::env::var_os("GOVERNED_ONLY").is_some() {
+        let rate = load::governed(&custodian, IN_FLIGHT, turn).await?;
+        println!("governed {rate:.0}/s");
+        return Ok(());
+    }
     let (mut bare, mut governed) = (0.0, 0.0);
     for round in 1..=ROUNDS {
         let alone = tokio::task::spawn_blocking(move || load::bare(turn)).await??;

@@ -21,7 +21,8 @@ use custody_core::id::{
 };
 use custody_core::principal::{Credential, Principal};
 use custody_core::seam::{
-    Entropy, EntropyError, Exportability, KeyBackend, KeyRecord, KeyRequest, PolicyDocument, Store,
+    Clock, Entropy, EntropyError, Exportability, KeyBackend, KeyRecord, KeyRequest, PolicyDocument,
+    Store,
 };
 use custody_core::secret::Secret;
 use custody_core::tokio::{TokioClock, TokioSpawner};
@@ -44,13 +45,13 @@ impl Entropy for OsEntropy {
 /// A custodian with one active secp256k1 key in the wallet `hot`, in `directory`.
 pub async fn open(directory: &Path, in_flight: usize) -> Result<Custodian, Failure> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let clock = Arc::new(TokioClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
     let parameters = KdfParameters::new(19 * 1024, 2, 1)?;
     let passphrase = Secret::new(b"benches only".to_vec());
     let (kek, _) = PassphraseKek::create(passphrase, parameters, Arc::clone(&entropy))?;
     let id = BackendId::parse("software")?;
     let backend: Arc<dyn KeyBackend> =
-        Arc::new(SoftBackend::new(id, Arc::new(kek), Arc::clone(&entropy), clock.clone())?);
+        Arc::new(SoftBackend::new(id, Arc::new(kek), Arc::clone(&entropy), Arc::clone(&clock))?);
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
     let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
     let signer = log_signer(backend.as_ref()).await?;

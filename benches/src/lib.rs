@@ -4,7 +4,7 @@
     clippy::exhaustive_structs,
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
-    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "benches, not a library"
 )]
 

@@ -101,7 +101,7 @@ impl Facts {
             Outcome::Expired => facts.outcome = "expired",
             Outcome::Cancelled => facts.outcome = "cancelled",
             Outcome::Unknown { .. } => facts.outcome = "unknown",
-            _ => {}
+            Outcome::Failed { .. } | _ => {}
         }
         facts
     }

@@ -106,16 +106,16 @@ impl<'a> Steps<'a> {
             None => (bundled::SMALL, Expect::Released),
         };
         let name = if first.is_some() { "your transaction" } else { "0.5 ETH" };
-        let mut good = self.pay(1, name, wallet, text, expect).await?;
+        let mut good = self.pay((1, name), wallet, text, expect).await?;
         good &= self
-            .pay(1, "0.25 ETH (EIP-155)", wallet, bundled::SMALL_LEGACY, Expect::Released)
+            .pay((1, "0.25 ETH (EIP-155)"), wallet, bundled::SMALL_LEGACY, Expect::Released)
             .await?;
         Ok(good)
     }
 
     async fn large(&self, wallet: &WalletId) -> Result<bool, Failure> {
         self.output.step(2, "A large one waits for two treasurers");
-        self.pay(2, "25 ETH", wallet, bundled::LARGE, Expect::ReleasedAfterApprovals).await
+        self.pay((2, "25 ETH"), wallet, bundled::LARGE, Expect::ReleasedAfterApprovals).await
     }
 
     async fn denied(&self, wallet: &WalletId) -> Result<bool, Failure> {
@@ -126,7 +126,7 @@ impl<'a> Steps<'a> {
             ("an unknown contract call", bundled::UNKNOWN_CALL, "unknown-call"),
             ("a fee that eats the wallet", bundled::FEE_EATER, "fee-cap"),
         ] {
-            good &= self.pay(3, name, wallet, text, Expect::Denied(rule)).await?;
+            good &= self.pay((3, name), wallet, text, Expect::Denied(rule)).await?;
         }
         Ok(good)
     }
@@ -140,7 +140,8 @@ impl<'a> Steps<'a> {
             } else {
                 Expect::ReleasedAfterApprovals
             };
-            good &= self.pay(4, &format!("10 ETH, number {number}"), wallet, text, expect).await?;
+            good &=
+                self.pay((4, &format!("10 ETH, number {number}")), wallet, text, expect).await?;
         }
         Ok(good)
     }
@@ -188,8 +189,7 @@ impl<'a> Steps<'a> {
     /// Submits a transaction, collects what is missing, prints each answer.
     async fn pay(
         &self,
-        step: u8,
-        what: &str,
+        (step, what): (u8, &str),
         wallet: &WalletId,
         text: &str,
         expect: Expect<'_>,
@@ -208,11 +208,10 @@ impl<'a> Steps<'a> {
             self.output.answer(step, what, &answer, None);
             answer = self.approve(step, answer).await?;
         }
-        let sender = match &answer.outcome {
-            Outcome::Released(release) => {
-                release.signed.as_deref().map(transactions::sender).transpose()?
-            }
-            _ => None,
+        let sender = if let Outcome::Released(release) = &answer.outcome {
+            release.signed.as_deref().map(transactions::sender).transpose()?
+        } else {
+            None
         };
         self.output.answer(step, what, &answer, sender.as_deref());
         let signed_by_us = sender == Some(self.address(wallet)?);
@@ -248,10 +247,10 @@ impl<'a> Steps<'a> {
         let request = Request::command(operator, id, command).authenticated(authentication());
         let answer = self.house.custodian.submit(request).await?;
         let answer = self.approve(0, answer).await?;
-        match answer.outcome {
-            Outcome::Released(_) => Ok(()),
-            outcome => Err(format!("the command {name} was not done: {outcome:?}").into()),
+        if let Outcome::Released(_) = answer.outcome {
+            return Ok(());
         }
+        Err(format!("the command {name} was not done: {:?}", answer.outcome).into())
     }
 
     fn address(&self, wallet: &WalletId) -> Result<String, Failure> {
