@@ -189,12 +189,14 @@ impl AuditLog for MemoryLog {
         if self.tells(LogLie::IncludesAnything) {
             return Ok(());
         }
-        let sealed = self.sealed();
+        // One look at the head: it may move while the events are read.
+        let newest = self.head().await?.map(|newest| newest.head);
+        let sealed = newest.map_or(0, |head| head.size.value());
         if events.iter().any(|event| event.position.value() >= sealed) {
             return Err(AuditError::new(ErrorKind::NotFound, "compare"));
         }
         let leaves = self.leaves(sealed).await?;
-        let head = self.head().await?.map(|newest| newest.head.root);
+        let head = newest.map(|head| head.root);
         let holds = |event: &Event| leaves[event.position.value() as usize] == event.bytes;
         let same = head.is_none_or(|head| self.lie.is_some() || head == root(&leaves));
         if same && events.iter().all(holds) {
