@@ -168,12 +168,7 @@ impl Sequencer {
         let attempts = entries.len().saturating_add(4);
         for _ in 0..attempts {
             let mut draft = match self.draft(&entries) {
-                Ok(mut draft) => {
-                    for (number, error) in std::mem::take(&mut draft.refused) {
-                        answer(entries.get_mut(number).and_then(Option::take), Err(error));
-                    }
-                    draft
-                }
+                Ok(draft) => draft,
                 Err((number, error)) => {
                     self.revert();
                     match number.and_then(|number| entries.get_mut(number)) {
@@ -184,11 +179,15 @@ impl Sequencer {
                 }
             };
             if draft.batch.events.is_empty() {
+                turn_down(&mut draft, &mut entries);
                 let after = pair(draft.after, &mut entries);
                 return self.seal_and_follow(after).await;
             }
             match self.write(&mut draft).await {
-                Written::Done => return self.publish(draft, entries).await,
+                Written::Done => {
+                    turn_down(&mut draft, &mut entries);
+                    return self.publish(draft, entries).await;
+                }
                 Written::Conflict => {
                     self.unhold(&draft);
                     self.revert();
@@ -276,6 +275,14 @@ impl Sequencer {
     fn refuse(&mut self, entries: Vec<Entry>) {
         let entries = entries.into_iter().map(Some).collect();
         self.fail(entries, || Error::Unavailable { order: None });
+    }
+}
+
+/// Answers what was refused: only once the batch is written, because a refusal may rest on an
+/// order of the same batch.
+fn turn_down(draft: &mut Draft, entries: &mut [Option<Entry>]) {
+    for (number, error) in std::mem::take(&mut draft.refused) {
+        answer(entries.get_mut(number).and_then(Option::take), Err(error));
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) async fn statement(
 ) -> Result<Answer, Error> {
     let id = signed.statement.order.clone();
     let open = shared.read().ledger.order(&id).cloned();
-    let Some(order) = open else { return current(shared, &id).await };
+    let Some(order) = open else { return touch(shared, &id).await };
     shared.read().ledger.check_statement(&signed, signed.statement.verb)?;
     let rejects = signed.statement.verb == Verb::Reject;
     if rejects && !is_awaited(shared, &order, &signed.statement.role) {
