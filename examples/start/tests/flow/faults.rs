@@ -248,8 +248,9 @@ async fn a_backend_that_fails_ends_the_order_as_what_may_have_happened_demands()
         ("open Indeterminate", open, LOST, "failed BackendIndeterminate", true),
         ("open never answers", open, DIES, "failed TimedOut", true),
     ];
-    for (name, plan, fault, ends, returned) in rows {
-        let world = World::new(Kind::Memory).await;
+    let cases = Kind::ALL.into_iter().flat_map(|kind| rows.clone().map(|row| (kind, row)));
+    for (kind, (name, plan, fault, ends, returned)) in cases {
+        let world = World::new(kind).await;
         plan(&world, fault);
         let answer = world.drive(world.pay(SMALL, KNOWN, "once")).await;
         assert_eq!(words::of(&answer), ends, "{name}");
