@@ -125,6 +125,7 @@ fn an_order_that_is_not_what_its_payload_does_is_refused() {
                 let index = log.find("order_submitted", &story.large.order);
                 let order = log.document(&log.body(index)["document"]);
                 let mut context = log.document(&order["work"]["payload"]["context"]);
+                // The outcome that made the key of the other wallet.
                 let key =
                     log.body(14)["outcome"]["executed"]["result"]["key"]["public_key"].clone();
                 context["accounts"] = json!([{ "key": "hot-2-0", "public_key": key }]);
@@ -324,6 +325,18 @@ fn an_event_that_is_not_exactly_an_event_is_refused() {
             name: "an unknown field inside",
             reason: "a document or event is malformed",
             make: |story, log| submitted(story, log, |body| body["more"] = json!(1)),
+        },
+        Forgery {
+            name: "an unknown field in an expiry",
+            reason: "a document or event is malformed",
+            make: |story, log| {
+                let last = log.events.len() as u64;
+                let order = story.late.order.as_str();
+                let closed = json!({ "order": order, "reason": { "expired": { "more": 1 } } });
+                log.insert_body(last, json!({ "order_closed": closed }));
+                log.edit(last, |event| event["at"] = json!(1_767_999_999_999_u64));
+                last
+            },
         },
         Forgery {
             name: "two events in one",

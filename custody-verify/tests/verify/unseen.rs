@@ -170,23 +170,6 @@ fn an_order_under_the_id_of_an_ended_one_is_refused() {
     }]);
 }
 
-#[test]
-#[ignore = "needs core's CloseReason to refuse unknown fields"]
-fn an_expiry_with_an_unknown_field_is_refused() {
-    assert_refused(&[Forgery {
-        name: "an unknown field",
-        reason: "a document or event is malformed",
-        make: |story, log| {
-            let last = log.events.len() as u64;
-            let order = story.late.order.as_str();
-            let closed = json!({ "order": order, "reason": { "expired": { "more": 1 } } });
-            log.insert_body(last, json!({ "order_closed": closed }));
-            log.edit(last, |event| event["at"] = json!(1_767_999_999_999_u64));
-            last
-        },
-    }]);
-}
-
 /// The requester signs another submission than the one of her order.
 fn sign_submission(story: &Story, log: &mut Insider, field: &str, value: Value) -> u64 {
     let index = log.find("order_submitted", &story.signed.order);

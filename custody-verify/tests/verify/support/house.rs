@@ -367,10 +367,10 @@ impl House {
 
 /// The answer, if it is a release.
 pub(crate) fn released(answer: &Answer) -> &custody_core::custodian::Release {
-    match &answer.outcome {
-        Outcome::Released(release) => release,
-        other => panic!("not released: {other:?}"),
-    }
+    let Outcome::Released(release) = &answer.outcome else {
+        panic!("not released: {:?}", answer.outcome);
+    };
+    release
 }
 
 pub(crate) fn verifier_key(public: &PublicKey) -> VerifierKey {
