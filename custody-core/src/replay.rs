@@ -19,7 +19,7 @@ use crate::document::{
 };
 use crate::id::{CustodianId, OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger, LedgerError};
-use crate::seam::{Decoder, PolicyCompiler, PolicyEngine, PolicyError};
+use crate::seam::{Decoder, PolicyCompiler, PolicyEngine, PolicyError, TaskInput};
 
 /// Where a replay finds the documents that events name.
 pub trait Documents {
@@ -54,6 +54,8 @@ pub struct Replay {
     state: Option<Ledger>,
     engine: Option<Arc<dyn PolicyEngine>>,
     requests: BTreeSet<(PrincipalId, RequestId)>,
+    /// What is signed for the open orders, decoded again when they were submitted.
+    inputs: BTreeMap<OrderId, Vec<TaskInput>>,
     report: Report,
 }
 
@@ -94,6 +96,7 @@ impl Replay {
             state: None,
             engine: None,
             requests: BTreeSet::new(),
+            inputs: BTreeMap::new(),
             report: Report::default(),
         }
     }
@@ -126,6 +129,11 @@ impl Replay {
             self.check(&ledger, &event, &attached, documents)?;
         }
         ledger.apply(&event, &attached)?;
+        if let Some(id) = ended(&event.event)
+            && ledger.order(id).is_none()
+        {
+            self.inputs.remove(id);
+        }
         if let EventBody::OrderConcluded(concluded) = &event.event
             && matches!(concluded.outcome, Conclusion::Executed { .. })
         {
@@ -189,6 +197,20 @@ impl Replay {
         let engine = compiler.compile(ledger.policy().document())?;
         self.engine = Some(Arc::clone(&engine));
         Ok(engine)
+    }
+}
+
+/// The order that an event may have ended.
+const fn ended(event: &EventBody) -> Option<&OrderId> {
+    match event {
+        EventBody::OrderClosed(closed) => Some(&closed.order),
+        EventBody::OrderConcluded(concluded) => Some(&concluded.order),
+        EventBody::OrderDecided(decided) => Some(&decided.order),
+        EventBody::ApprovalAdded(_)
+        | EventBody::Genesis(_)
+        | EventBody::KeyDestroyed(_)
+        | EventBody::OrderSubmitted(_)
+        | EventBody::Snapshot(_) => None,
     }
 }
 

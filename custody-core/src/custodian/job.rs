@@ -46,7 +46,11 @@ pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<A
     };
     let finished = Box::new(Finished { order: id, result, carried });
     let entry = Entry { message: Message::Finished(finished), reply: None };
-    drop(shared.finished.unbounded_send(entry));
+    // Whoever closes the custodian is answered once nothing holds its parts any more.
+    let finished = shared.finished.clone();
+    drop(order);
+    drop(shared);
+    drop(finished.unbounded_send(entry));
 }
 
 async fn sign_order(

@@ -104,7 +104,10 @@ impl Sequencer {
             let entries = self.turn_away(entries);
             self.turn(entries).await;
             if !self.closing.is_empty() && self.running.is_empty() {
-                for entry in std::mem::take(&mut self.closing) {
+                let closing = std::mem::take(&mut self.closing);
+                // Store and log are given back before anybody hears that it is closed.
+                drop(self);
+                for entry in closing {
                     answer(Some(entry), Ok(Progress::Closed));
                 }
                 return;

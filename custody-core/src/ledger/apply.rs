@@ -92,6 +92,9 @@ impl Ledger {
         if *id.digest() != genesis.policy.sha256 {
             return Err(LedgerError::Missing);
         }
+        if document.v != 1 {
+            return Err(CommandRefusal::Malformed { what: "rule set" }.into());
+        }
         let mut ledger = Self::empty(custodian, event, genesis, PolicyInForce { id, document });
         for principal in &genesis.principals {
             if ledger.members.contains_key(&principal.id) {

@@ -73,7 +73,12 @@ impl Replay {
         }
         check_signature(ledger, submitted, order, documents)?;
         match &order.work {
-            Work::Payload(_) => self.check_payload(ledger, order, documents).map(drop),
+            Work::Payload(_) => {
+                let intent = self.check_payload(ledger, order, documents)?;
+                let inputs = intent.tasks.into_iter().map(|task| task.input).collect();
+                self.inputs.insert(order.order.clone(), inputs);
+                Ok(())
+            }
             Work::Command(reference) => {
                 let bytes = document(documents, &reference.sha256)?;
                 let command: Command = parse(&bytes)?;
@@ -109,6 +114,7 @@ impl Replay {
                 .is_some_and(|key| key.wallet() == id && *key.public_key() == account.public_key)
         });
         let fits = reference.size == size_of_bytes(&bytes)
+            && context.v == 1
             && context.wallet == *id
             && context.chain == *wallet.chain()
             && order.chain.as_ref() == Some(wallet.chain())
@@ -211,13 +217,18 @@ impl Replay {
         signatures: &[TaskSignature],
         documents: &dyn Documents,
     ) -> Result<(), ReplayError> {
-        let intent = self.check_payload(ledger, order, documents)?;
-        let tasks: Vec<(TaskReference, TaskInput)> = order
-            .tasks
-            .iter()
-            .cloned()
-            .zip(intent.tasks.into_iter().map(|task| task.input))
-            .collect();
+        let inputs = match self.inputs.remove(&order.order) {
+            Some(inputs) => inputs,
+            None => {
+                let intent = self.check_payload(ledger, order, documents)?;
+                intent.tasks.into_iter().map(|task| task.input).collect()
+            }
+        };
+        let tasks: Vec<(TaskReference, TaskInput)> =
+            order.tasks.iter().cloned().zip(inputs).collect();
+        if tasks.len() != order.tasks.len() {
+            return Err(ReplayError::Signature { order: order.order.clone() });
+        }
         crate::ledger::check_signatures(signatures, &tasks)
             .map_err(|_| ReplayError::Signature { order: order.order.clone() })?;
         self.report.released = self.report.released.saturating_add(1);
