@@ -67,6 +67,30 @@ pub fn run_failing<T>(check: &'static str, future: impl Future<Output = T>) -> S
     }
 }
 
+/// Everything an error says: its text, its debug form, and those of its causes.
+fn shown(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said = String::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        said += &format!("{error}\n{error:?}\n{error:#?}\n");
+        cause = error.source();
+    }
+    said
+}
+
+/// Fails if an error shows eight bytes of `input` in a row: as text, as hex in either case, or as
+/// a list of numbers.
+fn assert_hidden(error: &(dyn std::error::Error + 'static), input: &[u8], case: &str) {
+    let said = shown(error);
+    let lower = said.to_lowercase();
+    for window in input.windows(8) {
+        let text = std::str::from_utf8(window).is_ok_and(|text| said.contains(text));
+        let list = said.contains(format!("{window:?}").trim_matches(['[', ']']));
+        let shows = text || list || lower.contains(&hex::encode(window));
+        assert!(!shows, "{case}: the error shows its input");
+    }
+}
+
 /// Runs a property so often. What it found first is found again: the seed is fixed.
 fn runner(cases: u32) -> TestRunner {
     let config = Config { cases, failure_persistence: None, ..Config::default() };

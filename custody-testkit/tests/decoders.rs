@@ -68,6 +68,8 @@ found! {
         intents_are_pinned_under_the_decoders_name;
     a_decoder_that_reads_everything_is_found:
         ReadsEverything fails an_unread_format_or_chain_is_refused;
+    a_decoder_that_shows_the_payload_is_found:
+        ShowsThePayload fails a_refusal_does_not_show_the_payload;
     a_decoder_without_a_limit_is_found: Unlimited fails a_payload_above_the_limit_is_refused;
     a_decoder_without_effects_is_found:
         WithoutEffects fails each_sample_decodes_to_effects_and_tasks;

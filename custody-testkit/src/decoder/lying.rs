@@ -24,6 +24,8 @@ pub enum DecoderLie {
     Impure,
     /// Payloads of every format and chain are decoded, although it says it does not read them.
     ReadsEverything,
+    /// A refusal quotes the payload.
+    ShowsThePayload,
     /// A payload above the limit is decoded.
     Unlimited,
     /// Intents have no effects.
@@ -89,6 +91,10 @@ impl Decoder for LyingDecoder {
                 tasks: Vec::new(),
                 summary: Vec::new(),
             },
+            Err(_) if self.tells(DecoderLie::ShowsThePayload) => {
+                let quoted = String::from_utf8_lossy(&payload.bytes).into_owned();
+                return Err(DecodeError::new(payload.format.clone(), quoted));
+            }
             answer => answer?,
         };
         if self.tells(DecoderLie::WithoutEffects) {

@@ -27,6 +27,7 @@ macro_rules! decoder_suite {
             a_longer_payload_is_another_or_refused
             a_malformed_payload_is_not_assembled
             a_payload_above_the_limit_is_refused
+            a_refusal_does_not_show_the_payload
             an_account_is_on_its_chain
             an_unread_format_or_chain_is_refused
             any_bytes_are_decoded_or_refused

@@ -54,6 +54,7 @@ macro_rules! key_backend_suite {
             a_handle_of_another_wallet_is_refused
             a_key_not_exportable_is_not_wrapped
             a_recorded_public_key_of_another_key_is_refused
+            a_refused_import_does_not_show_its_bytes
             a_seed_made_for_others_is_refused
             a_wrapped_key_comes_back
             a_wrapped_key_that_was_changed_is_refused

@@ -10,6 +10,7 @@ use custody_core::seam::{ErrorKind, Signer, TaskInput};
 use futures::future::join_all;
 
 use crate::key::TestKey;
+use crate::suite::assert_hidden;
 
 /// Makes every check of a signer a test of its own.
 ///
@@ -123,6 +124,7 @@ pub async fn the_wrong_kind_of_input_is_unsupported(fixture: SignerFixture) {
     };
     for input in inputs {
         let error = fixture.signer.sign(input).await.expect_err("the wrong kind was signed");
+        assert_hidden(&error, input.as_bytes(), "the wrong kind of input");
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{input:?}");
     }
 }

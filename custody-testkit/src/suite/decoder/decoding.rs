@@ -9,7 +9,7 @@ use proptest::prelude::any;
 
 use super::DecoderFixture;
 use crate::strategy::{arb_decode_context, arb_test_key};
-use crate::suite::runner;
+use crate::suite::{assert_hidden, runner};
 
 /// Each sample has 1 to 1,024 effects and tasks, on the context's chain; each task is for an
 /// account of the context, with that account's algorithm and an input that it signs.
@@ -100,6 +100,28 @@ pub fn a_longer_payload_is_another_or_refused(fixture: DecoderFixture) {
             fixture.assert_another(sample, [&[byte], whole].concat(), &case);
         }
         fixture.assert_another(sample, [whole, whole].concat(), "twice");
+    }
+}
+
+/// A refusal names positions, lengths and fields, never bytes of the payload: a mark that stands
+/// anywhere in a refused payload is not in the error.
+pub fn a_refusal_does_not_show_the_payload(fixture: DecoderFixture) {
+    const MARK: &[u8; 16] = b"Xq7-wZ3_kV9+jP2!";
+    for sample in &fixture.samples {
+        let whole = sample.payload.bytes.as_slice();
+        let step = whole.len().div_ceil(128).max(1);
+        for position in (0..=whole.len()).step_by(step) {
+            let (before, behind) = whole.split_at(position);
+            let over = whole.get(position + MARK.len()..).unwrap_or_default();
+            for rest in [behind, over] {
+                let bytes = [before, MARK, rest].concat();
+                let payload = Payload { bytes, ..sample.payload.clone() };
+                if let Err(error) = fixture.decoder.decode(&payload, &sample.context) {
+                    let case = format!("{}: a mark at byte {position}", sample.name);
+                    assert_hidden(&error, MARK, &case);
+                }
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::derivation::elsewhere;
 use super::handles::assert_corrupt;
 use super::{Ability, KeyBackendFixture, record_of, request, seed_request};
 use crate::key::TestKey;
+use crate::suite::assert_hidden;
 
 /// The order of P-256 (SEC 2, section 2.4.2).
 const ORDER_P256: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
@@ -67,6 +68,29 @@ pub async fn an_unexpected_import_is_refused(fixture: KeyBackendFixture) {
             let answer = import.import_key(&request, Secret::new(bytes)).await;
             let kind = answer.expect_err("what is no private key was imported").kind();
             assert_eq!(kind, ErrorKind::Refused, "{case}");
+        }
+    }
+}
+
+/// A refused import does not show the bytes that it was given.
+pub async fn a_refused_import_does_not_show_its_bytes(fixture: KeyBackendFixture) {
+    if !fixture.has(Ability::Import) {
+        return;
+    }
+    let import = fixture.backend.import().unwrap();
+    for algorithm in fixture.backend.algorithms() {
+        for length in [15, 31, 33, 65] {
+            let bytes: Vec<u8> =
+                (0..length).map(|n: u8| n.wrapping_mul(37).wrapping_add(201)).collect();
+            let case = format!("{algorithm}: {length} bytes");
+            let secret = Secret::new(bytes.clone());
+            let answer = import.import_key(&request("shown", *algorithm), secret).await;
+            assert_hidden(&answer.expect_err("no private key"), &bytes, &case);
+            if length == 15 || length == 65 {
+                let secret = Secret::new(bytes.clone());
+                let answer = import.import_seed(&seed_request("shown"), secret).await;
+                assert_hidden(&answer.expect_err("no seed"), &bytes, &case);
+            }
         }
     }
 }
