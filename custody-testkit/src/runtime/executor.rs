@@ -57,7 +57,8 @@ impl TestExecutor {
         Self::shuffled(clock, 0)
     }
 
-    /// An executor that draws from `seed` which ready task runs next.
+    /// An executor that draws from `seed` which ready task runs next; seed 0 is first come, first
+    /// served.
     #[must_use]
     pub fn shuffled(clock: TestClock, seed: u64) -> Self {
         let shared = Shared {
