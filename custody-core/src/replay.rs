@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::document::{
-    Conclusion, DocumentError, EventBody, EventDocument, OrderDocument, Work, parse, size_of_bytes,
+    Conclusion, DocumentError, DocumentReference, EventBody, EventDocument, OrderDocument, Work,
+    parse, size_of_bytes,
 };
 use crate::id::{CustodianId, OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger, LedgerError};
@@ -54,6 +55,7 @@ pub struct Replay {
     state: Option<Ledger>,
     engine: Option<Arc<dyn PolicyEngine>>,
     requests: BTreeSet<(PrincipalId, RequestId)>,
+    orders: BTreeSet<OrderId>,
     /// What is signed for the open orders, decoded again when they were submitted.
     inputs: BTreeMap<OrderId, Vec<TaskInput>>,
     report: Report,
@@ -96,6 +98,7 @@ impl Replay {
             state: None,
             engine: None,
             requests: BTreeSet::new(),
+            orders: BTreeSet::new(),
             inputs: BTreeMap::new(),
             report: Report::default(),
         }
@@ -172,7 +175,7 @@ impl Replay {
             return Err(ReplayError::Genesis);
         }
         let EventBody::Genesis(genesis) = &event.event else { return Err(ReplayError::Genesis) };
-        let policy = document(documents, &genesis.policy.sha256)?;
+        let policy = sized(documents, &genesis.policy)?;
         Ok(Ledger::genesis(self.custodian, event, &policy)?)
     }
 
@@ -217,11 +220,7 @@ const fn ended(event: &EventBody) -> Option<&OrderId> {
 /// The documents that folding an event needs.
 fn attach(event: &EventBody, documents: &dyn Documents) -> Result<Attached, ReplayError> {
     let EventBody::OrderSubmitted(submitted) = event else { return Ok(Attached::default()) };
-    let bytes = document(documents, &submitted.document.sha256)?;
-    let order: OrderDocument = parse(&bytes)?;
-    if submitted.document.size != size_of_bytes(&bytes) {
-        return Err(wrong("a document has another size"));
-    }
+    let order: OrderDocument = parse(&sized(documents, &submitted.document)?)?;
     let command = match &order.work {
         Work::Command(reference) => {
             Some(Arc::new(parse(&document(documents, &reference.sha256)?)?))
@@ -234,6 +233,16 @@ fn attach(event: &EventBody, documents: &dyn Documents) -> Result<Attached, Repl
 fn document(documents: &dyn Documents, sha256: &Digest) -> Result<Vec<u8>, ReplayError> {
     let bytes = documents.get(sha256).ok_or(ReplayError::Missing)?;
     if Digest::of(&bytes) == *sha256 { Ok(bytes) } else { Err(ReplayError::Digest) }
+}
+
+/// A document that must also have the size its reference states.
+fn sized(documents: &dyn Documents, reference: &DocumentReference) -> Result<Vec<u8>, ReplayError> {
+    let bytes = document(documents, &reference.sha256)?;
+    if size_of_bytes(&bytes) == reference.size {
+        Ok(bytes)
+    } else {
+        Err(wrong("a document has another size"))
+    }
 }
 
 const fn wrong(what: &'static str) -> ReplayError {

@@ -153,8 +153,8 @@ pub(crate) enum EntryError {
     /// The event does not follow from the events before it.
     #[error(transparent)]
     Replay(replay::ReplayError),
-    /// A request id was used before, in another stretch of the log.
-    #[error("the request id was used before")]
+    /// A request id or order id was used before, in another stretch of the log.
+    #[error("the request id or order id was used before")]
     Repeated,
     /// The log says why in a way that this verifier does not know.
     #[error("it cannot be told why")]

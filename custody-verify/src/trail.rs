@@ -142,6 +142,8 @@ impl Trail {
             let names =
                 [submitted.requester.as_str().as_bytes(), submitted.request.as_str().as_bytes()];
             self.found.requests.push((Digest::tagged(REQUEST, &names), index));
+            let order = [submitted.order.as_str().as_bytes()];
+            self.found.requests.push((Digest::tagged(ORDER, &order), index));
         }
         Ok(())
     }
@@ -175,3 +177,4 @@ impl Trail {
 
 const DECIDED: &[u8] = b"\"order_decided\"";
 const REQUEST: &str = "custody-verify/request";
+const ORDER: &str = "custody-verify/order";

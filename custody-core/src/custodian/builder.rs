@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use async_lock::Semaphore;
@@ -198,7 +198,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         extensions,
         published: RwLock::new(Published { ledger, engine }),
         holds: RwLock::new(Holds::default()),
-        jumped: AtomicBool::new(false),
+        doubted: AtomicU64::new(0),
         signers: Mutex::new(HashMap::new()),
         queue: Mutex::new(queue),
         urgent: Mutex::new(urgent),

@@ -139,7 +139,7 @@ async fn sign_task(
     let _permit = backend.permits.acquire().await;
     let limit = shared.config.sign_timeout;
     let opened = shared.within(limit, open_signer(shared, backend, wallet, reference)).await;
-    let signer = opened.ok_or(Stop::before(Hold::TimedOut))??;
+    let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
     if let Some(reason) = stop_now(shared, order) {
         return Err(Stop::before(reason));
     }
@@ -213,7 +213,12 @@ async fn open_signer(
     };
     let signer = backend.backend.signer(&record).await.map_err(|error| {
         // Opening a key signs nothing, whatever became of it.
-        Stop { called: false, ..Stop::of(&error) }
+        match Stop::of(&error) {
+            Stop { called: true, .. } if error.kind() == ErrorKind::Indeterminate => {
+                Stop::before(Hold::BackendUnavailable)
+            }
+            stop => Stop { called: false, ..stop },
+        }
     })?;
     if *signer.public_key() != reference.public_key {
         return Err(corrupt());

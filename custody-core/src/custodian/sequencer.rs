@@ -217,7 +217,7 @@ impl Sequencer {
     fn draft(&mut self, entries: &[Option<Entry>]) -> Result<Draft, (Option<usize>, Error)> {
         let last = self.ledger.time();
         let mut at = self.clock.read(self.shared.clock.as_ref(), last);
-        self.shared.set_jumped(self.clock.has_jumped());
+        self.shared.set_doubted(self.clock.has_jumped().then_some(at));
         for entry in entries.iter().flatten() {
             if let Message::Submit(prepared) = &entry.message {
                 at = at.max(self.clock.near(at, prepared.document.submitted));

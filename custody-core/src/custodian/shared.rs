@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) extensions: BTreeMap<ExtensionName, Arc<dyn CommandHandler>>,
     pub(crate) published: RwLock<Published>,
     pub(crate) holds: RwLock<Holds>,
-    pub(crate) jumped: AtomicBool,
+    pub(crate) doubted: AtomicU64,
     pub(crate) signers: Mutex<OpenSigners>,
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
@@ -139,14 +139,19 @@ impl Shared {
         self.holds.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ledger time as far as callers know it: it stands still while the clock is not trusted.
+    /// Ledger time as far as callers know it: what the sequencer made of it last while the clock is
+    /// not trusted.
     pub(crate) fn now(&self) -> Timestamp {
         let last = self.read().ledger.time();
-        if self.jumped.load(Ordering::Acquire) { last } else { self.clock.now().max(last) }
+        match self.doubted.load(Ordering::Acquire) {
+            0 => self.clock.now().max(last),
+            time => Timestamp::from_millis(time).max(last),
+        }
     }
 
-    pub(crate) fn set_jumped(&self, jumped: bool) {
-        self.jumped.store(jumped, Ordering::Release);
+    /// While the clock is not trusted, the time that is gone by; none once it is trusted again.
+    pub(crate) fn set_doubted(&self, time: Option<Timestamp>) {
+        self.doubted.store(time.map_or(0, Timestamp::as_millis), Ordering::Release);
     }
 
     pub(crate) fn decoder(

@@ -2,6 +2,7 @@ mod upkeep;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::draft::{After, Draft};
 use super::error::Error;
@@ -87,6 +88,9 @@ impl Sequencer {
         let is_held = self.clock.has_jumped() && !prepared.carried.command().is_some_and(is_judged);
         if is_held || document.submitted > at {
             return Err(Error::ClockJump);
+        }
+        if at.since(document.submitted) > LAG_MAX {
+            return Err(Error::Busy { what: "the request waited too long for its turn" });
         }
         if self.ledger.open_of_requester(&document.requester) >= config.open_per_requester {
             return Err(Error::Busy { what: "the requester has too many open orders" });
@@ -255,3 +259,7 @@ fn reply(number: usize, id: OrderId, standing: Standing, draft: &mut Draft) {
         Standing::Waiting => After::Reply(number, Progress::Waiting(id)),
     });
 }
+
+/// How long a request may wait between being made ready and its turn: half of what the verifier
+/// lets pass.
+const LAG_MAX: Duration = Duration::from_secs(300);

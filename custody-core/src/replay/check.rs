@@ -1,11 +1,13 @@
-use super::{Depth, Documents, Replay, ReplayError, document, wrong};
-use crate::command::{Command, Resolution};
+use std::time::Duration;
+
+use super::{Depth, Documents, Replay, ReplayError, document, sized, wrong};
+use crate::command::{Command, CommandResult, Resolution};
 use crate::document::{
-    Conclusion, EventBody, EventDocument, OrderConcluded, OrderDecided, OrderDocument,
+    Conclusion, EventBody, EventDocument, Hold, OrderConcluded, OrderDecided, OrderDocument,
     OrderSubmitted, SignatureSet, SubmissionDocument, TaskReference, Verdict, Work, parse,
     size_of_bytes,
 };
-use crate::id::OrderId;
+use crate::id::{KeyId, OrderId};
 use crate::ledger::{Attached, Ledger, OpenOrder};
 use crate::principal::submission_signing_digest;
 use crate::seam::{DecodeContext, Intent, Payload, TaskInput, TaskSignature};
@@ -24,10 +26,7 @@ impl Replay {
                 report.orders = report.orders.saturating_add(1);
                 let order = attached.order.as_ref().ok_or(ReplayError::Missing)?;
                 self.check_submission(ledger, submitted, order, documents)?;
-                if order.submitted > event.at {
-                    return Err(wrong("the order was submitted after its event"));
-                }
-                Ok(())
+                check_times(order, event)
             }
             EventBody::ApprovalAdded(_) => {
                 report.approvals = report.approvals.saturating_add(1);
@@ -38,7 +37,7 @@ impl Replay {
                 self.check_conclusion(ledger, concluded, documents)
             }
             EventBody::Snapshot(reference) => {
-                let bytes = document(documents, &reference.sha256)?;
+                let bytes = sized(documents, reference)?;
                 if Ledger::read(&bytes)? == *ledger {
                     Ok(())
                 } else {
@@ -68,8 +67,8 @@ impl Replay {
         if !self.requests.insert((order.requester.clone(), order.request.clone())) {
             return Err(wrong("the request id was used before"));
         }
-        if order.expires < order.submitted {
-            return Err(wrong("the order expired before it was submitted"));
+        if !self.orders.insert(order.order.clone()) {
+            return Err(wrong("the order id was used before"));
         }
         check_signature(ledger, submitted, order, documents)?;
         match &order.work {
@@ -105,7 +104,7 @@ impl Replay {
             return Err(wrong("the order carries no payload"));
         };
         let bytes = document(documents, &reference.sha256)?;
-        let context: DecodeContext = parse(&document(documents, &reference.context.sha256)?)?;
+        let context: DecodeContext = parse(&sized(documents, &reference.context)?)?;
         let wallet = order.wallet.as_ref().and_then(|id| Some((id, ledger.wallet(id)?)));
         let (id, wallet) = wallet.ok_or(wrong("the order's wallet does not exist"))?;
         let same_accounts = context.accounts.iter().all(|account| {
@@ -186,15 +185,19 @@ impl Replay {
         let order = open_order(ledger, &concluded.order)?;
         match &concluded.outcome {
             Conclusion::Signed { signatures } => {
-                let set: SignatureSet = parse(&document(documents, &signatures.sha256)?)?;
+                if ledger.stop(order).is_some() {
+                    return Err(wrong("the order was released although it was stopped"));
+                }
+                let set: SignatureSet = parse(&sized(documents, signatures)?)?;
                 if set.order != concluded.order {
                     return Err(wrong("the signatures are of another order"));
                 }
                 self.check_signatures(ledger, order.document(), &set.signatures, documents)
             }
-            Conclusion::Executed { .. } => {
+            Conclusion::Executed { result } => {
                 self.report.commands = self.report.commands.saturating_add(1);
                 let command = order.command().ok_or(wrong("a payload was executed"))?;
+                self.check_account(ledger, command, result)?;
                 match command.as_ref() {
                     Command::ResolveOrder {
                         order,
@@ -206,7 +209,35 @@ impl Replay {
                     _ => Ok(()),
                 }
             }
-            Conclusion::Failed { .. } | Conclusion::Unknown { .. } => Ok(()),
+            Conclusion::Failed { reason } => match reason {
+                Hold::BackendIndeterminate
+                | Hold::BadSignature
+                | Hold::Interrupted
+                | Hold::TimedOut => Err(wrong("limits were given back although a key was called")),
+                _ => Ok(()),
+            },
+            Conclusion::Unknown { .. } => Ok(()),
+        }
+    }
+
+    /// An account that a new key is said to control must be the key's own.
+    fn check_account(
+        &self,
+        ledger: &Ledger,
+        command: &Command,
+        result: &CommandResult,
+    ) -> Result<(), ReplayError> {
+        let CommandResult::Key { public_key, account: Some(account), .. } = result else {
+            return Ok(());
+        };
+        let wallet = command.wallet().and_then(|id| ledger.wallet(id));
+        let chain = wallet.ok_or(wrong("the key's wallet does not exist"))?.chain();
+        let mut decoders = self.decoders.iter();
+        let own = decoders.find_map(|decoder| decoder.account(chain, public_key));
+        if own.as_ref() == Some(account) {
+            Ok(())
+        } else {
+            Err(wrong("the key does not control its account"))
         }
     }
 
@@ -238,6 +269,17 @@ impl Replay {
     }
 }
 
+/// An order is made ready shortly before its event and lives at most thirty days.
+fn check_times(order: &OrderDocument, event: &EventDocument) -> Result<(), ReplayError> {
+    if order.submitted > event.at || event.at.since(order.submitted) > LAG_MAX {
+        return Err(wrong("the order was not submitted at the time of its event"));
+    }
+    if order.expires < order.submitted || order.expires > order.submitted.after(LIFE_MAX) {
+        return Err(wrong("the order expires at a time that no order is given"));
+    }
+    Ok(())
+}
+
 /// A submission that claims to be signed must be, by the requester, over this very request.
 fn check_signature(
     ledger: &Ledger,
@@ -250,13 +292,20 @@ fn check_signature(
         return if submitted.authentication.signed { Err(WRONG) } else { Ok(()) };
     };
     let document: SubmissionDocument = parse(&document(documents, &submitted.submission)?)?;
-    let sha256 = match &order.work {
-        Work::Command(reference) => &reference.sha256,
-        Work::Payload(reference) => &reference.sha256,
+    let (sha256, format, wallet) = match &order.work {
+        Work::Command(reference) => (&reference.sha256, "command", None),
+        Work::Payload(reference) => {
+            (&reference.sha256, reference.format.as_str(), order.wallet.as_ref())
+        }
     };
+    let signs = |key: &KeyId| order.tasks.iter().all(|task| task.key == *key);
     let same = document.requester == order.requester
         && document.request == order.request
         && document.sha256 == *sha256
+        && document.format.as_str() == format
+        && document.wallet.as_ref() == wallet
+        && document.key.as_ref().is_none_or(signs)
+        && document.expires.is_none_or(|expires| expires == order.expires)
         && submitted.authentication.signed;
     let credential = ledger
         .principal(&order.requester)
@@ -270,3 +319,8 @@ fn check_signature(
 fn open_order<'a>(ledger: &'a Ledger, id: &OrderId) -> Result<&'a OpenOrder, ReplayError> {
     ledger.order(id).ok_or(wrong("the order is not open"))
 }
+
+/// How long an order may wait between being made ready and its event.
+const LAG_MAX: Duration = Duration::from_secs(600);
+/// Longest life of an order.
+const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);

@@ -176,7 +176,7 @@ fn an_order_of_somebody_else_is_refused() {
         },
         Forgery {
             name: "the request id was used before",
-            reason: "the request id was used before",
+            reason: "the request id or order id was used before",
             make: |story, log| {
                 let index = log.edit_order(&story.large.order, |order| {
                     order["request"] = json!("request-6");
@@ -187,7 +187,7 @@ fn an_order_of_somebody_else_is_refused() {
         },
         Forgery {
             name: "the order was submitted after its event",
-            reason: "the order was submitted after its event",
+            reason: "the order was not submitted at the time of its event",
             make: |story, log| {
                 log.edit_order(&story.large.order, |order| {
                     order["submitted"] = json!(1_767_225_700_000_u64);
@@ -196,14 +196,14 @@ fn an_order_of_somebody_else_is_refused() {
         },
         Forgery {
             name: "the order expired before it was submitted",
-            reason: "the order expired before it was submitted",
+            reason: "the order expires at a time that no order is given",
             make: |story, log| {
                 log.edit_order(&story.large.order, |order| order["expires"] = json!(1))
             },
         },
         Forgery {
             name: "the order exists already",
-            reason: "the order exists already",
+            reason: "the order id was used before",
             make: |story, log| {
                 let first = log.find("order_submitted", &story.pending.order);
                 let mut order = log.document(&log.body(first)["document"]);

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::support::{Forgery, Insider, Story, assert_refused};
 
 #[test]
-#[ignore = "needs core's replay to compare a signed submission with its whole order"]
 fn a_submission_that_was_signed_for_something_else_is_refused() {
     assert_refused(&[
         Forgery {
@@ -36,7 +35,6 @@ fn a_submission_that_was_signed_for_something_else_is_refused() {
 }
 
 #[test]
-#[ignore = "needs core's replay to ask whether an order is stopped when it is released"]
 fn a_release_after_the_house_was_frozen_is_refused() {
     assert_refused(&[Forgery {
         name: "frozen between decision and release",
@@ -49,7 +47,6 @@ fn a_release_after_the_house_was_frozen_is_refused() {
 }
 
 #[test]
-#[ignore = "needs core's replay to compare a new account with its key"]
 fn an_account_that_its_key_does_not_control_is_refused() {
     assert_refused(&[Forgery {
         name: "the address of somebody else",
@@ -65,7 +62,6 @@ fn an_account_that_its_key_does_not_control_is_refused() {
 }
 
 #[test]
-#[ignore = "needs core's replay to refuse a return of limits that a called backend forbids"]
 fn a_failure_that_gives_limits_back_although_a_key_may_have_signed_is_refused() {
     assert_refused(&[
         Forgery {
@@ -92,7 +88,6 @@ fn a_failure_that_gives_limits_back_although_a_key_may_have_signed_is_refused() 
 }
 
 #[test]
-#[ignore = "needs core's replay to compare the times of an order with ledger time"]
 fn an_order_with_times_that_the_custodian_never_gives_is_refused() {
     assert_refused(&[
         Forgery {
@@ -115,7 +110,6 @@ fn an_order_with_times_that_the_custodian_never_gives_is_refused() {
 }
 
 #[test]
-#[ignore = "needs core's replay to compare the size of every reference"]
 fn a_reference_with_another_size_is_refused() {
     assert_refused(&[
         Forgery {
@@ -151,7 +145,6 @@ fn a_reference_with_another_size_is_refused() {
 }
 
 #[test]
-#[ignore = "needs core's ledger to remember or order the ids of ended orders"]
 fn an_order_under_the_id_of_an_ended_one_is_refused() {
     assert_refused(&[Forgery {
         name: "another request under an old id",

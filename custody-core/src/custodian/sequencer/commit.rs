@@ -108,7 +108,10 @@ impl Sequencer {
         for command in &draft.commands {
             self.shared.holds_mut().settle(command);
             match command.as_ref() {
-                Command::ConfirmClock {} => self.clock.confirm(self.shared.clock.as_ref()),
+                Command::ConfirmClock {} => {
+                    self.clock.confirm(self.shared.clock.as_ref());
+                    self.shared.set_doubted(None);
+                }
                 Command::RotateLogKey { next, .. } => self.rotation = Some(next.clone()),
                 _ => {}
             }

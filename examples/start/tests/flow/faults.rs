@@ -245,8 +245,8 @@ async fn a_backend_that_fails_ends_the_order_as_what_may_have_happened_demands()
         ("signed, never answers", sign, DIES_AFTER, "unknown TimedOut", false),
         ("open Unavailable", open, UNAVAILABLE, "failed BackendUnavailable", true),
         ("open Corrupt", open, fail(ErrorKind::Corrupt), "failed Corrupt", true),
-        ("open Indeterminate", open, LOST, "failed BackendIndeterminate", true),
-        ("open never answers", open, DIES, "failed TimedOut", true),
+        ("open Indeterminate", open, LOST, "failed BackendUnavailable", true),
+        ("open never answers", open, DIES, "failed BackendUnavailable", true),
     ];
     let cases = Kind::ALL.into_iter().flat_map(|kind| rows.clone().map(|row| (kind, row)));
     for (kind, (name, plan, fault, ends, returned)) in cases {
