@@ -14,7 +14,8 @@ pub enum Exportability {
     Wrapped,
 }
 
-/// What is asked of [`KeyBackend::generate`] and [`KeyDerivation::derive`].
+/// What is asked of [`KeyBackend::generate`](super::KeyBackend::generate) and
+/// [`KeyDerivation::derive`](super::KeyDerivation::derive).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "backends and their tests build it")]
 pub struct KeyRequest {
@@ -30,7 +31,7 @@ pub struct KeyRequest {
     pub exportability: Exportability,
 }
 
-/// What is asked of [`KeyDerivation::generate_seed`].
+/// What is asked of [`KeyDerivation::generate_seed`](super::KeyDerivation::generate_seed).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "backends and their tests build it")]
 pub struct SeedRequest {
