@@ -3,6 +3,7 @@
 //! Invariant: nothing here uses a key but a job that follows a durable and sealed reservation, and
 //! nothing is released but what a durable and sealed outcome names.
 
+mod anchoring;
 mod builder;
 mod clock;
 mod deliver;

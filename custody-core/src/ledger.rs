@@ -25,6 +25,7 @@ pub use decide::Decision;
 pub use facts::charges;
 use open_order::OpenIndex;
 pub use open_order::OpenOrder;
+pub(crate) use succession::compile;
 use wallet::SeedEntry;
 pub use wallet::{Key, Wallet};
 

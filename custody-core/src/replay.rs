@@ -19,7 +19,7 @@ use crate::document::{
     parse, size_of_bytes,
 };
 use crate::id::{CustodianId, OrderId, PrincipalId, RequestId};
-use crate::ledger::{Attached, Ledger, LedgerError};
+use crate::ledger::{Attached, Ledger, LedgerError, compile};
 use crate::seam::{Decoder, PolicyCompiler, PolicyEngine, PolicyError, TaskInput};
 
 /// Where a replay finds the documents that events name.
@@ -197,7 +197,7 @@ impl Replay {
             return Ok(Arc::clone(engine));
         }
         let compiler = self.compiler.as_ref().ok_or(ReplayError::Engine)?;
-        let engine = compiler.compile(ledger.policy().document())?;
+        let engine = compile(compiler.as_ref(), ledger.policy().document())?;
         self.engine = Some(Arc::clone(&engine));
         Ok(engine)
     }

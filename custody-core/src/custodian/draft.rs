@@ -24,6 +24,8 @@ pub(super) struct Draft {
     pub(super) refused: Vec<(usize, Error)>,
     pub(super) requests: BTreeMap<(PrincipalId, RequestId), (OrderId, Digest)>,
     pub(super) commands: Vec<Arc<crate::command::Command>>,
+    /// Where the state was kept, if it was.
+    pub(super) snapshot: Option<Position>,
 }
 
 /// What follows a durable, sealed batch.
@@ -51,6 +53,7 @@ impl Draft {
             refused: Vec::new(),
             requests: BTreeMap::new(),
             commands: Vec::new(),
+            snapshot: None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::document::{
     DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, V1, size_of_bytes,
 };
 use crate::id::CustodianId;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, compile};
 use crate::replay::{Depth, Replay};
 use crate::seam::{Batch, Event, Head, PolicyEngine, Position, Record, RecordKey, Store};
 
@@ -31,7 +31,7 @@ pub(super) async fn create(seams: &Seams, genesis: Genesis) -> Result<CustodianI
     if seams.store.head().await? != Position::START {
         return Err(OpenError::Corrupt { what: "the store is not empty" });
     }
-    let engine = seams.compiler.compile(&genesis.policy)?;
+    let engine = compile(seams.compiler.as_ref(), &genesis.policy)?;
     let policy = genesis.policy.to_bytes().map_err(|_| crate::document::DocumentError::Write)?;
     let mut nonce = [0; 32];
     seams.entropy.fill(&mut nonce).map_err(Error::from)?;
@@ -88,7 +88,7 @@ pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened
     check_genesis(seams, custodian, size).await?;
     let (state, snapshot) = load_snapshot(seams, custodian, size).await?;
     let ledger = replay(seams, custodian, state, size).await?;
-    let engine = seams.compiler.compile(ledger.policy().document())?;
+    let engine = compile(seams.compiler.as_ref(), ledger.policy().document())?;
     if seams.audit.public_key().await != *ledger.log_key() {
         seams.audit.rotate(ledger.log_key()).await?;
     }

@@ -14,7 +14,7 @@ use crate::document::{
 };
 use crate::id::{KeyId, OrderId, PayloadFormat, WalletId};
 use crate::key::KeyOperation;
-use crate::ledger::{CommandRefusal, Ledger, Wallet};
+use crate::ledger::{CommandRefusal, Ledger, Wallet, compile};
 use crate::principal::submission_signing_digest;
 use crate::seam::{
     ContextAccount, DecodeContext, Intent, Payload, PolicyDocument, PolicyEngine, Record,
@@ -296,8 +296,8 @@ pub(crate) fn new_engine(
 ) -> Result<Option<Arc<dyn PolicyEngine>>, Error> {
     let Command::UpdatePolicy { policy } = command else { return Ok(None) };
     let document: PolicyDocument = crate::document::parse(policy.as_bytes())?;
-    let engine = shared.compiler.compile(&document)?;
-    let published = shared.read();
-    published.ledger.check_succession(policy, engine.as_ref(), shared.now())?;
+    let engine = compile(shared.compiler.as_ref(), &document)?;
+    let now = shared.now();
+    shared.read().ledger.check_succession(policy, engine.as_ref(), now)?;
     Ok(Some(engine))
 }

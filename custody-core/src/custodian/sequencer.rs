@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::{FutureExt, StreamExt};
 
+use super::anchoring::Anchoring;
 use super::clock::ClockGuard;
 use super::draft::{After, Draft};
 use super::error::Error;
@@ -37,7 +38,7 @@ pub(super) struct Sequencer {
     waiters: BTreeMap<OrderId, Vec<EndSender>>,
     retained: Vec<Entry>,
     unsealed: Vec<(After, Option<Entry>)>,
-    anchored: Option<Head>,
+    anchoring: Anchoring,
     doubt: Option<Draft>,
     rotation: Option<PublicKey>,
     closing: Vec<Entry>,
@@ -85,7 +86,7 @@ impl Sequencer {
             waiters: BTreeMap::new(),
             retained: Vec::new(),
             unsealed: Vec::new(),
-            anchored,
+            anchoring: Anchoring::new(anchored),
             doubt: None,
             rotation: None,
             closing: Vec::new(),

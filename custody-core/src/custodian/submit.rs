@@ -207,14 +207,13 @@ fn standing(order: &OpenOrder, missing: Vec<Requirement>) -> Outcome {
     }
 }
 
-/// What would release a pending order; empty if nothing would. An engine that panics says nothing.
+/// What would release a pending order; empty if nothing would.
 fn missing(shared: &Shared, order: &OpenOrder) -> Vec<Requirement> {
     let now = shared.now();
     let published = shared.read();
-    let ask = || published.ledger.missing(published.engine.as_ref(), order, now);
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)) {
-        Ok(Missing::Await { options, .. }) => options,
-        Ok(Missing::Never) | Err(_) => Vec::new(),
+    match published.ledger.missing(published.engine.as_ref(), order, now) {
+        Missing::Await { options, .. } => options,
+        Missing::Never => Vec::new(),
     }
 }
 

@@ -57,10 +57,11 @@ impl Ledger {
         Decision { allowed: allowed && errors.is_empty(), is_final: false, rules, errors, windows }
     }
 
-    /// What would allow an order that is not allowed at `now`.
+    /// What would allow an order that is not allowed at `now`. An engine that panics says nothing.
     #[must_use]
     pub fn missing(&self, engine: &dyn PolicyEngine, order: &OpenOrder, now: Timestamp) -> Missing {
-        self.facts_at(order, now, |facts| engine.missing(facts)).unwrap_or(Missing::Never)
+        let ask = || self.facts_at(order, now, |facts| engine.missing(facts));
+        catch_unwind(AssertUnwindSafe(ask)).ok().flatten().unwrap_or(Missing::Never)
     }
 
     /// Calls `with` with the facts about an order at `now`.

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,21 @@ use crate::digest::Digest;
 use crate::document::{CommandReference, OrderDocument, V1, Work};
 use crate::effect::Action;
 use crate::id::{OrderId, PrincipalId, RequestId};
-use crate::seam::{Authentication, Missing, PolicyEngine};
+use crate::seam::{
+    Authentication, Finding, Missing, PolicyCompiler, PolicyDocument, PolicyEngine, PolicyError,
+};
 use crate::time::Timestamp;
+
+/// Compiles a rule set; a compiler that panics refuses it.
+pub(crate) fn compile(
+    compiler: &dyn PolicyCompiler,
+    rules: &PolicyDocument,
+) -> Result<Arc<dyn PolicyEngine>, PolicyError> {
+    catch_unwind(AssertUnwindSafe(|| compiler.compile(rules))).unwrap_or_else(|_| {
+        let message = "the compiler panicked".to_owned();
+        Err(PolicyError::new(vec![Finding { rule: None, line: 0, column: 0, message }]))
+    })
+}
 
 impl Ledger {
     /// Whether `engine`, compiled from `policy`, could ever allow the next `update_policy` to

@@ -100,6 +100,7 @@ impl Sequencer {
         if applied.is_err() {
             self.shared.write().ledger = self.ledger.clone();
         }
+        self.snapshot = draft.snapshot.unwrap_or(self.snapshot);
         for (event, _) in &draft.events {
             if let EventBody::OrderConcluded(concluded) = &event.event {
                 self.running.remove(&concluded.order);
@@ -170,14 +171,8 @@ impl Sequencer {
             }
         };
         let Some(anchor) = &self.shared.anchor else { return true };
-        if self.anchored == Some(checkpoint.head) {
-            return true;
-        }
-        match anchor.advance(self.anchored, checkpoint.head).await {
-            Ok(()) => {
-                self.anchored = Some(checkpoint.head);
-                true
-            }
+        match self.anchoring.advance(anchor.as_ref(), checkpoint.head).await {
+            Ok(()) => true,
             Err(error) => {
                 tracing::error!(kind = ?error.kind(), "the log head was not anchored");
                 false

@@ -129,7 +129,7 @@ impl Sequencer {
         let index = draft.push(&mut self.ledger, event, Attached::default())?;
         let pointer = index.value().to_string().into_bytes();
         draft.batch.puts.push(Record { key: snapshot_key()?, value: pointer });
-        self.snapshot = index;
+        draft.snapshot = Some(index);
         Ok(())
     }
 

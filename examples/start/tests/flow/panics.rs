@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use custody_chain::EvmDecoder;
 use custody_core::amount::Units;
 use custody_core::caip::{AccountId, ChainId};
+use custody_core::command::Command;
 use custody_core::crypto::PublicKey;
+use custody_core::custodian::{Error, OpenError};
 use custody_core::effect::Effect;
 use custody_core::id::{DecoderId, EngineId, PayloadFormat, PolicyId};
 use custody_core::seam::{
@@ -15,8 +17,9 @@ use custody_core::seam::{
 };
 use custody_policy::CedarCompiler;
 use custody_testkit::backend::MemoryBackend;
+use examples_start::house::{self, TREASURY};
 
-use crate::world::work::{ETH, KNOWN};
+use crate::world::work::{self, ETH, KNOWN};
 use crate::world::{Kind, Setup, World, words};
 
 /// Amounts in wei that make a double panic.
@@ -25,6 +28,8 @@ const DECODE_AGAIN: u128 = 14;
 const ASSEMBLE: u128 = 15;
 const JUDGE: u128 = 16;
 const MISSING: u128 = 20 * ETH + 17;
+/// Rules with this text make the armed compiler panic.
+const RULES: &str = "// as asked";
 
 /// The EVM decoder, which panics over some amounts while it is armed.
 #[derive(Debug)]
@@ -81,6 +86,15 @@ impl Decoder for PanickingDecoder {
 struct PanickingCompiler {
     inner: CedarCompiler,
     id: EngineId,
+    armed: AtomicBool,
+}
+
+impl PanickingCompiler {
+    fn new(armed: bool) -> Self {
+        let id = EngineId::parse("panicking/1").unwrap();
+        let inner = CedarCompiler::new().unwrap();
+        Self { inner, id, armed: AtomicBool::new(armed) }
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +106,8 @@ impl PolicyCompiler for PanickingCompiler {
     }
 
     fn compile(&self, rules: &PolicyDocument) -> Result<Arc<dyn PolicyEngine>, PolicyError> {
+        let armed = self.armed.load(Ordering::SeqCst);
+        assert!(!(armed && rules.rules.ends_with(RULES)), "as asked");
         Ok(Arc::new(PanickingEngine(self.inner.compile(rules)?)))
     }
 }
@@ -128,8 +144,7 @@ async fn world() -> (World, Arc<PanickingDecoder>) {
     });
     let mut setup = Setup::new(Kind::Memory);
     setup.decoders = vec![Arc::<PanickingDecoder>::clone(&decoder)];
-    let id = EngineId::parse("panicking/1").unwrap();
-    setup.compiler = Arc::new(PanickingCompiler { inner: CedarCompiler::new().unwrap(), id });
+    setup.compiler = Arc::new(PanickingCompiler::new(true));
     (World::with(setup).await, decoder)
 }
 
@@ -185,4 +200,54 @@ async fn a_backend_that_panics_leaves_an_unknown_order_and_the_custodian_goes_on
     assert_eq!(words::of(&waits), "pending");
     assert_eq!(world.verify().await.report.released, 1);
     world.drive(world.custodian.close()).await.unwrap();
+}
+
+/// The command that puts rules in force over which the armed compiler panics.
+fn update() -> Command {
+    let mut policy = house::policy().unwrap();
+    policy.rules = format!("{TREASURY}\n{RULES}");
+    Command::UpdatePolicy { policy: String::from_utf8(policy.to_bytes().unwrap()).unwrap() }
+}
+
+#[tokio::test]
+async fn a_compiler_that_panics_refuses_the_rules() {
+    let mut setup = Setup::new(Kind::Memory);
+    setup.compiler = Arc::new(PanickingCompiler::new(true));
+    let world = World::with(setup).await;
+    let before = (world.custodian.policy(), world.events().await.len());
+    let Err(Error::Policy(refused)) = world.govern("update", update()).await else {
+        panic!("the rules are not refused");
+    };
+    assert_eq!(refused.findings[0].message, "the compiler panicked");
+    assert_eq!((world.custodian.policy(), world.events().await.len()), before);
+    assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "next").await), "released");
+}
+
+#[tokio::test]
+async fn a_compiler_that_panics_when_rules_come_into_force_fails_their_order_alone() {
+    let mut setup = Setup::new(Kind::Memory);
+    let compiler = Arc::new(PanickingCompiler::new(false));
+    setup.compiler = Arc::<PanickingCompiler>::clone(&compiler);
+    let world = World::with(setup).await;
+    let before = world.custodian.policy();
+    let request = work::command(&world.people.olivia, "update", update());
+    let waits = world.submit(request).await.unwrap();
+    compiler.armed.store(true, Ordering::SeqCst);
+    assert_eq!(words::of(&world.approve_all(waits).await), "failed Conflict");
+    assert_eq!(world.custodian.policy(), before);
+    assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "next").await), "released");
+    let _oracle = world.verify().await;
+}
+
+#[tokio::test]
+async fn a_compiler_that_panics_over_the_rules_in_force_opens_nothing() {
+    let mut setup = Setup::new(Kind::Memory);
+    let compiler = Arc::new(PanickingCompiler::new(false));
+    setup.compiler = Arc::<PanickingCompiler>::clone(&compiler);
+    let world = World::with(setup).await;
+    world.done("update", update()).await;
+    compiler.armed.store(true, Ordering::SeqCst);
+    let remains = world.leave().await;
+    let refused = remains.try_open().await;
+    assert!(matches!(refused, Err(OpenError::Custodian(Error::Policy(_)))), "{:?}", refused.err());
 }
