@@ -7,6 +7,7 @@
     reason = "a command-line tool talks to its terminal"
 )]
 
+mod machine;
 mod process;
 mod project;
 mod scan;

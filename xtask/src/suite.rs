@@ -6,6 +6,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::machine::{self, NotRun};
 use crate::process::{Log, cargo};
 use crate::project::{Project, ProjectError};
 use crate::scan::{Leak, Secrets, TapError};
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     tests: Stage,
     doc_tests: Stage,
     search: Search,
+    not_run: Vec<NotRun>,
 }
 
 /// How much the search for secrets had to go by.
@@ -62,26 +64,44 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     // The file exists from the start, so that an empty one means that nothing was written to it.
     File::create(&tap)?;
 
+    let empty = folder.join("probe");
+    fs::create_dir_all(&empty)?;
+    let not_run = machine::probe(packages, &empty);
+
     let mut log = Log::create(&path)?;
-    let tests = run_tests(&mut log, packages, &tap)?;
+    let tests = run_tests(&mut log, packages, &not_run, &tap)?;
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
     fs::remove_file(&tap)?;
     let search = Search::new(&secrets, packages.is_empty());
-    Ok(Report { leaks, log: path, tests, doc_tests, search })
+    Ok(Report { leaks, log: path, tests, doc_tests, search, not_run })
 }
 
-fn run_tests(log: &mut Log, packages: &[String], tap: &Path) -> io::Result<Stage> {
+fn run_tests(
+    log: &mut Log,
+    packages: &[String],
+    not_run: &[NotRun],
+    tap: &Path,
+) -> io::Result<Stage> {
+    let mut command = all_but(packages, not_run);
+    watch(&mut command, tap);
+    let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
+    let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
+    Ok(Stage { success: finished.status.success(), passed })
+}
+
+/// Runs every test, the ignored ones too, but those that this machine cannot run.
+fn all_but(packages: &[String], not_run: &[NotRun]) -> Command {
     let mut command = cargo();
     command.args(["nextest", "run", "--cargo-profile", "ci", "--all-features"]);
     command.args(["--run-ignored", "all", "--color", "never", "--no-output-indent"]);
     command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
     select(&mut command, packages);
-    watch(&mut command, tap);
-    let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
-    let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
-    Ok(Stage { success: finished.status.success(), passed })
+    if let Some(filter) = machine::filter(not_run) {
+        command.args(["--filterset", &filter]);
+    }
+    command
 }
 
 fn run_doc_tests(
@@ -155,7 +175,7 @@ impl fmt::Display for Report {
             f,
             "xtask test: {verdict}: {} tests passed{}, {} doc tests passed{}, \
              {} secrets searched for{}, {} constant patterns skipped, {} leaks found; \
-             not run here: nothing",
+             not run here: ",
             self.tests.passed,
             note(&self.tests),
             self.doc_tests.passed,
@@ -164,7 +184,14 @@ impl fmt::Display for Report {
             if self.search.proves_nothing { " (so the search proves nothing)" } else { "" },
             self.search.patterns,
             self.leaks.len(),
-        )
+        )?;
+        if self.not_run.is_empty() {
+            return f.write_str("nothing");
+        }
+        for (number, test) in self.not_run.iter().enumerate() {
+            write!(f, "{}{test}", if number == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 
@@ -179,7 +206,8 @@ mod tests {
     fn report(tests: bool, doc_tests: bool, leaks: Vec<Leak>) -> Report {
         let stage = |success| Stage { success, passed: 7 };
         let (tests, doc_tests) = (stage(tests), stage(doc_tests));
-        Report { leaks, log: PathBuf::new(), tests, doc_tests, search: search("", false) }
+        let (log, search) = (PathBuf::new(), search("", false));
+        Report { leaks, log, tests, doc_tests, search, not_run: Vec::new() }
     }
 
     #[test]
@@ -215,7 +243,28 @@ mod tests {
     fn the_summary_is_one_line() {
         let text = report(true, true, Vec::new()).to_string();
         assert_eq!(text.lines().count(), 1);
-        assert!(text.ends_with("not run here: nothing"), "{text}");
+        assert!(text.ends_with("; not run here: nothing"), "{text}");
+    }
+
+    #[test]
+    fn what_this_machine_cannot_run_is_left_out_of_the_run_and_named_at_its_end() {
+        let not_run = vec![NotRun::new("a", "b::c", "no right"), NotRun::new("d", "e", "no tool")];
+        let command = all_but(&["a".to_owned()], &not_run);
+        let arguments: Vec<_> = command.get_args().filter_map(|text| text.to_str()).collect();
+        let filter = "not ((package(=a) & test(=b::c)) | (package(=d) & test(=e)))";
+        assert_eq!(arguments[arguments.len() - 4..], ["-p", "a", "--filterset", filter]);
+        let report = Report { not_run, ..report(true, true, Vec::new()) };
+        assert!(report.passed());
+        let text = report.to_string();
+        assert!(text.ends_with("; not run here: a b::c (no right), d e (no tool)"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_left_out_on_a_machine_that_can_run_everything() {
+        let command = all_but(&[], &[]);
+        assert!(command.get_args().all(|text| text != "--filterset" && text != "-E"));
+        assert!(command.get_args().any(|text| text == "--run-ignored"));
     }
 
     #[test]

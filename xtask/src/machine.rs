@@ -1,0 +1,158 @@
+//! What some tests need and not every machine gives: found out by trying it, never assumed.
+//!
+//! **Invariant:** a test is left out only if it is listed here and this machine failed its probe
+//! just now; it is then named, with the reason, in the line that ends a run.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A test that needs more than a process usually may do.
+struct Special {
+    package: &'static str,
+    test: &'static str,
+    /// Does what the test does first, in an empty folder; the error says why it cannot.
+    probe: fn(&Path) -> Result<(), String>,
+}
+
+/// A test that this machine cannot run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotRun {
+    package: &'static str,
+    test: &'static str,
+    reason: String,
+}
+
+/// Tries what the special tests of `packages` need, of all packages if there are none, in `folder`.
+pub(crate) fn probe(packages: &[String], folder: &Path) -> Vec<NotRun> {
+    probe_each(&SPECIAL, packages, folder)
+}
+
+/// The nextest filter that leaves out exactly these tests; none if all can run.
+pub(crate) fn filter(left_out: &[NotRun]) -> Option<String> {
+    let tests = left_out
+        .iter()
+        .map(|NotRun { package, test, .. }| format!("(package(={package}) & test(={test}))"))
+        .collect::<Vec<_>>();
+    (!tests.is_empty()).then(|| format!("not ({})", tests.join(" | ")))
+}
+
+fn probe_each(special: &[Special], packages: &[String], folder: &Path) -> Vec<NotRun> {
+    let selected = |special: &&Special| {
+        packages.is_empty() || packages.iter().any(|name| name == special.package)
+    };
+    let cannot = |&Special { package, test, probe }: &Special| {
+        probe(folder).err().map(|reason| NotRun { package, test, reason })
+    };
+    special.iter().filter(selected).filter_map(cannot).collect()
+}
+
+/// Mounts a small file system in a namespace of its own, which ends with the command.
+fn mount(folder: &Path) -> Result<(), String> {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg("mount -t tmpfs -o size=12m none \"$0\" && : > \"$0/file\"").arg(folder);
+    succeeded("unshare", command.output().map_err(|error| error.to_string()))
+        .map_err(|reason| format!("cannot mount in a user namespace: {reason}"))
+}
+
+fn succeeded(program: &str, ran: Result<Output, String>) -> Result<(), String> {
+    let output = ran.map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let told = String::from_utf8_lossy(&output.stderr);
+    let told = told.lines().map(str::trim).find(|line| !line.is_empty());
+    Err(told.map_or_else(|| format!("{program}: {}", output.status), str::to_owned))
+}
+
+#[cfg(test)]
+impl NotRun {
+    pub(crate) fn new(package: &'static str, test: &'static str, reason: &str) -> Self {
+        Self { package, test, reason: reason.to_owned() }
+    }
+}
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.package, self.test, self.reason)
+    }
+}
+
+const SPECIAL: [Special; 1] = [Special {
+    package: "custody-store",
+    test: "disk::a_full_disk_writes_nothing_and_the_next_commit_that_fits_works",
+    probe: mount,
+}];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE: [Special; 3] = [
+        Special { package: "a", test: "one::can", probe: |_| Ok(()) },
+        Special { package: "a", test: "one::cannot", probe: |_| Err("no right".to_owned()) },
+        Special { package: "b", test: "cannot", probe: |_| Err("no tool".to_owned()) },
+    ];
+
+    fn not_run(packages: &[&str]) -> Vec<NotRun> {
+        let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+        probe_each(&THREE, &packages, Path::new("."))
+    }
+
+    fn shown(left_out: &[NotRun]) -> Vec<String> {
+        left_out.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_test_whose_probe_fails_is_left_out_and_named_with_the_reason() {
+        let left_out = not_run(&[]);
+        assert_eq!(shown(&left_out), ["a one::cannot (no right)", "b cannot (no tool)"]);
+        let expected =
+            "not ((package(=a) & test(=one::cannot)) | (package(=b) & test(=cannot)))".to_owned();
+        assert_eq!(filter(&left_out), Some(expected));
+    }
+
+    #[test]
+    fn a_test_whose_probe_succeeds_is_not_left_out() {
+        let left_out = probe_each(&THREE[..1], &[], Path::new("."));
+        assert_eq!((left_out.len(), filter(&left_out)), (0, None));
+    }
+
+    #[test]
+    fn tests_of_packages_that_are_not_asked_for_are_not_named() {
+        assert_eq!(shown(&not_run(&["b"])), ["b cannot (no tool)"]);
+        assert_eq!(shown(&not_run(&["c"])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_probe_that_fails_tells_the_first_line_that_it_printed() {
+        let run = |script: &str| {
+            let output = Command::new("sh").args(["-c", script]).output();
+            succeeded("sh", output.map_err(|error| error.to_string()))
+        };
+        assert_eq!(run("exit 0"), Ok(()));
+        assert_eq!(run("echo; echo why >&2; echo more >&2; exit 1"), Err("why".to_owned()));
+        assert_eq!(run("exit 3"), Err("sh: exit status: 3".to_owned()));
+        let absent = succeeded("unshare", Err("not found".to_owned()));
+        assert_eq!(absent, Err("unshare: not found".to_owned()));
+    }
+
+    #[test]
+    fn each_special_test_exists_where_it_is_looked_for() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for Special { package, test, .. } in SPECIAL {
+            let name = test.rsplit("::").next().unwrap_or(test);
+            let wanted = format!("fn {name}()");
+            let found = sources(&root.join(package).join("tests"))
+                .iter()
+                .any(|path| std::fs::read_to_string(path).unwrap().contains(&wanted));
+            assert!(found, "{package} {test}");
+        }
+    }
+
+    fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+}
