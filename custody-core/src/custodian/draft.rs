@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::Error;
-use super::message::{Carried, Ended, Progress};
+use super::message::{Carried, Ended, Entry, Progress};
 use super::record::{OrderRecord, RequestRecord, order_key, request_key};
 use crate::digest::Digest;
 use crate::document::{EventBody, EventDocument, Stored, V1};
 use crate::id::{OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger};
 use crate::order::OrderState;
-use crate::seam::{Batch, Position, Record};
+use crate::seam::{Batch, PolicyEngine, Position, Record};
 use crate::time::Timestamp;
 
 /// What one turn of the sequencer will commit, and what follows once it is durable and sealed.
@@ -26,6 +26,24 @@ pub(super) struct Draft {
     pub(super) commands: Vec<Arc<crate::command::Command>>,
     /// Where the state was kept, if it was.
     pub(super) snapshot: Option<Position>,
+    /// The engine of the rules that it puts in force, if it does.
+    pub(super) engine: Option<Arc<dyn PolicyEngine>>,
+}
+
+/// A draft with the entries that it answers.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) draft: Draft,
+    pub(super) entries: Vec<Option<Entry>>,
+    /// Something came in, or it is time to look.
+    pub(super) is_due: bool,
+}
+
+impl Turn {
+    /// An empty turn upon the working state.
+    pub(super) fn new(ledger: &Ledger) -> Self {
+        Self { draft: Draft::new(ledger), entries: Vec::new(), is_due: false }
+    }
 }
 
 /// What follows a durable, sealed batch.
@@ -42,9 +60,9 @@ pub(super) enum After {
 }
 
 impl Draft {
-    pub(super) fn new(ledger: &Ledger, at: Timestamp) -> Self {
+    fn new(ledger: &Ledger) -> Self {
         Self {
-            at,
+            at: ledger.time(),
             expected: ledger.position(),
             events: Vec::new(),
             batch: Batch::default(),
@@ -54,7 +72,13 @@ impl Draft {
             requests: BTreeMap::new(),
             commands: Vec::new(),
             snapshot: None,
+            engine: None,
         }
+    }
+
+    /// The number of events once it is durable.
+    pub(super) fn end(&self) -> Position {
+        self.expected.plus(u64::try_from(self.events.len()).unwrap_or(u64::MAX))
     }
 
     /// Writes the next event and folds it into the working state. Returns the event's index.

@@ -1,47 +1,73 @@
 mod commit;
+mod seal;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc;
+use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt};
 
 use super::anchoring::Anchoring;
 use super::clock::ClockGuard;
-use super::draft::{After, Draft};
+use super::draft::{After, Draft, Turn};
 use super::error::Error;
 use super::message::{EndSender, Entry, Message, Progress};
 use super::shared::Shared;
 use crate::crypto::PublicKey;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
-use crate::seam::{Head, PolicyEngine, Position, StoreError};
-use commit::pair;
+use crate::seam::{Head, PolicyEngine, Position};
+use commit::Committing;
+use seal::{Sealed, Sealing};
 
-/// Judges and commits, one batch after the other. There is one for each custodian, and nothing
-/// else writes.
+/// Judges, commits and seals. There is one for each custodian, and nothing else writes.
 ///
-/// Invariant: the working state is ahead of the published one only between a draft and its
-/// commit; whatever goes wrong in between, it is thrown away.
+/// Three turns are under way at once: one takes entries in, the one before it is being committed,
+/// and those before that are being sealed. Nothing follows from a turn, no answer and no job,
+/// before it is durable and sealed.
+///
+/// Invariant: the working state is the published one, then the turn that is being committed, then
+/// the open turn. If a commit fails, both turns are undone, and what came in after it is judged
+/// again.
 #[derive(Debug)]
 pub(super) struct Sequencer {
     pub(super) shared: Arc<Shared>,
     pub(super) ledger: Ledger,
     pub(super) engine: Arc<dyn PolicyEngine>,
     pub(super) clock: ClockGuard,
+    /// Orders whose job is at work, or starts once the turn that starts it is sealed.
     pub(super) running: BTreeSet<OrderId>,
     /// Orders that an earlier process left reserved: a backend may have been called for them.
     pub(super) resumed: BTreeSet<OrderId>,
+    /// Where the state was kept last, in the working state.
     pub(super) snapshot: Position,
+    open: Turn,
+    committing: Option<Committing>,
+    sealing: Option<Sealing>,
+    unsealed: Vec<(After, Option<Entry>)>,
+    durable: Durable,
     queues: Queues,
     waiters: BTreeMap<OrderId, Vec<EndSender>>,
     retained: Vec<Entry>,
-    unsealed: Vec<(After, Option<Entry>)>,
-    anchoring: Anchoring,
+    anchoring: Arc<futures::lock::Mutex<Anchoring>>,
     doubt: Option<Draft>,
     rotation: Option<PublicKey>,
     closing: Vec<Entry>,
+    conflicts: u8,
+    /// The last seal failed; it is tried again when something else happens.
+    rests: bool,
+    /// What is durable does not fold: nothing can be believed any more.
+    broken: bool,
+}
+
+/// How far the durable state has come.
+#[derive(Debug)]
+struct Durable {
+    position: Position,
+    sealed: Position,
+    snapshot: Position,
 }
 
 /// What the sequencer hears, most urgent first.
@@ -52,14 +78,22 @@ pub(super) struct Queues {
     pub(super) normal: mpsc::Receiver<Entry>,
 }
 
-/// How a commit went.
-enum Written {
-    Done,
-    /// Another writer, or a request that exists already: look, and draft again.
-    Conflict,
-    /// It may have happened, and the store cannot say yet.
-    Doubt,
-    Failed(StoreError),
+impl Queues {
+    fn try_next(&mut self) -> Option<Entry> {
+        let next = self.urgent.try_recv().ok();
+        let next = next.or_else(|| self.finished.try_recv().ok());
+        next.or_else(|| self.normal.try_recv().ok())
+    }
+}
+
+/// What happens next.
+enum Happening {
+    Written(Result<commit::Answer, oneshot::Canceled>),
+    Sealed(Result<Sealed, oneshot::Canceled>),
+    Entry(Box<Entry>),
+    Time,
+    /// Nobody can call any more.
+    Gone,
 }
 
 const BATCH_MAX: usize = 256;
@@ -75,36 +109,48 @@ impl Sequencer {
     ) -> Self {
         let published = shared.read().clone();
         let clock = ClockGuard::new(shared.clock.as_ref(), published.ledger.time());
+        let position = published.ledger.position();
         Self {
+            open: Turn::new(&published.ledger),
             ledger: published.ledger,
             engine: published.engine,
             clock,
             running: BTreeSet::new(),
             resumed: BTreeSet::new(),
             snapshot,
+            committing: None,
+            sealing: None,
+            unsealed: Vec::new(),
+            durable: Durable { position, sealed: position, snapshot },
             queues,
             waiters: BTreeMap::new(),
             retained: Vec::new(),
-            unsealed: Vec::new(),
-            anchoring: Anchoring::new(anchored),
+            anchoring: Arc::new(futures::lock::Mutex::new(Anchoring::new(anchored))),
             doubt: None,
             rotation: None,
             closing: Vec::new(),
+            conflicts: 0,
+            rests: false,
+            broken: false,
             shared,
         }
     }
 
     /// Runs until the custodian is closed and everything under way has ended.
     pub(super) async fn run(mut self) {
-        while let Some(entries) = self.collect().await {
-            if !self.is_sure().await {
-                self.refuse(entries);
-                continue;
+        loop {
+            match self.next().await {
+                Happening::Written(answer) => self.written(answer).await,
+                Happening::Sealed(sealed) => self.sealed(sealed),
+                Happening::Entry(entry) => self.wake(Some(*entry)).await,
+                Happening::Time => self.wake(None).await,
+                Happening::Gone => return,
             }
-            self.seal_and_follow(Vec::new()).await;
-            let entries = self.turn_away(entries);
-            self.turn(entries).await;
-            if !self.closing.is_empty() && self.running.is_empty() {
+            if self.broken {
+                return;
+            }
+            self.go_on();
+            if !self.closing.is_empty() && self.is_idle() {
                 let closing = std::mem::take(&mut self.closing);
                 // Store and log are given back before anybody hears that it is closed.
                 drop(self);
@@ -116,143 +162,91 @@ impl Sequencer {
         }
     }
 
-    /// Once the custodian closes, new calls are refused and only what is under way goes on.
-    fn turn_away(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        if self.closing.is_empty() {
-            return entries;
-        }
-        let is_new = |entry: &Entry| {
-            matches!(entry.message, Message::Submit(_) | Message::Statement(_) | Message::Resume)
-        };
-        let (new, under_way) = entries.into_iter().partition::<Vec<_>, _>(is_new);
-        for entry in new {
-            answer(Some(entry), Err(Error::Closed));
-        }
-        under_way
-    }
-
-    /// Waits for the first entry, then takes what else is there, most urgent first. Empty when
-    /// only time has passed; nothing when nobody can call any more.
-    async fn collect(&mut self) -> Option<Vec<Entry>> {
-        let waits = self.retained.is_empty() && self.unsealed.is_empty() && self.doubt.is_none();
+    async fn next(&mut self) -> Happening {
+        let waits = self.retained.is_empty() && !self.rests && self.doubt.is_none();
         let pause = if waits { TICK } else { RETRY };
         let deadline = self.shared.clock.monotonic().saturating_add(pause);
-        let mut entries = std::mem::take(&mut self.retained);
+        let mut sleep = self.shared.clock.sleep_until(deadline).fuse();
+        let full = self.open.entries.len() >= BATCH_MAX;
+        let Self { committing, sealing, queues: Queues { urgent, finished, normal }, .. } = self;
+        let written = when(committing.as_mut().map(|committing| &mut committing.answer)).fuse();
+        let sealed = when(sealing.as_mut().map(|sealing| &mut sealing.answer)).fuse();
+        let normal = when((!full).then(|| normal.next())).fuse();
+        futures::pin_mut!(written, sealed, normal);
+        futures::select_biased! {
+            answer = written => Happening::Written(answer),
+            answer = sealed => Happening::Sealed(answer),
+            entry = urgent.select_next_some() => Happening::Entry(Box::new(entry)),
+            entry = finished.select_next_some() => Happening::Entry(Box::new(entry)),
+            entry = normal => match entry {
+                Some(entry) => Happening::Entry(Box::new(entry)),
+                None => Happening::Gone,
+            },
+            () = sleep => Happening::Time,
+        }
+    }
+
+    /// Takes what has come, and what has to be tried again.
+    async fn wake(&mut self, first: Option<Entry>) {
+        self.rests = false;
+        if !self.is_sure().await {
+            let refused = std::mem::take(&mut self.retained).into_iter().chain(first).collect();
+            self.refuse(refused);
+            return;
+        }
+        let timed = first.is_none();
+        for entry in std::mem::take(&mut self.retained).into_iter().chain(first) {
+            self.take(entry);
+        }
+        while self.open.entries.len() < BATCH_MAX
+            && let Some(entry) = self.queues.try_next()
         {
-            let mut sleep = self.shared.clock.sleep_until(deadline).fuse();
-            let queues = &mut self.queues;
-            futures::select_biased! {
-                entry = queues.urgent.next() => entries.extend(entry),
-                entry = queues.finished.next() => entries.extend(entry),
-                entry = queues.normal.next() => match entry {
-                    Some(entry) => entries.push(entry),
-                    None => return None,
-                },
-                () = sleep => {}
-            }
+            self.take(entry);
         }
-        while entries.len() < BATCH_MAX {
-            let next = self.queues.urgent.try_recv().ok();
-            let next = next.or_else(|| self.queues.finished.try_recv().ok());
-            match next.or_else(|| self.queues.normal.try_recv().ok()) {
-                Some(entry) => entries.push(entry),
-                None => break,
-            }
-        }
-        let (closing, entries) =
-            entries.into_iter().partition(|entry| matches!(entry.message, Message::Close));
-        self.closing.extend::<Vec<_>>(closing);
-        Some(entries)
+        self.open.is_due |= timed;
     }
 
-    /// One turn: draft, commit, seal, follow. An entry that cannot be drafted is answered and left
-    /// out, and the rest is drafted again.
-    async fn turn(&mut self, entries: Vec<Entry>) {
-        let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
-        let attempts = entries.len().saturating_add(4);
-        for _ in 0..attempts {
-            let mut draft = match self.draft(&entries) {
-                Ok(draft) => draft,
-                Err((number, error)) => {
-                    self.revert();
-                    match number.and_then(|number| entries.get_mut(number)) {
-                        Some(entry) => answer(entry.take(), Err(error)),
-                        None => return self.fail(entries, || Error::Unavailable { order: None }),
-                    }
-                    continue;
-                }
-            };
-            if draft.batch.events.is_empty() {
-                turn_down(&mut draft, &mut entries);
-                let after = pair(draft.after, &mut entries);
-                return self.seal_and_follow(after).await;
+    /// Takes one entry in. Once the custodian closes, new calls are refused and only what is under
+    /// way goes on.
+    fn take(&mut self, entry: Entry) {
+        match entry.message {
+            Message::Close => self.closing.push(entry),
+            Message::Submit(_) | Message::Statement(_) | Message::Resume
+                if !self.closing.is_empty() =>
+            {
+                answer(Some(entry), Err(Error::Closed));
             }
-            match self.write(&mut draft).await {
-                Written::Done => {
-                    turn_down(&mut draft, &mut entries);
-                    return self.publish(draft, entries).await;
-                }
-                Written::Conflict => {
-                    self.unhold(&draft);
-                    self.revert();
-                    if !self.look_again(&mut entries).await {
-                        return self.fail(entries, || Error::Unavailable { order: None });
-                    }
-                }
-                Written::Doubt => {
-                    self.doubt = Some(draft);
-                    return self.fail(entries, || Error::Indeterminate { order: None });
-                }
-                Written::Failed(error) => {
-                    let kind = error.kind();
-                    self.unhold(&draft);
-                    self.revert();
-                    return self.fail(entries, || StoreError::new(kind, "commit").into());
-                }
-            }
+            Message::Deny(_)
+            | Message::Finished(_)
+            | Message::Resume
+            | Message::Statement(_)
+            | Message::Submit(_)
+            | Message::Touch(_)
+            | Message::Wait(_) => self.fold(entry),
         }
-        self.revert();
-        self.fail(entries, || Error::Unavailable { order: None });
     }
 
-    fn draft(&mut self, entries: &[Option<Entry>]) -> Result<Draft, (Option<usize>, Error)> {
-        let last = self.ledger.time();
-        let mut at = self.clock.read(self.shared.clock.as_ref(), last);
-        self.shared.set_doubted(self.clock.has_jumped().then_some(at));
-        for entry in entries.iter().flatten() {
-            if let Message::Submit(prepared) = &entry.message {
-                at = at.max(self.clock.near(at, prepared.document.submitted));
-            }
+    /// Starts what can start: one commit and one seal at a time.
+    fn go_on(&mut self) {
+        if self.committing.is_none() && self.doubt.is_none() && self.open.is_due {
+            self.close_turn();
         }
-        let mut draft = Draft::new(&self.ledger, at);
-        for (number, entry) in entries.iter().enumerate() {
-            let Some(entry) = entry else { continue };
-            let (events, puts) = (draft.batch.events.len(), draft.batch.puts.len());
-            let Err(error) = self.handle(number, entry, &mut draft) else { continue };
-            if draft.batch.events.len() != events {
-                return Err((Some(number), error));
-            }
-            draft.batch.puts.truncate(puts);
-            draft.refused.push((number, error));
+        if self.sealing.is_none() && !self.unsealed.is_empty() && !self.rests {
+            self.start_seal();
         }
-        self.tick(&mut draft).map_err(|error| (None, error))?;
-        Ok(draft)
     }
 
-    /// Lifts the holds of commands that certainly did not become durable.
-    fn unhold(&self, draft: &Draft) {
-        let mut holds = self.shared.holds_mut();
-        draft.commands.iter().for_each(|command| holds.settle(command));
+    /// Whether nothing is under way. What cannot be sealed does not keep a custodian from closing.
+    fn is_idle(&self) -> bool {
+        let starts = self.unsealed.iter().filter(|(after, _)| matches!(after, After::Start(..)));
+        self.committing.is_none()
+            && self.sealing.is_none()
+            && self.open.entries.is_empty()
+            && (self.unsealed.is_empty() || self.rests)
+            && self.running.len() == starts.count()
     }
 
-    /// Goes back to what is durable.
-    fn revert(&mut self) {
-        let published = self.shared.read().clone();
-        self.ledger = published.ledger;
-        self.engine = published.engine;
-    }
-
-    /// Answers every caller with an error; what jobs brought back is kept for the next turn.
+    /// Answers every caller with an error; what jobs brought back is kept for a later turn.
     fn fail(&mut self, entries: Vec<Option<Entry>>, error: impl Fn() -> Error) {
         for entry in entries.into_iter().flatten() {
             if let Message::Finished(finished) = &entry.message {
@@ -282,11 +276,11 @@ impl Sequencer {
     }
 }
 
-/// Answers what was refused: only once the batch is written, because a refusal may rest on an
-/// order of the same batch.
-fn turn_down(draft: &mut Draft, entries: &mut [Option<Entry>]) {
-    for (number, error) in std::mem::take(&mut draft.refused) {
-        answer(entries.get_mut(number).and_then(Option::take), Err(error));
+/// What is under way, once it has ended; never if nothing is.
+async fn when<T>(under_way: Option<impl Future<Output = T>>) -> T {
+    match under_way {
+        Some(under_way) => under_way.await,
+        None => std::future::pending().await,
     }
 }
 

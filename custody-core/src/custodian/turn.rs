@@ -10,8 +10,9 @@ use super::message::{Ended, Entry, Message, Prepared, Progress};
 use super::record::RequestRecord;
 use super::sequencer::Sequencer;
 use crate::command::Command;
+use crate::digest::Digest;
 use crate::document::{CloseReason, EventBody, OrderSubmitted, V1, Verdict};
-use crate::id::OrderId;
+use crate::id::{OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, OpenOrder};
 use crate::order::OrderState;
 use crate::principal::{SignedStatement, Verb};
@@ -64,8 +65,7 @@ impl Sequencer {
             self.reply_later(number, id, draft);
             return Ok(());
         }
-        let twin = draft.requests.get(&(requester.clone(), request.clone()));
-        if let Some((order, digest)) = twin.cloned() {
+        if let Some((order, digest)) = self.twin(requester, request, draft) {
             if digest != *prepared.submission.digest() {
                 return Err(Error::RequestReused { order });
             }
@@ -78,6 +78,20 @@ impl Sequencer {
         let standing = self.judge(&id, Some(&prepared.carried), draft)?;
         reply(number, id, standing, draft);
         Ok(())
+    }
+
+    /// The order of a request that the open turn, or the one that is being committed, has ended.
+    fn twin(
+        &self,
+        requester: &PrincipalId,
+        request: &RequestId,
+        draft: &Draft,
+    ) -> Option<(OrderId, Digest)> {
+        let id = (requester.clone(), request.clone());
+        [Some(draft), self.committed_next()]
+            .into_iter()
+            .flatten()
+            .find_map(|draft| draft.requests.get(&id).cloned())
     }
 
     fn check_quotas(&self, prepared: &Prepared, at: Timestamp) -> Result<(), Error> {
@@ -209,8 +223,9 @@ impl Sequencer {
             After::End(ended) if ended.order == id => Some(Arc::clone(ended)),
             After::End(_) | After::Reply(..) | After::ReplyAtEnd(..) | After::Start(..) => None,
         });
-        let starts = |after: &After| matches!(after, After::Start(started, _) if *started == id);
-        let is_running = self.running.contains(&id) || draft.after.iter().any(starts);
+        let is_reserved = |order: &OpenOrder| order.state() == OrderState::Reserved;
+        let is_running =
+            self.running.contains(&id) && self.ledger.order(&id).is_some_and(is_reserved);
         draft.after.push(match ended {
             Some(ended) => After::Reply(number, Progress::Ended(ended)),
             None if is_running => After::ReplyAtEnd(number, id),

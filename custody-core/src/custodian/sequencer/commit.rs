@@ -2,39 +2,112 @@ use std::sync::Arc;
 
 use futures::channel::oneshot;
 
-use super::{Sequencer, Written, answer};
+use super::{Sequencer, answer};
 use crate::command::Command;
-use crate::custodian::draft::{After, Draft};
+use crate::custodian::draft::{Draft, Turn};
 use crate::custodian::error::Error;
-use crate::custodian::message::{Entry, Message, Progress};
-use crate::custodian::{job, submit};
+use crate::custodian::message::{Entry, Message};
+use crate::custodian::shared::Shared;
+use crate::custodian::submit;
 use crate::document::EventBody;
-use crate::seam::{ErrorKind, StoreError};
+use crate::seam::{ErrorKind, Position, StoreError};
+
+/// What the store says to a commit.
+pub(super) type Answer = Result<Position, StoreError>;
+
+/// A turn on its way to the store.
+#[derive(Debug)]
+pub(super) struct Committing {
+    pub(super) turn: Turn,
+    pub(super) answer: oneshot::Receiver<Answer>,
+}
+
+impl Committing {
+    /// Commits beside the sequencer, so that the next turn can be judged meanwhile.
+    pub(super) fn start(shared: &Shared, mut turn: Turn) -> Self {
+        let batch = std::mem::take(&mut turn.draft.batch);
+        turn.draft.sent.clone_from(&batch.events);
+        let (expected, store) = (turn.draft.expected, Arc::clone(&shared.store));
+        let (sender, answer) = oneshot::channel();
+        shared.spawner.spawn(Box::pin(async move {
+            let committed = store.commit(expected, batch).await;
+            drop(store);
+            drop(sender.send(committed));
+        }));
+        Self { turn, answer }
+    }
+}
+
+/// How a commit went.
+enum Written {
+    Done,
+    /// Another writer, or a request that exists already: look, and judge again.
+    Conflict,
+    /// It may have happened, and the store cannot say yet.
+    Doubt,
+    Failed(ErrorKind),
+}
 
 impl Sequencer {
+    /// What is being committed.
+    pub(in crate::custodian) fn committed_next(&self) -> Option<&Draft> {
+        self.committing.as_ref().map(|committing| &committing.turn.draft)
+    }
+
+    /// What became of the turn that was being committed.
+    pub(super) async fn written(&mut self, answer: Result<Answer, oneshot::Canceled>) {
+        let Some(Committing { turn, .. }) = self.committing.take() else { return };
+        match self.outcome(&turn.draft, answer).await {
+            Written::Done => {
+                self.conflicts = 0;
+                self.rests = false;
+                self.publish(turn);
+            }
+            Written::Conflict => self.conflict(turn).await,
+            Written::Doubt => {
+                let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
+                self.discard(&later.draft);
+                self.doubt = Some(turn.draft);
+                self.fail(turn.entries, || Error::Indeterminate { order: None });
+                self.fail(later.entries, || Error::Unavailable { order: None });
+            }
+            Written::Failed(kind) => {
+                let later = self.undo(&turn);
+                self.fail(turn.entries, || StoreError::new(kind, "commit").into());
+                later.into_iter().for_each(|entry| self.fold(entry));
+            }
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    pub(super) async fn write(&self, draft: &mut Draft) -> Written {
-        let batch = std::mem::take(&mut draft.batch);
-        draft.sent.clone_from(&batch.events);
-        let committed = self.shared.store.commit(draft.expected, batch).await;
-        match committed {
-            Ok(_) => Written::Done,
-            Err(error) => match error.kind() {
+    async fn outcome(&self, draft: &Draft, answer: Result<Answer, oneshot::Canceled>) -> Written {
+        match answer {
+            Ok(Ok(_)) => Written::Done,
+            Err(oneshot::Canceled) => self.did_happen(draft).await,
+            Ok(Err(error)) => match error.kind() {
                 ErrorKind::Conflict => Written::Conflict,
                 ErrorKind::Indeterminate | ErrorKind::Corrupt => self.did_happen(draft).await,
-                _ => Written::Failed(error),
+                kind => Written::Failed(kind),
             },
         }
     }
 
+    /// Undoes a turn that was not written and the open one; returns what came in after it.
+    fn undo(&mut self, turn: &Turn) -> Vec<Entry> {
+        let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
+        self.discard(&later.draft);
+        self.discard(&turn.draft);
+        self.revert();
+        later.entries.into_iter().flatten().collect()
+    }
+
     /// Whether a batch of unknown fate is in the store: our own events at our position mean it is,
     /// an unchanged head that it is not.
-    pub(super) async fn did_happen(&self, draft: &Draft) -> Written {
+    async fn did_happen(&self, draft: &Draft) -> Written {
         let store = &self.shared.store;
         let Ok(head) = store.head().await else { return Written::Doubt };
         if head == draft.expected {
-            let error = StoreError::new(ErrorKind::Unavailable, "commit");
-            return Written::Failed(error);
+            return Written::Failed(ErrorKind::Unavailable);
         }
         let count = u16::try_from(draft.sent.len()).unwrap_or(u16::MAX);
         let Ok(found) = store.events(draft.expected, count).await else { return Written::Doubt };
@@ -47,7 +120,8 @@ impl Sequencer {
         let Some(draft) = self.doubt.take() else { return true };
         match self.did_happen(&draft).await {
             Written::Done => {
-                self.publish(draft, Vec::new()).await;
+                self.publish(Turn { draft, entries: Vec::new(), is_due: false });
+                self.revert();
                 true
             }
             Written::Doubt => {
@@ -55,16 +129,30 @@ impl Sequencer {
                 false
             }
             Written::Conflict | Written::Failed(_) => {
-                self.unhold(&draft);
+                self.discard(&draft);
                 self.revert();
                 true
             }
         }
     }
 
-    /// After a conflict: a request that exists already asks for its order instead. False if somebody
-    /// else wrote, which one custodian over one store never sees.
-    pub(super) async fn look_again(&mut self, entries: &mut [Option<Entry>]) -> bool {
+    /// After a conflict: a request that exists already asks for its order instead, and everything is
+    /// judged again. If somebody else wrote, which one custodian over one store never sees, nothing
+    /// can be.
+    async fn conflict(&mut self, turn: Turn) {
+        const CONFLICTS_MAX: u8 = 4;
+        let later = self.undo(&turn);
+        let later = later.into_iter().map(Some);
+        let mut entries: Vec<_> = turn.entries.into_iter().chain(later).collect();
+        self.conflicts = self.conflicts.saturating_add(1);
+        if self.conflicts > CONFLICTS_MAX || !self.look_again(&mut entries).await {
+            self.conflicts = 0;
+            return self.fail(entries, || Error::Unavailable { order: None });
+        }
+        entries.into_iter().flatten().for_each(|entry| self.fold(entry));
+    }
+
+    async fn look_again(&self, entries: &mut [Option<Entry>]) -> bool {
         let store = Arc::clone(&self.shared.store);
         if store.head().await.ok() != Some(self.ledger.position()) {
             return false;
@@ -86,139 +174,56 @@ impl Sequencer {
         true
     }
 
-    /// Makes a durable batch visible, seals it and lets follow what was waiting for it.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    pub(super) async fn publish(&mut self, draft: Draft, mut entries: Vec<Option<Entry>>) {
-        let applied = {
-            let mut published = self.shared.write();
-            published.engine = Arc::clone(&self.engine);
-            draft
-                .events
-                .iter()
-                .try_for_each(|(event, attached)| published.ledger.apply(event, attached))
-        };
-        if applied.is_err() {
-            self.shared.write().ledger = self.ledger.clone();
+    /// Makes a durable turn visible; what follows from it waits for its seal.
+    pub(super) fn publish(&mut self, turn: Turn) {
+        let Turn { mut draft, mut entries, .. } = turn;
+        if !self.fold_published(&mut draft) {
+            self.broken = true;
+            return self.fail(entries, || Error::Unavailable { order: None });
         }
-        self.snapshot = draft.snapshot.unwrap_or(self.snapshot);
         for (event, _) in &draft.events {
             if let EventBody::OrderConcluded(concluded) = &event.event {
                 self.running.remove(&concluded.order);
             }
         }
         for command in &draft.commands {
-            self.shared.holds_mut().settle(command);
-            match command.as_ref() {
-                Command::ConfirmClock {} => {
-                    self.clock.confirm(self.shared.clock.as_ref());
-                    self.shared.set_doubted(None);
-                }
-                Command::RotateLogKey { next, .. } => self.rotation = Some(next.clone()),
-                _ => {}
-            }
+            self.put_into_force(command);
         }
-        self.shared.wake(self.ledger.position());
-        let after = pair(draft.after, &mut entries);
-        self.seal_and_follow(after).await;
+        if !draft.events.is_empty() {
+            self.durable.position = draft.end();
+            self.durable.snapshot = draft.snapshot.unwrap_or(self.durable.snapshot);
+            self.shared.wake(self.durable.position);
+        }
+        // Only now: a refusal may rest on an order of the same turn.
+        for (number, error) in std::mem::take(&mut draft.refused) {
+            answer(entries.get_mut(number).and_then(Option::take), Err(error));
+        }
+        self.follow_later(draft.after, &mut entries);
     }
 
-    /// Signs the head over everything that is durable; only then does anything follow. What cannot
-    /// be sealed now is kept and tried again.
+    fn fold_published(&self, draft: &mut Draft) -> bool {
+        let mut published = self.shared.write();
+        let folded = draft
+            .events
+            .iter()
+            .try_for_each(|(event, attached)| published.ledger.apply(event, attached));
+        if let Some(engine) = draft.engine.take() {
+            published.engine = engine;
+        }
+        drop(published);
+        folded.inspect_err(|error| tracing::error!(%error, "what is durable does not fold")).is_ok()
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    pub(super) async fn seal_and_follow(&mut self, after: Vec<(After, Option<Entry>)>) {
-        self.unsealed.extend(after);
-        if self.unsealed.is_empty() {
-            return;
-        }
-        if !self.seal().await {
-            for (after, entry) in &mut self.unsealed {
-                if let After::End(ended) = after {
-                    for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
-                        let order = Some(ended.order.clone());
-                        drop(waiter.send(Err(Error::Unavailable { order })));
-                    }
-                }
-                let order = match after {
-                    After::Reply(_, Progress::Waiting(id) | Progress::Known(id))
-                    | After::ReplyAtEnd(_, id) => Some(id.clone()),
-                    After::Reply(_, Progress::Ended(ended)) => Some(ended.order.clone()),
-                    _ => None,
-                };
-                answer(entry.take(), Err(Error::Unavailable { order }));
+    fn put_into_force(&mut self, command: &Command) {
+        self.shared.holds_mut().settle(command);
+        match command {
+            Command::ConfirmClock {} => {
+                self.clock.confirm(self.shared.clock.as_ref());
+                self.shared.set_doubted(None);
             }
-            return;
-        }
-        for (after, entry) in std::mem::take(&mut self.unsealed) {
-            self.follow_one(after, entry);
+            Command::RotateLogKey { next, .. } => self.rotation = Some(next.clone()),
+            _ => {}
         }
     }
-
-    pub(super) async fn seal(&mut self) -> bool {
-        let position = self.ledger.position();
-        // A head over the rotation is signed by the new key or not at all.
-        if let Some(next) = &self.rotation {
-            if let Err(error) = self.shared.audit.rotate(next).await {
-                tracing::error!(kind = ?error.kind(), "the log key was not rotated");
-                return false;
-            }
-            self.rotation = None;
-        }
-        let checkpoint = match self.shared.audit.seal(position).await {
-            Ok(checkpoint) => checkpoint,
-            Err(error) => {
-                tracing::error!(kind = ?error.kind(), "the log head was not signed");
-                return false;
-            }
-        };
-        let Some(anchor) = &self.shared.anchor else { return true };
-        match self.anchoring.advance(anchor.as_ref(), checkpoint.head).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(kind = ?error.kind(), "the log head was not anchored");
-                false
-            }
-        }
-    }
-
-    pub(super) fn follow_one(&mut self, after: After, entry: Option<Entry>) {
-        match after {
-            After::End(ended) => {
-                for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
-                    drop(waiter.send(Ok(Arc::clone(&ended))));
-                }
-            }
-            After::Reply(_, progress) => answer(entry, Ok(progress)),
-            After::ReplyAtEnd(_, id) => {
-                let (sender, receiver) = oneshot::channel();
-                self.waiters.entry(id).or_default().push(sender);
-                answer(entry, Ok(Progress::Started(receiver)));
-            }
-            After::Start(id, carried) => {
-                let Some(order) = self.ledger.order(&id).cloned() else { return };
-                if self.running.insert(id) {
-                    let shared = Arc::clone(&self.shared);
-                    let job = job::run(Arc::clone(&shared), order, carried);
-                    shared.spawner.spawn(Box::pin(job));
-                }
-            }
-        }
-    }
-}
-
-/// What follows a turn, each with the entry that it answers.
-pub(super) fn pair(
-    after: Vec<After>,
-    entries: &mut [Option<Entry>],
-) -> Vec<(After, Option<Entry>)> {
-    after
-        .into_iter()
-        .map(|after| {
-            let number = match &after {
-                After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
-                After::End(_) | After::Start(..) => None,
-            };
-            let entry = number.and_then(|number| entries.get_mut(number)).and_then(Option::take);
-            (after, entry)
-        })
-        .collect()
 }

@@ -78,6 +78,7 @@ impl Sequencer {
                 self.conclude(id, outcome, None, draft)?;
             } else {
                 self.resumed.insert(id.clone());
+                self.running.insert(id.clone());
                 draft.after.push(After::Start(id.clone(), None));
             }
         }
@@ -129,6 +130,7 @@ impl Sequencer {
         let index = draft.push(&mut self.ledger, event, Attached::default())?;
         let pointer = index.value().to_string().into_bytes();
         draft.batch.puts.push(Record { key: snapshot_key()?, value: pointer });
+        self.snapshot = index;
         draft.snapshot = Some(index);
         Ok(())
     }

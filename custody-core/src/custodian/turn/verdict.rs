@@ -83,6 +83,7 @@ impl Sequencer {
         match command {
             Some(command) if !needs_job(&command) => self.execute(id, &command, draft),
             _ => {
+                self.running.insert(id.clone());
                 draft.after.push(After::Start(id.clone(), carried.cloned()));
                 Ok(Standing::Started)
             }
@@ -104,7 +105,8 @@ impl Sequencer {
             self.shared.holds_mut().add(command);
         }
         if let Some(engine) = engine.ok().flatten() {
-            self.engine = engine;
+            self.engine = Arc::clone(&engine);
+            draft.engine = Some(engine);
         }
         let resolved = match command.as_ref() {
             Command::ResolveOrder { order, resolution } => {

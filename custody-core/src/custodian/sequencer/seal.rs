@@ -1,0 +1,165 @@
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+
+use super::{Sequencer, answer};
+use crate::crypto::PublicKey;
+use crate::custodian::anchoring::Anchoring;
+use crate::custodian::draft::After;
+use crate::custodian::error::Error;
+use crate::custodian::job;
+use crate::custodian::message::{Entry, Progress};
+use crate::custodian::shared::Shared;
+use crate::seam::Position;
+
+/// A head that is being signed and anchored.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    through: Position,
+    /// How many of those that wait for a seal it covers.
+    covers: usize,
+    pub(super) answer: oneshot::Receiver<Sealed>,
+}
+
+/// How a seal went.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    rotated: Option<PublicKey>,
+    done: bool,
+}
+
+impl Sequencer {
+    /// Lets follow what waits for nothing, and keeps the rest for the seal of what is durable now.
+    pub(super) fn follow_later(&mut self, after: Vec<After>, entries: &mut [Option<Entry>]) {
+        let is_sealed = self.durable.sealed == self.durable.position && self.unsealed.is_empty();
+        for (after, entry) in pair(after, entries) {
+            if is_sealed {
+                self.follow(after, entry);
+            } else {
+                self.unsealed.push((after, entry));
+            }
+        }
+    }
+
+    /// Signs the head over everything that is durable and anchors it, beside the sequencer.
+    pub(super) fn start_seal(&mut self) {
+        let (sender, answer) = oneshot::channel();
+        let through = self.durable.position;
+        let (shared, anchoring) = (Arc::clone(&self.shared), Arc::clone(&self.anchoring));
+        let next = self.rotation.clone();
+        let work = async move {
+            let sealed = seal(&shared, &anchoring, next, through).await;
+            // Whoever closes the custodian is answered once nothing holds its parts any more.
+            drop(shared);
+            drop(anchoring);
+            drop(sender.send(sealed));
+        };
+        self.shared.spawner.spawn(Box::pin(work));
+        self.sealing = Some(Sealing { through, covers: self.unsealed.len(), answer });
+    }
+
+    /// What became of a seal: only now does anything follow. What cannot be sealed is kept and
+    /// tried again.
+    pub(super) fn sealed(&mut self, sealed: Result<Sealed, oneshot::Canceled>) {
+        let Some(Sealing { through, covers, .. }) = self.sealing.take() else { return };
+        let sealed = sealed.unwrap_or(Sealed { rotated: None, done: false });
+        if sealed.rotated.is_some() && sealed.rotated == self.rotation {
+            self.rotation = None;
+        }
+        if !sealed.done {
+            // What came in meanwhile has not been tried.
+            self.rests = self.unsealed.len() == covers;
+            return self.give_up_waiting(covers);
+        }
+        self.durable.sealed = through;
+        for (after, entry) in self.unsealed.drain(..covers).collect::<Vec<_>>() {
+            self.follow(after, entry);
+        }
+    }
+
+    /// Tells those who wait that their answer is not to be had now.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+    fn give_up_waiting(&mut self, covers: usize) {
+        for (after, entry) in self.unsealed.iter_mut().take(covers) {
+            if let After::End(ended) = after {
+                for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
+                    let order = Some(ended.order.clone());
+                    drop(waiter.send(Err(Error::Unavailable { order })));
+                }
+            }
+            let order = match after {
+                After::Reply(_, Progress::Waiting(id) | Progress::Known(id))
+                | After::ReplyAtEnd(_, id) => Some(id.clone()),
+                After::Reply(_, Progress::Ended(ended)) => Some(ended.order.clone()),
+                _ => None,
+            };
+            answer(entry.take(), Err(Error::Unavailable { order }));
+        }
+    }
+
+    fn follow(&mut self, after: After, entry: Option<Entry>) {
+        match after {
+            After::End(ended) => {
+                for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
+                    drop(waiter.send(Ok(Arc::clone(&ended))));
+                }
+            }
+            After::Reply(_, progress) => answer(entry, Ok(progress)),
+            After::ReplyAtEnd(_, id) => {
+                let (sender, receiver) = oneshot::channel();
+                self.waiters.entry(id).or_default().push(sender);
+                answer(entry, Ok(Progress::Started(receiver)));
+            }
+            After::Start(id, carried) => {
+                let order = self.shared.read().ledger.order(&id).cloned();
+                let Some(order) = order else { return };
+                let job = job::run(Arc::clone(&self.shared), order, carried);
+                self.shared.spawner.spawn(Box::pin(job));
+            }
+        }
+    }
+}
+
+/// A head over a rotation of the log key is signed by the new key or not at all.
+async fn seal(
+    shared: &Shared,
+    anchoring: &futures::lock::Mutex<Anchoring>,
+    next: Option<PublicKey>,
+    through: Position,
+) -> Sealed {
+    if let Some(next) = &next
+        && let Err(error) = shared.audit.rotate(next).await
+    {
+        tracing::error!(kind = ?error.kind(), "the log key was not rotated");
+        return Sealed { rotated: None, done: false };
+    }
+    let checkpoint = match shared.audit.seal(through).await {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => {
+            tracing::error!(kind = ?error.kind(), "the log head was not signed");
+            return Sealed { rotated: next, done: false };
+        }
+    };
+    if let Some(anchor) = &shared.anchor
+        && let Err(error) = anchoring.lock().await.advance(anchor.as_ref(), checkpoint.head).await
+    {
+        tracing::error!(kind = ?error.kind(), "the log head was not anchored");
+        return Sealed { rotated: next, done: false };
+    }
+    Sealed { rotated: next, done: true }
+}
+
+/// What follows a turn, each with the entry that it answers.
+fn pair(after: Vec<After>, entries: &mut [Option<Entry>]) -> Vec<(After, Option<Entry>)> {
+    after
+        .into_iter()
+        .map(|after| {
+            let number = match &after {
+                After::Reply(number, _) | After::ReplyAtEnd(number, _) => Some(*number),
+                After::End(_) | After::Start(..) => None,
+            };
+            let entry = number.and_then(|number| entries.get_mut(number)).and_then(Option::take);
+            (after, entry)
+        })
+        .collect()
+}
