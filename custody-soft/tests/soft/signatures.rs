@@ -127,13 +127,53 @@ fn p_256_signatures_equal_those_of_rfc_6979_in_low_s_form() {
 
 #[test]
 fn secp256k1_signatures_equal_those_of_rfc_6979_as_bitcoin_libraries_have_them() {
+    let cases = bitcoin_cases("valid", "ecdsa", 7);
     let bench = Bench::new();
-    for (secret, message, expected) in SECP256K1 {
-        let record = bench.import(Algorithm::EcdsaSecp256k1, &hex_of(secret)).unwrap();
-        let digest = Digest::of(message.as_bytes());
-        let signature = sign(&bench, &record, SignInput::Prehash(digest.as_bytes()));
-        assert_eq!(hex::encode(signature.as_bytes()), expected, "{message}");
+    for case in &cases {
+        let (_, signature) = sign_case(&bench, case);
+        let scalars = ["r", "s"].map(|name| case["signature"][name].as_str().unwrap());
+        assert_eq!(hex::encode(signature.as_bytes()), scalars.concat(), "{}", case["message"]);
+        let nonce = scalar(case["k"].as_str().unwrap()).unwrap();
+        assert_eq!(nonce_point(&bench, &nonce), signature.as_bytes()[..32], "{}", case["message"]);
     }
+}
+
+#[test]
+fn secp256k1_nonces_equal_those_of_rfc_6979_as_bitcoin_libraries_have_them() {
+    // The file also has the second and the sixteenth number of each stream, which a signer draws
+    // only if those before are no scalar.
+    let cases = bitcoin_cases("valid", "rfc6979", 10);
+    let bench = Bench::new();
+    for case in &cases {
+        let (_, signature) = sign_case(&bench, case);
+        let nonces = ["k0", "k1", "k15"].map(|name| scalar(case[name].as_str().unwrap()).unwrap());
+        let points = nonces.map(|nonce| nonce_point(&bench, &nonce));
+        let used = points.map(|point| point == signature.as_bytes()[..32]);
+        assert_eq!(used, [true, false, false], "{}", case["message"]);
+    }
+}
+
+#[test]
+fn secp256k1_signatures_that_bitcoin_libraries_refuse_are_refused() {
+    let cases = bitcoin_cases("invalid", "verify", 8);
+    let bench = Bench::new();
+    let (mut refused, mut negative) = (0, 0);
+    for case in &cases {
+        let (record, _) = sign_case(&bench, case);
+        let digest = Digest::of(case["message"].as_str().unwrap().as_bytes());
+        let input = SignInput::Prehash(digest.as_bytes());
+        let scalars = ["r", "s"].map(|name| scalar(case["signature"][name].as_str().unwrap()));
+        // A negative number has no form in which it could be given.
+        let [Some(r), Some(s)] = scalars else {
+            negative += 1;
+            continue;
+        };
+        let read = Signature::from_bytes(Algorithm::EcdsaSecp256k1, &[r, s].concat());
+        let verifies = read.is_ok_and(|one| one.verify(&record.public_key, input).is_ok());
+        assert!(!verifies, "{}", case["description"]);
+        refused += 1;
+    }
+    assert_eq!((refused, negative), (5, 3));
 }
 
 #[test]
@@ -165,80 +205,30 @@ fn only_secp256k1_ecdsa_comes_with_a_recovery_hint() {
     }
 }
 
-/// From the fixtures of bitcoinjs-lib (`test/fixtures/ecdsa.json`, MIT): key, message, `r ‖ s`.
-const SECP256K1: [(&str, &str, &str); 7] = [
-    (
-        "0000000000000000000000000000000000000000000000000000000000000001",
-        "Everything should be made as simple as possible, but not simpler.",
-        concat!(
-            "33a69cd2065432a30f3d1ce4eb0d59b8ab58c74f27c41a7fdb5696ad4e6108c9",
-            "6f807982866f785d3f6418d24163ddae117b7db4d5fdf0071de069fa54342262",
-        ),
-    ),
-    (
-        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140",
-        concat!(
-            "Equations are more important to me, because politics is for the present, but",
-            " an equation is something for eternity.",
-        ),
-        concat!(
-            "54c4a33c6423d689378f160a7ff8b61330444abb58fb470f96ea16d99d4a2fed",
-            "07082304410efa6b2943111b6a4e0aaa7b7db55a07e9861d1fb3cb1f421044a5",
-        ),
-    ),
-    (
-        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140",
-        concat!(
-            "Not only is the Universe stranger than we think, it is stranger than we can ",
-            "think.",
-        ),
-        concat!(
-            "ff466a9f1b7b273e2f4c3ffe032eb2e814121ed18ef84665d0f515360dab3dd0",
-            "6fc95f5132e5ecfdc8e5e6e616cc77151455d46ed48f5589b7db7771a332b283",
-        ),
-    ),
-    (
-        "0000000000000000000000000000000000000000000000000000000000000001",
-        concat!(
-            "How wonderful that we have met with a paradox. Now we have some hope of maki",
-            "ng progress.",
-        ),
-        concat!(
-            "c0dafec8251f1d5010289d210232220b03202cba34ec11fec58b3e93a85b91d3",
-            "75afdc06b7d6322a590955bf264e7aaa155847f614d80078a90292fe205064d3",
-        ),
-    ),
-    (
-        "69ec59eaa1f4f2e36b639716b7c30ca86d9a5375c7b38d8918bd9c0ebc80ba64",
-        concat!(
-            "Computer science is no more about computers than astronomy is about telescop",
-            "es.",
-        ),
-        concat!(
-            "7186363571d65e084e7f02b0b77c3ec44fb1b257dee26274c38c928986fea45d",
-            "0de0b38e06807e46bda1f1e293f4f6323e854c86d58abdd00c46c16441085df6",
-        ),
-    ),
-    (
-        "00000000000000000000000000007246174ab1e92e9149c6e446fe194d072637",
-        concat!(
-            "...if you aren't, at any given time, scandalized by code you wrote five or e",
-            "ven three years ago, you're not learning anywhere near enough",
-        ),
-        concat!(
-            "fbfe5076a15860ba8ed00e75e9bd22e05d230f02a936b653eb55b61c99dda487",
-            "0e68880ebb0050fe4312b1b1eb0899e1b82da89baa5b895f612619edf34cbd37",
-        ),
-    ),
-    (
-        "000000000000000000000000000000000000000000056916d0f9b31dc9b637f3",
-        concat!(
-            "The question of whether computers can think is like the question of whether ",
-            "submarines can swim.",
-        ),
-        concat!(
-            "cde1302d83f8dd835d89aef803c74a119f561fbaef3eb9129e45f30de86abbf9",
-            "06ce643f5049ee1f27890467b77a6a8e11ec4661cc38cd8badf90115fbd03cef",
-        ),
-    ),
-];
+/// The cases of one list of the fixtures of bitcoinjs-lib.
+fn bitcoin_cases(kind: &str, list: &str, count: usize) -> Vec<serde_json::Value> {
+    let file = vectors::json("rfc6979/bitcoinjs_ecdsa.json");
+    let cases = file[kind][list].as_array().unwrap();
+    assert_eq!(cases.len(), count, "{kind}, {list}");
+    cases.clone()
+}
+
+/// The key of a case, and its signature of the message of the case.
+fn sign_case(bench: &Bench, case: &serde_json::Value) -> (KeyRecord, Signature) {
+    let secret = scalar(case["d"].as_str().unwrap()).unwrap();
+    let record = bench.import(Algorithm::EcdsaSecp256k1, &secret).unwrap();
+    let digest = Digest::of(case["message"].as_str().unwrap().as_bytes());
+    let signature = sign(bench, &record, SignInput::Prehash(digest.as_bytes()));
+    (record, signature)
+}
+
+/// The 32 bytes of a number that may be written shorter; none for a negative one.
+fn scalar(text: &str) -> Option<Vec<u8>> {
+    (!text.starts_with('-')).then(|| hex_of(&format!("{text:0>64}")))
+}
+
+/// The `r` of a signature with this nonce: the x-coordinate of its point, as a public key has it.
+fn nonce_point(bench: &Bench, nonce: &[u8]) -> Vec<u8> {
+    let record = bench.import(Algorithm::EcdsaSecp256k1, nonce).unwrap();
+    record.public_key.as_bytes()[1..].to_vec()
+}
