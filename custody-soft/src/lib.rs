@@ -16,3 +16,4 @@ pub use backend::SoftBackend;
 pub use cache::CacheLimits;
 pub use document::{KdfParameters, KdfParametersError, KekDocument, KekDocumentError};
 pub use kek::PassphraseKek;
+pub use mnemonic::{MnemonicLength, WriteMnemonicError, generate_mnemonic, write_mnemonic};

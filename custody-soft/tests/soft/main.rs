@@ -14,5 +14,6 @@ mod derivation;
 mod formats;
 mod handles;
 mod kek;
+mod mnemonics;
 mod signatures;
 mod support;
