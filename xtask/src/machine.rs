@@ -1,7 +1,7 @@
 //! What some tests need and not every machine gives: found out by trying it, never assumed.
 //!
-//! **Invariant:** a test is left out only if it is listed here and this machine failed its probe
-//! just now; it is then named, with the reason, in the line that ends a run.
+//! **Invariant:** a test is left out only if it is listed here, and this machine failed its probe
+//! just now or it measures speed; it is then named, with the reason, in the line that ends a run.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +15,13 @@ struct Special {
     probe: fn(&Path) -> Result<(), String>,
 }
 
-/// A test that this machine cannot run, and why.
+/// A test that says something about a quiet machine only, and is asked for by itself.
+struct Measurement {
+    package: &'static str,
+    test: &'static str,
+}
+
+/// A test that is left out of a run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NotRun {
     package: &'static str,
@@ -23,24 +29,46 @@ pub(crate) struct NotRun {
     reason: String,
 }
 
-/// Tries what the special tests of `packages` need, of all packages if there are none, in `folder`.
+/// What cannot run among the tests of `packages`, or of all packages if there are none. What they
+/// need is tried in `folder`.
 pub(crate) fn probe(packages: &[String], folder: &Path) -> Vec<NotRun> {
-    probe_each(&SPECIAL, packages, folder)
+    let mut left_out = probe_each(&SPECIAL, packages, folder);
+    left_out.extend(MEASUREMENTS.iter().filter(|of| is_selected(packages, of.package)).map(
+        |&Measurement { package, test }| NotRun {
+            package,
+            test,
+            reason: "measures a quiet machine: cargo xtask speed".to_owned(),
+        },
+    ));
+    left_out
 }
 
 /// The nextest filter that leaves out exactly these tests; none if all can run.
 pub(crate) fn filter(left_out: &[NotRun]) -> Option<String> {
-    let tests = left_out
-        .iter()
-        .map(|NotRun { package, test, .. }| format!("(package(={package}) & test(={test}))"))
-        .collect::<Vec<_>>();
+    let tests: Vec<_> = left_out.iter().map(|test| only(test.package, test.test)).collect();
     (!tests.is_empty()).then(|| format!("not ({})", tests.join(" | ")))
 }
 
+/// The nextest filter that selects exactly the tests which measure speed.
+pub(crate) fn measurements() -> String {
+    MEASUREMENTS.iter().map(|of| only(of.package, of.test)).collect::<Vec<_>>().join(" | ")
+}
+
+/// The packages that have such tests.
+pub(crate) fn measured() -> Vec<String> {
+    MEASUREMENTS.iter().map(|of| of.package.to_owned()).collect()
+}
+
+fn only(package: &str, test: &str) -> String {
+    format!("(package(={package}) & test(={test}))")
+}
+
+fn is_selected(packages: &[String], package: &str) -> bool {
+    packages.is_empty() || packages.iter().any(|name| name == package)
+}
+
 fn probe_each(special: &[Special], packages: &[String], folder: &Path) -> Vec<NotRun> {
-    let selected = |special: &&Special| {
-        packages.is_empty() || packages.iter().any(|name| name == special.package)
-    };
+    let selected = |special: &&Special| is_selected(packages, special.package);
     let cannot = |&Special { package, test, probe }: &Special| {
         probe(folder).err().map(|reason| NotRun { package, test, reason })
     };
@@ -83,6 +111,11 @@ const SPECIAL: [Special; 1] = [Special {
     package: "custody-store",
     test: "disk::a_full_disk_writes_nothing_and_the_next_commit_that_fits_works",
     probe: mount,
+}];
+
+const MEASUREMENTS: [Measurement; 1] = [Measurement {
+    package: "custody-verify",
+    test: "speed::twenty_thousand_entries_are_verified_each_second_without_replay",
 }];
 
 #[cfg(test)]
@@ -139,9 +172,22 @@ mod tests {
     }
 
     #[test]
-    fn each_special_test_exists_where_it_is_looked_for() {
+    fn a_measurement_is_left_out_and_named_whatever_the_machine() {
+        let packages = [MEASUREMENTS[0].package.to_owned()];
+        let left_out = probe(&packages, Path::new("."));
+        let line = "custody-verify speed::twenty_thousand_entries_are_verified_each_second_without\
+                    _replay (measures a quiet machine: cargo xtask speed)";
+        assert_eq!(shown(&left_out), [line]);
+        assert_eq!(filter(&left_out), Some(format!("not ({})", measurements())));
+        assert_eq!(probe(&["xtask".to_owned()], Path::new(".")), Vec::new());
+    }
+
+    #[test]
+    fn each_listed_test_exists_where_it_is_looked_for() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for Special { package, test, .. } in SPECIAL {
+        let special = SPECIAL.iter().map(|of| (of.package, of.test));
+        let measurements = MEASUREMENTS.iter().map(|of| (of.package, of.test));
+        for (package, test) in special.chain(measurements) {
             let name = test.rsplit("::").next().unwrap_or(test);
             let wanted = format!("fn {name}()");
             let found = sources(&root.join(package).join("tests"))

@@ -1,4 +1,7 @@
-//! Development tasks: `cargo xtask test [PACKAGE…]` runs every test and searches what they printed for secrets.
+//! Development tasks.
+//!
+//! `cargo xtask test [PACKAGE…]` runs every test and searches what they printed for secrets.
+//! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
 //!
 //! **Invariant:** nothing here is linked into a crate that ships.
 #![expect(
@@ -17,12 +20,13 @@ mod suite;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask test [PACKAGE…]";
+const USAGE: &str = "usage: cargo xtask test [PACKAGE…]\n       cargo xtask speed";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("test") => test(&arguments.collect::<Vec<_>>()),
+        Some("speed") => speed(),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -45,6 +49,17 @@ fn test(packages: &[String]) -> ExitCode {
         }
         Err(error) => {
             eprintln!("xtask test: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn speed() -> ExitCode {
+    match suite::measure() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask speed: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

@@ -78,6 +78,17 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     Ok(Report { leaks, log: path, tests, doc_tests, search, not_run })
 }
 
+/// Runs the tests that measure speed, alone and with their output shown; whether all passed.
+pub(crate) fn measure() -> Result<bool, SuiteError> {
+    setup::prepare()?;
+    let mut command = cargo();
+    command.args(["nextest", "run", "--cargo-profile", "ci", "--all-features"]);
+    command.args(["--run-ignored", "all", "--no-capture"]);
+    select(&mut command, &machine::measured());
+    command.args(["--filterset", &machine::measurements()]);
+    Ok(command.status()?.success())
+}
+
 fn run_tests(
     log: &mut Log,
     packages: &[String],
