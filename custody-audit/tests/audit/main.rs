@@ -10,6 +10,7 @@
 mod conformance;
 mod export;
 mod log;
+mod opening;
 mod oracle;
 mod parsers;
 mod storage;

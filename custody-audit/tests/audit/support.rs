@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use custody_audit::TileLog;
+use custody_audit::checkpoint::LogHead;
 use custody_audit::log::LogError;
-use custody_audit::note::{KeyName, VerifierKey};
+use custody_audit::note::{KeyName, SignedNote, VerifierKey};
+use custody_audit::proof::LogProof;
 use custody_audit::storage::{MemoryTiles, TileStorage};
 use custody_audit::tile::{Tile, TileId};
+use custody_audit::tree::{Frontier, TreeHash};
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
 use custody_core::seam::{
-    AuditError, AuditLog, BackendError, Batch, Checkpoint, Position, Record, RecordKey, Signer,
-    Store,
+    AuditError, AuditLog, BackendError, Batch, Checkpoint, Event, Position, Record, RecordKey,
+    Signer, Store,
 };
 use custody_testkit::fault::FaultPlan;
 use custody_testkit::store::MemoryStore;
@@ -188,4 +191,35 @@ pub(crate) fn record(key: &str, value: &[u8]) -> Record {
 /// The typed cause under an error of the seam.
 pub(crate) fn cause(error: &AuditError) -> &LogError {
     std::error::Error::source(error).and_then(|source| source.downcast_ref()).unwrap()
+}
+
+/// The receipt of an event, parsed.
+pub(crate) fn receipt(log: &TileLog, index: u64) -> LogProof {
+    let receipt = block_on(log.receipt(Position::new(index))).unwrap();
+    assert_eq!(receipt.index.value(), index);
+    LogProof::parse(&receipt.proof).unwrap()
+}
+
+/// Events as a store gives them.
+pub(crate) fn events(range: std::ops::Range<u64>) -> Vec<Event> {
+    range.map(|index| Event { position: Position::new(index), bytes: event(index) }).collect()
+}
+
+/// The root over the first events, computed apart from the log.
+fn root(size: u64) -> TreeHash {
+    let mut frontier = Frontier::default();
+    for index in 0..size {
+        frontier.append(TreeHash::leaf(&event(index)), |_, _| ()).unwrap();
+    }
+    frontier.root()
+}
+
+/// The checkpoint is the signed head over exactly the first events.
+#[track_caller]
+pub(crate) fn assert_head(checkpoint: &Checkpoint, size: u64, signer: &LogSigner) {
+    let note = SignedNote::parse(&checkpoint.note).unwrap();
+    let head = LogHead::open(&note, &[signer.key()]).unwrap();
+    assert_eq!((head.origin(), head.tree().size, head.tree().root), (ORIGIN, size, root(size)));
+    assert_eq!(checkpoint.head.size.value(), size);
+    assert_eq!(checkpoint.head.root.as_bytes(), head.tree().root.as_bytes());
 }
