@@ -1,10 +1,10 @@
-//! Published vectors: transparency-dev/merkle, a Tessera log, a Sunlight mirror, the example of
-//! the standard, and a log with post-quantum signatures beside ours.
+//! Published vectors: transparency-dev/merkle, a Tessera log, a Sunlight mirror, the examples
+//! of the standard, and a log with post-quantum signatures beside ours.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use custody_audit::checkpoint::LogHead;
-use custody_audit::note::{KeyId, SignedNote, VerifierKey};
+use custody_audit::checkpoint::{CheckpointError, LogHead};
+use custody_audit::note::{KeyId, NoteError, SignedNote, VerifierKey};
 use custody_audit::proof::LogProof;
 use custody_audit::tile::{Edge, Entries, Tile, TileId, TilePath};
 use custody_audit::tree::{
@@ -75,6 +75,27 @@ fn the_signed_note_of_the_standard_is_believed_under_its_key_and_no_other() {
     assert_eq!(note.to_string(), file);
     let other = SignedNote::parse(&file.replace("example message", "other message")).unwrap();
     assert!(other.verify(&[key]).is_err());
+}
+
+#[test]
+fn the_checkpoint_of_the_standard_is_read_whole_and_not_believed_under_another_key_of_its_name() {
+    let example = json("tlog/c2sp-examples/tlog-checkpoint.json");
+    let file = example["note"].as_str().unwrap();
+    let note = SignedNote::parse(file).unwrap();
+    assert_eq!(note.to_string(), file);
+    let head = LogHead::parse(note.unverified_text()).unwrap();
+    assert_eq!((head.origin(), head.tree().size), ("example.com/behind-the-sofa", 20_852_163));
+    let root = hash(&"CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=".into()).unwrap();
+    assert_eq!((head.tree().root, head.extensions().len()), (root, 0));
+    assert_eq!(head.to_text(), note.unverified_text());
+    let [line] = note.signatures() else { panic!("one signature") };
+    assert_eq!(line.name().as_str(), head.origin());
+    assert_eq!((line.id(), line.as_bytes().len()), (KeyId::new([0x03, 0x3d, 0xe0, 0xae]), 64));
+    // The specification does not publish the key.
+    let other = crate::support::LogSigner::new(1).public().clone();
+    let other = VerifierKey::new(line.name().clone(), other).unwrap();
+    let refused = LogHead::open(&note, &[other]);
+    assert_eq!(refused, Err(CheckpointError::Note(NoteError::UnknownSigner)));
 }
 
 /// The Tessera log at its fifteen sizes.
