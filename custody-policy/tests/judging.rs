@@ -2,11 +2,14 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     clippy::too_many_lines,
     reason = "a test may fail"
 )]
 //! What denies whatever the rules say, and what a judgement names.
+
+use std::time::{Duration, Instant};
 
 use custody_core::amount::Units;
 use custody_core::effect::{Action, Effect, GovernanceTarget};
@@ -332,17 +335,8 @@ fn the_debug_text_has_no_rules() {
 }
 
 #[test]
-#[ignore = "needs a quiet machine: prints how long judging takes"]
-fn time_of_a_judgement() {
-    let mut rules = String::new();
-    for number in 0..45 {
-        rules.push_str(&format!(
-            "@id(\"other-{number}\") permit (principal in Role::\"operator\", action == \
-             Action::\"transfer\", resource == Wallet::\"other-{number}\") when {{ context.asset == \
-             Asset::\"eip155:1/slip44:60\" && context.amount.lessThanOrEqual(decimal(\"5.0\")) }};\n"
-        ));
-    }
-    rules.push_str(
+fn a_judgement_and_a_search_take_less_than_a_millisecond() {
+    let mut rules = String::from(
         "@id(\"small\") permit (principal in Role::\"operator\", action == Action::\"transfer\",
             resource in Tier::\"hot\") when { context.asset == Asset::\"eip155:1/slip44:60\"
             && context.amount.lessThanOrEqual(decimal(\"5.0\"))
@@ -354,40 +348,34 @@ fn time_of_a_judgement() {
          @id(\"cool\") forbid (principal, action in Action::\"spend\", resource)
             unless { context.known && context.cooled >= duration(\"24h\")
             || context.approvals.administrator >= 1 && context.age >= duration(\"1h\") };
-         @id(\"fresh\") forbid (principal, action, resource)
-            when { context.authn.factors < 2 || context.authn.age > duration(\"15m\") };
-         @id(\"replay\") forbid (principal, action, resource)
-            when { context.facts.contains(\"replayable\") };",
+         @id(\"fee\") permit (principal, action == Action::\"pay_fee\", resource);",
     );
-    rules.push_str("@id(\"fee\") permit (principal, action == Action::\"pay_fee\", resource);");
-    let engine = engine(&rules);
-    let median = |run: &dyn Fn()| {
-        let mut times: Vec<u128> = (0..20_000)
-            .map(|_| {
-                let start = std::time::Instant::now();
-                run();
-                start.elapsed().as_nanos()
-            })
-            .collect();
-        times.sort_unstable();
-        (times[times.len() / 2], times[times.len() * 99 / 100])
-    };
-    let pay = order().transfer(ETHER, "1000000000000000000");
-    let with_fee = pay.clone().fee(ETHER, "1");
-    let hundred = (0..100).fold(order(), |order, _| order.transfer(ETHER, "1000"));
-    for (what, order) in [("one effect", &pay), ("with a fee", &with_fee)] {
-        let facts = order.facts();
-        assert!(engine.judge(&facts).allowed);
-        let (p50, p99) = median(&|| drop(engine.judge(&facts)));
-        println!("judge, {what}: p50 {p50} ns, p99 {p99} ns");
+    for number in 0..45 {
+        rules.push_str(&format!(
+            "@id(\"other-{number}\") permit (principal in Role::\"operator\", action == \
+             Action::\"transfer\", resource == Wallet::\"other-{number}\") when {{ context.asset == \
+             Asset::\"eip155:1/slip44:60\" && context.amount.lessThanOrEqual(decimal(\"5.0\")) }};\n"
+        ));
     }
-    let facts = hundred.facts();
-    let start = std::time::Instant::now();
-    assert!(engine.judge(&facts).allowed);
-    println!("judge, 100 effects: {} us", start.elapsed().as_micros());
-    let unknown = order().transfer(ETHER, "50000000000000000000").unknown();
-    let facts = unknown.facts();
-    println!("missing: {:?}", engine.missing(&facts));
-    let (p50, p99) = median(&|| drop(engine.missing(&facts)));
-    println!("missing: p50 {p50} ns, p99 {p99} ns");
+    let engine = engine(&rules);
+    let paid = order().transfer(ETHER, "1000000000000000000").fee(ETHER, "1");
+    assert!(engine.judge(&paid.facts()).allowed);
+    let waits = order().transfer(ETHER, "50000000000000000000").unknown();
+    assert!(matches!(engine.missing(&waits.facts()), Missing::Await { complete: true, .. }));
+    let judging = median(|| drop(engine.judge(&paid.facts())));
+    let searching = median(|| drop(engine.missing(&waits.facts())));
+    // A machine with something else to do takes a tenth of this.
+    let limit = Duration::from_millis(1);
+    assert!(judging < limit && searching < limit, "{judging:?} {searching:?}");
+}
+
+fn median(run: impl Fn()) -> Duration {
+    let time = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..1_001).map(time).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
 }
