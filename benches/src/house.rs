@@ -126,11 +126,12 @@ fn genesis() -> Result<Genesis, Failure> {
     })
 }
 
-/// Five rules that a transfer from the hot wallet can match, and 45 about other wallets.
+/// Fifty rules: five that a transfer from the hot wallet and its fee can match, one for the set-up
+/// and 44 about other wallets.
 #[must_use]
 pub fn rules() -> String {
-    let mut rules = String::from(MATCHING);
-    for number in 0..45 {
+    let mut rules = format!("{MATCHING}{SET_UP}");
+    for number in 0..44 {
         let written = write!(
             rules,
             "@id(\"other-{number}\")\npermit (principal in Role::\"operator\", \
@@ -158,9 +159,15 @@ when { context.asset == Asset::"eip155:1/slip44:60"
 forbid (principal, action in [Action::"spend", Action::"pay_fee"], resource in Tier::"hot")
 when { context.asset == Asset::"eip155:1/slip44:60"
     && context.spent.wallet.h1.greaterThan(decimal("1000000.0")) };
+@id("order-limit")
+forbid (principal, action in Action::"spend", resource in Tier::"hot")
+when { context.asset == Asset::"eip155:1/slip44:60"
+    && context.order.total.greaterThan(decimal("1.0")) };
 @id("no-replayable")
 forbid (principal, action, resource) when { context.facts.contains("replayable") };
-@id("house")
+"#;
+
+const SET_UP: &str = r#"@id("house")
 permit (principal in Role::"operator", action in [Action::"create_wallet", Action::"create_key",
     Action::"update_policy"], resource);
 "#;
