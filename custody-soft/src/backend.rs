@@ -1,12 +1,14 @@
 //! The backend.
 //!
 //! Invariant: stateless but for the cache. No private key or seed is written anywhere; what leaves
-//! is a sealed handle and a public key.
+//! is a sealed handle and a public key. Log lines name ids, algorithms and kinds of failures, never
+//! an argument of a call or the source of an error.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tracing::{debug, instrument};
 
 use custody_core::crypto::Algorithm;
 use custody_core::digest::Digest;
@@ -74,6 +76,12 @@ impl SoftBackend {
     ///
     /// # Cancel safety
     /// Nothing is kept of a call that did not return.
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, seed = %request.key),
+        err(level = "debug")
+    )]
     pub async fn import_mnemonic(
         &self,
         request: &SeedRequest,
@@ -92,6 +100,12 @@ impl SoftBackend {
     ///
     /// # Cancel safety
     /// Nothing is kept of a call that did not return.
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, seed = %request.key),
+        err(level = "debug")
+    )]
     pub async fn import_extended_key(
         &self,
         request: &SeedRequest,
@@ -109,6 +123,7 @@ impl SoftBackend {
 
     /// Wipes all opened keys. A signature asked for later opens its key again.
     pub fn wipe(&self) {
+        debug!("wipes all opened keys");
         self.vault.open_keys.wipe();
     }
 
@@ -116,6 +131,7 @@ impl SoftBackend {
         let binding = Binding::of_seed_request(request);
         let stored = seed.to_stored();
         let handle = self.vault.sealer.seal(&binding, Exportability::Never, &stored).await?;
+        debug!("sealed a seed");
         Ok(NewSeed { handle })
     }
 
@@ -128,6 +144,7 @@ impl SoftBackend {
         let public_key = key.public_key()?;
         let binding = Binding::of_request(request);
         let handle = self.vault.sealer.seal(&binding, request.exportability, secret).await?;
+        debug!("sealed a key");
         Ok(NewKey { public_key, handle })
     }
 }
@@ -150,12 +167,24 @@ impl KeyBackend for SoftBackend {
         self.vault.sealer.kek.in_process()
     }
 
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, key = %request.key, algorithm = %request.algorithm),
+        err(level = "debug")
+    )]
     async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
         let entropy = self.vault.sealer.entropy.as_ref();
         let (secret, key) = PrivateKey::generate(request.algorithm, entropy)?;
         self.seal_key(request, &secret, &key).await
     }
 
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %key.wallet, key = %key.key),
+        err(level = "debug")
+    )]
     async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
         let slot = slot(key);
         self.vault.ensure_open(slot, key).await?;
@@ -193,12 +222,24 @@ impl KeyBackend for SoftBackend {
 
 #[async_trait]
 impl KeyDerivation for SoftBackend {
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, seed = %request.key),
+        err(level = "debug")
+    )]
     async fn generate_seed(&self, request: &SeedRequest) -> Result<NewSeed, BackendError> {
         let seed = Seed::generate(self.vault.sealer.entropy.as_ref())
             .map_err(|error| failed(ErrorKind::Unavailable).with_source(error))?;
         self.seal_seed(request, &seed).await
     }
 
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, key = %request.key, algorithm = %request.algorithm, %path),
+        err(level = "debug")
+    )]
     async fn derive(
         &self,
         seed: &SeedRecord,
@@ -221,11 +262,23 @@ impl KeyDerivation for SoftBackend {
 
 #[async_trait]
 impl KeyImport for SoftBackend {
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, key = %request.key, algorithm = %request.algorithm),
+        err(level = "debug")
+    )]
     async fn import_key(&self, request: &KeyRequest, key: Secret) -> Result<NewKey, BackendError> {
         let read = PrivateKey::read(request.algorithm, &key).map_err(refused)?;
         self.seal_key(request, &key, &read).await
     }
 
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %request.wallet, seed = %request.key),
+        err(level = "debug")
+    )]
     async fn import_seed(
         &self,
         request: &SeedRequest,

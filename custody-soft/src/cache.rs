@@ -10,6 +10,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::debug;
+
 use custody_core::digest::Digest;
 use custody_core::seam::Monotonic;
 
@@ -61,6 +63,12 @@ impl Default for CacheLimits {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Slot(pub(crate) Digest);
 
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// The opened keys.
 pub(crate) struct OpenKeys {
     limits: CacheLimits,
@@ -97,7 +105,7 @@ impl OpenKeys {
         entry.uses_left = entry.uses_left.saturating_sub(1);
         let (key, spent) = (Arc::clone(&entry.key), entry.uses_left == 0);
         if spent {
-            state.remove(slot);
+            state.remove(slot, "used up");
         }
         Some(key)
     }
@@ -111,14 +119,14 @@ impl OpenKeys {
     /// longest makes room.
     pub(crate) fn insert(&self, slot: Slot, key: Arc<PrivateKey>, used: u64, now: Monotonic) {
         let mut state = self.swept(now);
-        state.remove(slot);
+        state.remove(slot, "opened again");
         let uses_left = self.limits.uses.get().saturating_sub(used);
         if uses_left == 0 || self.limits.age.is_zero() {
             return;
         }
         let keys_max = usize::try_from(self.limits.keys.get()).unwrap_or(usize::MAX);
         if state.entries.len() >= keys_max {
-            state.remove_oldest();
+            state.remove_oldest("room for another");
         }
         let serial = state.opened;
         state.opened = serial.saturating_add(1);
@@ -142,7 +150,7 @@ impl OpenKeys {
     fn swept(&self, now: Monotonic) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         while state.oldest().is_some_and(|since| now.saturating_sub(since) >= self.limits.age) {
-            state.remove_oldest();
+            state.remove_oldest("too old");
         }
         state
     }
@@ -159,15 +167,17 @@ impl fmt::Debug for OpenKeys {
 }
 
 impl State {
-    fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: Slot, why: &'static str) {
         if let Some(entry) = self.entries.remove(&slot) {
             self.order.remove(&entry.serial);
+            debug!(%slot, why, "let go of a key");
         }
     }
 
-    fn remove_oldest(&mut self) {
+    fn remove_oldest(&mut self, why: &'static str) {
         if let Some((_, slot)) = self.order.pop_first() {
             self.entries.remove(&slot);
+            debug!(%slot, why, "let go of a key");
         }
     }
 

@@ -11,6 +11,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tracing::{debug, instrument};
 use zeroize::{Zeroize, Zeroizing};
 
 use custody_core::envelope;
@@ -48,6 +49,7 @@ impl PassphraseKek {
     ///
     /// # Errors
     /// `Refused` for a passphrase of another length, `Unavailable` without entropy or memory.
+    #[instrument(level = "debug", skip_all, err(level = "debug"))]
     pub fn create(
         passphrase: Secret,
         parameters: KdfParameters,
@@ -70,6 +72,7 @@ impl PassphraseKek {
     ///
     /// # Errors
     /// `Refused` for a wrong passphrase, with no reason given; `Unavailable` without memory.
+    #[instrument(level = "debug", skip_all, err(level = "debug"))]
     pub fn open(
         passphrase: Secret,
         document: &KekDocument,
@@ -92,6 +95,7 @@ impl PassphraseKek {
         let mut bytes = expand(root, WRAP)?.finalize().into_bytes();
         let key = Secret::new(bytes.to_vec());
         bytes.as_mut_slice().zeroize();
+        debug!(kek = %id, "the key of a passphrase is open");
         Ok(Self { id, key, entropy })
     }
 }

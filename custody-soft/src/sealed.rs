@@ -12,6 +12,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tracing::trace;
+
 use custody_core::digest::Digest;
 use custody_core::envelope;
 use custody_core::id::{CustodianId, KeyId, WalletId};
@@ -111,6 +113,7 @@ impl Sealer {
             wrapped: &wrapped,
             sealed: &sealed,
         };
+        trace!(key = %binding.key, subject = binding.subject, kek, "wrapped a data key");
         blob.encode().map_err(|error| failed(SEAL, ErrorKind::Unsupported).with_source(error))
     }
 
@@ -132,6 +135,7 @@ impl Sealer {
         }
         let data_key =
             self.kek.unwrap(blob.wrapped, &context).await.map_err(|e| nothing(OPEN, e))?;
+        trace!(key = %binding.key, subject = binding.subject, kek, "unwrapped a data key");
         envelope::open(&data_key, &context, blob.sealed)
             .map_err(|error| failed(OPEN, ErrorKind::Corrupt).with_source(error))
     }

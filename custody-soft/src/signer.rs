@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tracing::{debug, instrument, trace};
 
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
@@ -62,6 +63,7 @@ impl Vault {
         if key.public_key()? != record.public_key {
             return Err(corrupt());
         }
+        debug!(wallet = %record.wallet, key = %record.key, slot = %slot(record), "opened a key");
         Ok(Arc::new(key))
     }
 }
@@ -104,12 +106,20 @@ impl Signer for SoftSigner {
         &self.record.public_key
     }
 
+    #[instrument(
+        level = "trace",
+        skip_all,
+        fields(wallet = %self.record.wallet, key = %self.record.key),
+        err(level = "debug")
+    )]
     async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {
         if !private_key::signs(self.algorithm(), input) {
             return Err(private_key::not_signed(ErrorKind::Unsupported));
         }
         let key = self.vault.take_use(self.slot, &self.record).await?;
-        key.sign(input, self.vault.sealer.entropy.as_ref())
+        let signature = key.sign(input, self.vault.sealer.entropy.as_ref())?;
+        trace!(algorithm = %self.algorithm(), "signed");
+        Ok(signature)
     }
 }
 

@@ -22,6 +22,9 @@ use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture, KeyLifetim
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
 
+#[path = "soft/log_lines.rs"]
+mod log_lines;
+
 mod backend {
     custody_testkit::key_backend_suite!(super::backend_fixture(super::CacheLimits::default()));
 }
@@ -61,6 +64,7 @@ fn passphrase() -> Secret {
 }
 
 fn create_kek(seed: u64) -> (Arc<dyn KeyEncryption>, KekDocument) {
+    log_lines::install();
     let entropy: Arc<dyn Entropy> = Arc::new(TestEntropy::seeded(seed));
     let (kek, document) =
         PassphraseKek::create(passphrase(), KdfParameters::MINIMUM, entropy).unwrap();

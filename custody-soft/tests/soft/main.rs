@@ -14,6 +14,8 @@ mod derivation;
 mod formats;
 mod handles;
 mod kek;
+mod log_lines;
 mod mnemonics;
 mod signatures;
 mod support;
+mod traces;

@@ -19,7 +19,10 @@ use custody_core::secret::Secret;
 use custody_soft::{CacheLimits, SoftBackend};
 use custody_testkit::runtime::{TestClock, TestEntropy};
 
-/// A key-encrypting key that counts its calls and fails when told to.
+use crate::log_lines;
+
+/// A key-encrypting key that counts its calls and fails when told to; the error of a failed call
+/// names the data key, as no error should.
 #[derive(Debug)]
 pub(crate) struct CountingKek {
     id: KekId,
@@ -90,7 +93,7 @@ impl KeyEncryption for CountingKek {
 
     async fn wrap(&self, data_key: &Secret, context: &[&[u8]]) -> Result<Vec<u8>, BackendError> {
         self.wraps.fetch_add(1, Ordering::SeqCst);
-        self.check()?;
+        self.check().map_err(|error| error.with_source(hex::encode(data_key.expose())))?;
         Ok(envelope::seal(
             &Secret::new(self.key.to_vec()),
             context,
@@ -133,6 +136,33 @@ impl Entropy for GivenEntropy {
     }
 }
 
+/// Seeded entropy that keeps what it gave. Clones are one source.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordingEntropy {
+    source: Arc<TestEntropy>,
+    given: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl RecordingEntropy {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { source: Arc::new(TestEntropy::seeded(seed)), given: Arc::default() }
+    }
+
+    /// What was given so far and is long enough to be a secret.
+    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
+        let given = self.given.lock().unwrap();
+        given.iter().filter(|bytes| bytes.len() >= 16).cloned().collect()
+    }
+}
+
+impl Entropy for RecordingEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        self.source.fill(bytes)?;
+        self.given.lock().unwrap().push(bytes.to_vec());
+        Ok(())
+    }
+}
+
 /// Entropy that gives one byte for ever.
 #[derive(Debug)]
 pub(crate) struct StuckEntropy(pub(crate) u8);
@@ -168,7 +198,8 @@ impl Bench {
         Self::with(kek, CacheLimits::default(), Arc::new(entropy))
     }
 
-    fn with(kek: CountingKek, limits: CacheLimits, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn with(kek: CountingKek, limits: CacheLimits, entropy: Arc<dyn Entropy>) -> Self {
+        log_lines::install();
         let kek = Arc::new(kek);
         let clock = TestClock::new();
         let backend = SoftBackend::with_cache(
