@@ -1,11 +1,13 @@
 //! Releases that the log key signed and no order allows.
 
+use custody_core::command::{Command, FreezeScope};
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_testkit::key::TestKey;
 use serde_json::{Value, json};
 
 use crate::support::{Forgery, Insider, Story, assert_refused};
 
+const GIVEN_BACK: &str = "limits were given back although a key was called";
 const UNVERIFIED: &str = "does not verify over what was decoded again";
 
 #[test]
@@ -169,6 +171,44 @@ fn a_release_with_other_signatures_is_refused() {
 }
 
 #[test]
+fn a_release_after_the_house_was_frozen_is_refused() {
+    assert_refused(&[Forgery {
+        name: "frozen between decision and release",
+        reason: "the order was released although it was stopped",
+        make: |story, log| {
+            let at = log.find("order_concluded", &story.late_small.order);
+            freeze_before(story, log, at)
+        },
+    }]);
+}
+
+#[test]
+fn a_failure_that_gives_limits_back_although_a_key_may_have_signed_is_refused() {
+    assert_refused(&[
+        Forgery {
+            name: "the backend may have signed",
+            reason: GIVEN_BACK,
+            make: |story, log| fail(story, log, "backend_indeterminate"),
+        },
+        Forgery {
+            name: "the backend answered with a wrong signature",
+            reason: GIVEN_BACK,
+            make: |story, log| fail(story, log, "bad_signature"),
+        },
+        Forgery {
+            name: "the backend did not answer in time",
+            reason: GIVEN_BACK,
+            make: |story, log| fail(story, log, "timed_out"),
+        },
+        Forgery {
+            name: "the process stopped",
+            reason: GIVEN_BACK,
+            make: |story, log| fail(story, log, "interrupted"),
+        },
+    ]);
+}
+
+#[test]
 fn a_command_with_another_result_is_refused() {
     assert_refused(&[
         Forgery {
@@ -188,6 +228,17 @@ fn a_command_with_another_result_is_refused() {
                 let key = TestKey::seeded(Algorithm::Ed25519, 1).public_key().clone();
                 let key = json!({ "public_key": key, "handle": "00".repeat(32) });
                 result(log, "key", json!({ "key": key }))
+            },
+        },
+        Forgery {
+            name: "the address of somebody else",
+            reason: "the key does not control its account",
+            make: |_, log| {
+                let thief = format!("eip155:1:0x{}", "ee".repeat(20));
+                log.edit_body(7, |body| {
+                    body["outcome"]["executed"]["result"]["key"]["account"] = json!(thief);
+                });
+                7
             },
         },
         Forgery {
@@ -224,4 +275,41 @@ fn release_after(story: &Story, log: &mut Insider, after: u64, order: &str) -> u
     body["order"] = json!(order);
     log.insert_body(after + 1, json!({ "order_concluded": body }));
     after + 1
+}
+
+/// Puts a freeze of the house, with all that belongs to it, before an entry.
+fn freeze_before(story: &Story, log: &mut Insider, index: u64) -> u64 {
+    let freeze = Command::Freeze { scope: FreezeScope::House };
+    let id = "019b76da-ffff-7a75-83f4-f08323229999";
+    let at = log.event(index)["at"].clone();
+    let command = log.add(&json!(freeze));
+    let work = json!({ "command": {
+        "action": "freeze", "size": command["size"], "sha256": command["sha256"],
+    } });
+    let order = json!({
+        "v": 1, "custodian": log.genesis.to_string(), "order": id, "requester": "ada",
+        "request": "freeze", "submitted": at, "expires": at, "work": work,
+        "effects": [freeze.effect(None)], "facts": [], "tasks": [],
+    });
+    let document = log.add(&order);
+    let mut submitted = log.body(log.find("order_submitted", &story.small.order));
+    submitted["order"] = json!(id);
+    submitted["requester"] = json!("ada");
+    submitted["request"] = json!("freeze");
+    submitted["document"] = document;
+    let mut decided = log.body(log.find("order_decided", &story.small.order));
+    decided["order"] = json!(id);
+    decided["rules"] = json!(["emergency-stop"]);
+    decided["windows"] = json!([]);
+    let done = json!({ "executed": { "result": { "done": {} } } });
+    log.insert_body(index, json!({ "order_submitted": submitted }));
+    log.insert_body(index + 1, json!({ "order_decided": decided }));
+    log.insert_body(index + 2, json!({ "order_concluded": { "order": id, "outcome": done } }));
+    index + 3
+}
+
+fn fail(story: &Story, log: &mut Insider, reason: &str) -> u64 {
+    let index = log.find("order_concluded", &story.late_small.order);
+    log.edit_body(index, |body| body["outcome"] = json!({ "failed": { "reason": reason } }));
+    index
 }

@@ -7,9 +7,10 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "tests fail by panicking, and tables are long"
+    reason = "tests fail by panicking, tables are long, and a measurement tells its number"
 )]
 
 mod support;
@@ -18,9 +19,10 @@ mod answers;
 mod evidence;
 mod forged_approvals;
 mod forged_decisions;
+mod forged_events;
 mod forged_orders;
 mod forged_releases;
+mod forged_submissions;
 mod keys;
 mod speed;
 mod tampered;
-mod unseen;

@@ -2,7 +2,6 @@
 //! This file opens secrets, of tests only.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +13,13 @@ use custody_chain::{EvmDecoder, OpaqueDecoder};
 use custody_core::amount::Asset;
 use custody_core::caip::{AccountId, AssetId, ChainId};
 use custody_core::command::{Command, KeyStart};
-use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
+use custody_core::crypto::{Algorithm, PublicKey, SignInput};
 use custody_core::custodian::{Answer, Config, Custodian, Genesis, Outcome, Request};
 use custody_core::digest::Digest;
 use custody_core::id::{
-    BackendId, BookId, CredentialId, CustodianId, KeyId, OrganisationId, PayloadFormat,
-    PrincipalId, RequestId, RoleId, TierId, WalletId,
+    BackendId, BookId, CustodianId, KeyId, PayloadFormat, RequestId, RoleId, TierId, WalletId,
 };
-use custody_core::principal::{
-    Credential, Principal, SignedStatement, Statement, SubmissionSignature, Verb,
-    rotation_signing_digest,
-};
+use custody_core::principal::{Statement, SubmissionSignature, Verb, rotation_signing_digest};
 use custody_core::seam::{
     Clock, DerivationPath, Exportability, KeyBackend, KeyRecord, KeyRequest, Payload,
     PolicyCompiler, PolicyDocument, Signer, Store as _,
@@ -34,89 +29,16 @@ use custody_core::tokio::TokioSpawner;
 use custody_policy::CedarCompiler;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use custody_store::SqliteStore;
-use custody_testkit::key::TestKey;
 use custody_testkit::runtime::{TestClock, TestEntropy};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::people::{People, Person};
 use super::transaction::transfer;
 
 pub(crate) const ORIGIN: &str = "custody.example/log";
 pub(crate) const PAYEE: [u8; 20] = [0xaa; 20];
 const TREASURY: &str = include_str!("../../../../examples/policies/treasury.cedar");
-
-/// A person with one credential.
-#[derive(Clone, Debug)]
-pub(crate) struct Person {
-    pub(crate) name: &'static str,
-    pub(crate) role: &'static str,
-    key: TestKey,
-}
-
-impl Person {
-    pub(crate) fn new(name: &'static str, role: &'static str) -> Self {
-        let seed = name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte));
-        // Both kinds of credentials.
-        let p256 = role == "administrator" || name == "tom";
-        let algorithm = if p256 { Algorithm::EcdsaP256 } else { Algorithm::Ed25519 };
-        Self { name, role, key: TestKey::seeded(algorithm, seed) }
-    }
-
-    pub(crate) fn id(&self) -> PrincipalId {
-        PrincipalId::parse(self.name).unwrap()
-    }
-
-    pub(crate) fn credential(&self) -> CredentialId {
-        CredentialId::parse(&format!("{}-1", self.name)).unwrap()
-    }
-
-    pub(crate) fn sign(&self, digest: &Digest) -> Signature {
-        let bytes = digest.as_bytes();
-        let input = match self.key.algorithm().signs_prehash() {
-            true => SignInput::Prehash(bytes),
-            false => SignInput::Message(bytes),
-        };
-        self.key.sign(input).unwrap()
-    }
-
-    /// This person's word about an order.
-    pub(crate) fn says(&self, statement: Statement, custodian: &CustodianId) -> SignedStatement {
-        let digest = statement.signing_digest(custodian);
-        let signature = self.sign(&digest);
-        statement.signed(signature)
-    }
-
-    fn enrolment(&self) -> Principal {
-        let credential = Credential::new(self.key.public_key().clone()).unwrap();
-        Principal {
-            id: self.id(),
-            organisation: OrganisationId::parse("acme").unwrap(),
-            service: false,
-            roles: [RoleId::parse(self.role).unwrap()].into(),
-            credentials: BTreeMap::from([(self.credential(), credential)]),
-        }
-    }
-}
-
-/// The people of the house.
-#[derive(Clone, Debug)]
-pub(crate) struct People {
-    pub(crate) ada: Person,
-    pub(crate) ann: Person,
-    pub(crate) tom: Person,
-    pub(crate) tess: Person,
-}
-
-impl People {
-    fn new() -> Self {
-        Self {
-            ada: Person::new("ada", "administrator"),
-            ann: Person::new("ann", "operator"),
-            tom: Person::new("tom", "treasurer"),
-            tess: Person::new("tess", "treasurer"),
-        }
-    }
-}
 
 /// A custodian with everything around it.
 pub(crate) struct House {
