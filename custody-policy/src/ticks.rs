@@ -117,7 +117,7 @@ mod tests {
     type Wide = ruint::Uint<1152, 18>;
 
     /// Any amount, and amounts next to a limit of any asset.
-    fn arb_amount() -> impl Strategy<Value = (Units, u8, i64)> {
+    fn arb_units_beside_a_limit() -> impl Strategy<Value = (Units, u8, i64)> {
         let limit = prop_oneof![0..1_000_000_i64, 0..i64::MAX, Just(i64::MAX - 1), Just(1)];
         let near = (any::<u8>(), limit.clone(), 0..3_u8).prop_map(|(decimals, limit, step)| {
             let units = Wide::from(limit) * ten(decimals) / Wide::from(10_000);
@@ -146,7 +146,7 @@ mod tests {
 
         /// `x <= limit` and `x > limit` say of ticks what they say of base units.
         #[test]
-        fn limits_are_exact_in_base_units((units, decimals, limit) in arb_amount()) {
+        fn limits_are_exact_in_base_units((units, decimals, limit) in arb_units_beside_a_limit()) {
             let base = Wide::from_be_slice(&units.to_be_bytes()) * Wide::from(10_000);
             let exact = base <= Wide::from(limit) * ten(decimals);
             let ticks = Scale::of(decimals).ticks(units);
@@ -155,7 +155,7 @@ mod tests {
 
         /// Ticks are the ceiling of the amount, and nothing else.
         #[test]
-        fn ticks_are_the_smallest_that_hold_the_amount((units, decimals, _) in arb_amount()) {
+        fn ticks_are_the_smallest_that_hold_the_amount((units, decimals, _) in arb_units_beside_a_limit()) {
             let base = Wide::from_be_slice(&units.to_be_bytes()) * Wide::from(10_000);
             let ticks = Scale::of(decimals).ticks(units);
             prop_assert!(ticks >= 0);

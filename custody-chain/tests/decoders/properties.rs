@@ -127,7 +127,8 @@ fn arb_address() -> impl Strategy<Value = Address> {
     any::<[u8; 20]>().prop_map(Address::from)
 }
 
-fn arb_units() -> impl Strategy<Value = U256> {
+/// A word of the EVM, as often of one length as of another.
+fn arb_word() -> impl Strategy<Value = U256> {
     (any::<[u8; 32]>(), 0..=256_usize)
         .prop_map(|(bytes, shift)| U256::from_be_bytes(bytes) >> shift)
 }
@@ -139,9 +140,9 @@ fn arb_act() -> impl Strategy<Value = Act> {
         address().prop_map(Act::Pay),
         (address(), data()).prop_map(|(to, data)| Act::Call(to, data)),
         data().prop_map(Act::Create),
-        (address(), address(), arb_units()).prop_map(|(a, b, n)| Act::Approve(a, b, n)),
-        (address(), address(), arb_units()).prop_map(|(a, b, n)| Act::Transfer(a, b, n)),
-        (address(), address(), address(), arb_units())
+        (address(), address(), arb_word()).prop_map(|(a, b, n)| Act::Approve(a, b, n)),
+        (address(), address(), arb_word()).prop_map(|(a, b, n)| Act::Transfer(a, b, n)),
+        (address(), address(), address(), arb_word())
             .prop_map(|(a, b, c, n)| Act::TransferFrom(a, b, c, n)),
     ]
 }
@@ -159,7 +160,7 @@ prop_compose! {
         fees in (0..=u128::MAX, 0..=128_u32),
         share in 0..=128_u32,
         gas in any::<u64>(),
-        value in arb_units().prop_map(|units| units >> 1),
+        value in arb_word().prop_map(|units| units >> 1),
         access_list in arb_access_list(),
         act in arb_act(),
     ) -> Plan {
