@@ -11,7 +11,7 @@ mod workspace;
 use std::fmt;
 
 pub use arrows::arrows;
-pub use papers::{lints, module_files, papers};
+pub use papers::{lints, module_files, papers, rust_versions};
 pub use sizes::sizes;
 pub use workspace::{Member, Workspace};
 

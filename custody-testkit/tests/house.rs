@@ -8,6 +8,7 @@ use custody_testkit::house::{self, Violation, Workspace};
 use tempfile::TempDir;
 
 const LINTED: &str = "[lints]\nworkspace = true\n";
+const README: &str = "# A crate\n\n## Features\n\nThis crate has no features.\n";
 
 /// A small workspace on disk that keeps every rule.
 struct Tree(TempDir);
@@ -22,12 +23,13 @@ impl Tree {
             "Cargo.toml",
             &format!(
                 "[workspace]\nmembers = [{list}]\n\
+                 [workspace.package]\nrust-version = \"1.95\"\n\
                  [workspace.dependencies]\nground = {{ package = \"custody-core\" }}\n\
                  [workspace.lints.rust]\nunsafe_code = \"forbid\"\n"
             ),
         );
         for name in members {
-            tree.write(&format!("{name}/README.md"), "# A crate\n");
+            tree.write(&format!("{name}/README.md"), README);
             tree.write(&format!("{name}/CHANGELOG.md"), "# Changelog\n");
             tree.write(&format!("{name}/src/lib.rs"), "//! A crate.\n");
             tree.manifest(name, "");
@@ -42,7 +44,8 @@ impl Tree {
     }
 
     fn manifest(&self, name: &str, rest: &str) {
-        let text = format!("[package]\nname = {name:?}\n{rest}\n{LINTED}");
+        let text =
+            format!("[package]\nname = {name:?}\nrust-version.workspace = true\n{rest}\n{LINTED}");
         self.write(&format!("{name}/Cargo.toml"), &text);
     }
 
@@ -93,6 +96,11 @@ fn our_crates_take_over_the_lints() {
 }
 
 #[test]
+fn our_crates_take_over_the_rust_version() {
+    assert_holds(house::rust_versions);
+}
+
+#[test]
 fn we_have_no_mod_rs() {
     assert_holds(house::module_files);
 }
@@ -100,7 +108,14 @@ fn we_have_no_mod_rs() {
 #[test]
 fn a_clean_tree_passes_every_check() {
     let tree = Tree::new();
-    for check in [house::arrows, house::sizes, house::papers, house::lints, house::module_files] {
+    for check in [
+        house::arrows,
+        house::lints,
+        house::module_files,
+        house::papers,
+        house::rust_versions,
+        house::sizes,
+    ] {
         assert_eq!(tree.check(check), Vec::<String>::new());
     }
 }
@@ -281,6 +296,41 @@ fn a_feature_that_the_readme_does_not_list_is_found() {
     assert_eq!(tree.check(house::papers), missing);
     tree.write("custody-soft/README.md", "| feature | adds |\n|---|---|\n| `tokio` | a clock |\n");
     assert_eq!(tree.check(house::papers), Vec::<String>::new());
+}
+
+#[test]
+fn a_crate_that_does_not_say_that_it_has_no_features_is_found() {
+    let untold = ["custody-soft: the README has no line `This crate has no features.`"];
+    for features in ["", "[features]\ndefault = []\n"] {
+        let tree = Tree::new();
+        tree.manifest("custody-soft", features);
+        assert_eq!(tree.check(house::papers), Vec::<String>::new());
+        tree.write("custody-soft/README.md", "# A crate\n");
+        assert_eq!(tree.check(house::papers), untold, "{features}");
+    }
+}
+
+#[test]
+fn a_crate_with_a_rust_version_of_its_own_is_found() {
+    let found = "custody-soft: does not take over the Rust version of the workspace";
+    for version in ["", "rust-version = \"1.80\"\n", "rust-version.workspace = false\n"] {
+        let tree = Tree::new();
+        let manifest = format!("[package]\nname = \"custody-soft\"\n{version}{LINTED}");
+        tree.write("custody-soft/Cargo.toml", &manifest);
+        assert_eq!(tree.check(house::rust_versions), [found], "{version}");
+    }
+}
+
+#[test]
+fn a_workspace_without_a_rust_version_is_found() {
+    let tree = Tree::new();
+    let path = tree.0.path().join("Cargo.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("rust-version", "homepage")).unwrap();
+    assert_eq!(
+        tree.check(house::rust_versions),
+        ["Cargo.toml: the workspace names no Rust version"]
+    );
 }
 
 #[test]
