@@ -22,7 +22,7 @@ fn id(rule: &str) -> &str {
     rule.split_once('"').unwrap().0
 }
 
-/// Whether the rule speaks about some effect of the order once its conditions are taken away.
+/// Whether the rule, once its conditions are taken away, speaks about the transfer or about its fee.
 fn can_match(rule: &str) -> bool {
     let (scope, _) = rule.split_once("when {").unwrap_or((rule.trim().trim_end_matches(';'), ""));
     let document = PolicyDocument {
@@ -31,10 +31,13 @@ fn can_match(rule: &str) -> bool {
         tiers: ["hot", "warm", "cold"].map(|tier| TierId::parse(tier).unwrap()).into(),
         rules: format!("@id(\"{scope};"),
     };
+    let engine = CedarEngine::new(&document).unwrap();
+    let order =
+        OrderFacts { wallet: WalletId::parse("hot").unwrap(), ..OrderFacts::new(&document) };
     let fee = Amount::new(AssetId::parse("eip155:1/slip44:60").unwrap(), 1_u64.into());
-    let wallet = WalletId::parse("hot").unwrap();
-    let order = OrderFacts::new(&document).with_transfer(1).with(Effect::PayFee { amount: fee });
-    let order = OrderFacts { wallet, ..order };
-    let judgement = CedarEngine::new(&document).unwrap().judge(&order.facts());
-    judgement.rules.iter().any(|named| named.as_str() == id(rule))
+    let fee = order.clone().with(Effect::PayFee { amount: fee });
+    [order.with_transfer(1), fee].iter().any(|order| {
+        let judgement = engine.judge(&order.facts());
+        judgement.rules.iter().any(|named| named.as_str() == id(rule))
+    })
 }
