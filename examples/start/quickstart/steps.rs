@@ -27,12 +27,43 @@ pub(crate) struct Steps<'a> {
 }
 
 /// How an order should end.
-#[derive(Clone, Copy)]
-enum Expect<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expect<'a> {
+    /// Denied by this rule, perhaps among others.
     Denied(&'a str),
+    /// Released at once.
     Released,
+    /// Released once what was missing came.
     ReleasedAfterApprovals,
-    Whatever,
+    /// As the rules say, whatever that is: released, pending or denied. Never failed or unknown.
+    Ruled,
+}
+
+/// How an order came to its outcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    /// Whether approvals were collected for it.
+    pub(crate) waited: bool,
+    /// Whether what was released recovers to the wallet's address.
+    pub(crate) signed_by_us: bool,
+}
+
+impl Expect<'_> {
+    /// Whether an order ended as it should.
+    pub(crate) fn is_met(self, outcome: &Outcome, course: Course) -> bool {
+        match (outcome, self) {
+            (Outcome::Released(_), Self::Released) => course.signed_by_us && !course.waited,
+            (Outcome::Released(_), Self::ReleasedAfterApprovals) => {
+                course.signed_by_us && course.waited
+            }
+            (Outcome::Released(_), Self::Ruled) => course.signed_by_us,
+            (Outcome::Denied { rules }, Self::Denied(rule)) => {
+                rules.iter().any(|named| named.as_str() == rule)
+            }
+            (Outcome::Denied { .. } | Outcome::Pending { .. }, Self::Ruled) => true,
+            _ => false,
+        }
+    }
 }
 
 impl<'a> Steps<'a> {
@@ -102,7 +133,7 @@ impl<'a> Steps<'a> {
     async fn small(&self, wallet: &WalletId, first: Option<&str>) -> Result<bool, Failure> {
         self.output.step(1, "Small transfers to known addresses go at once");
         let (text, expect) = match first {
-            Some(text) => (text, Expect::Whatever),
+            Some(text) => (text, Expect::Ruled),
             None => (bundled::SMALL, Expect::Released),
         };
         let name = if first.is_some() { "your transaction" } else { "0.5 ETH" };
@@ -215,15 +246,7 @@ impl<'a> Steps<'a> {
         };
         self.output.answer(step, what, &answer, sender.as_deref());
         let signed_by_us = sender == Some(self.address(wallet)?);
-        Ok(match (&answer.outcome, expect) {
-            (Outcome::Released(_), Expect::Released | Expect::Whatever) => signed_by_us,
-            (Outcome::Released(_), Expect::ReleasedAfterApprovals) => signed_by_us && waited,
-            (Outcome::Denied { rules }, Expect::Denied(rule)) => {
-                rules.iter().any(|named| named.as_str() == rule)
-            }
-            (_, Expect::Whatever) => true,
-            _ => false,
-        })
+        Ok(expect.is_met(&answer.outcome, Course { waited, signed_by_us }))
     }
 
     /// Both treasurers approve.

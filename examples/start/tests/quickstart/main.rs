@@ -1,11 +1,27 @@
 //! The quickstart, and the nightly verification of what it keeps, as a user runs them: the built
 //! programs, their output, exit codes and files.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, and the program under test talks"
+)]
 
-use std::collections::{BTreeMap, BTreeSet};
+// The five steps as the program has them, to be run over a house whose randomness is known.
+#[path = "../../quickstart/output.rs"]
+mod output;
+#[path = "../../quickstart/steps.rs"]
+mod steps;
+
+mod at_rest;
+mod endings;
+mod program;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use alloy_consensus::{SignableTransaction as _, Transaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718 as _;
@@ -13,7 +29,8 @@ use alloy_primitives::{TxKind, U256, address};
 use custody_audit::proof::LogProof;
 use examples_start::transactions::sender;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use program::{Kept, PASSPHRASE, Run, files};
 
 #[test]
 fn every_answer_is_one_json_object_and_every_step_ends_as_it_should() {
@@ -151,28 +168,6 @@ fn a_directory_without_a_passphrase_is_not_made() {
 }
 
 #[test]
-fn no_secret_lies_in_the_directory_in_clear() {
-    let kept = Kept::new();
-    kept.run(PASSPHRASE, &[]).succeeds();
-    let files = files(&kept.house());
-    let demo = |path: &Path| path.extension().is_some_and(|extension| extension == "demo-key");
-    let mut secrets = vec![PASSPHRASE.trim_end().as_bytes().to_vec()];
-    for (path, bytes) in files.iter().filter(|(path, _)| demo(path)) {
-        assert_eq!(path.parent().unwrap(), Path::new("people"));
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        let seed = text.lines().last().unwrap();
-        secrets.extend([seed.as_bytes().to_vec(), hex::decode(seed).unwrap()]);
-    }
-    assert_eq!(secrets.len(), 7, "three people and a passphrase");
-    for (path, bytes) in files.iter().filter(|(path, _)| !demo(path)) {
-        for secret in &secrets {
-            let found = bytes.windows(secret.len()).any(|window| window == secret);
-            assert!(!found, "{} holds a secret", path.display());
-        }
-    }
-}
-
-#[test]
 fn a_transaction_of_ones_own_replaces_the_first() {
     let own = TxEip1559 {
         chain_id: 1,
@@ -244,82 +239,6 @@ fn the_nightly_job_needs_no_house() {
     assert_eq!(fs::read_dir(run.temporary.path()).unwrap().count(), 0);
 }
 
-/// One run with a temporary directory of its own.
-struct Run {
-    output: Output,
-    temporary: TempDir,
-}
-
-impl Run {
-    fn new(arguments: &[&str]) -> Self {
-        Self::of("quickstart", arguments)
-    }
-
-    fn of(example: &str, arguments: &[&str]) -> Self {
-        let temporary = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program(example));
-        command.args(arguments).env("TMPDIR", temporary.path()).current_dir(temporary.path());
-        Self { output: command.output().unwrap(), temporary }
-    }
-
-    /// What was printed by a run that must succeed.
-    fn succeeds(&self) -> String {
-        let (text, errors) = (&self.output.stdout, &self.output.stderr);
-        let (text, errors) = (String::from_utf8_lossy(text), String::from_utf8_lossy(errors));
-        assert!(self.output.status.success(), "{text}\n{errors}");
-        assert_eq!(errors, "", "a good run complains");
-        text.into_owned()
-    }
-
-    /// The complaint of a run that must fail.
-    fn fails(&self) -> String {
-        assert!(!self.output.status.success(), "{}", String::from_utf8_lossy(&self.output.stdout));
-        String::from_utf8_lossy(&self.output.stderr).into_owned()
-    }
-}
-
-/// A place for a house that is kept, and for passphrase files beside it.
-struct Kept(TempDir);
-
-impl Kept {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn house(&self) -> PathBuf {
-        self.0.path().join("house")
-    }
-
-    fn run(&self, passphrase: &str, more: &[&str]) -> Run {
-        fs::write(self.0.path().join("passphrase.txt"), passphrase).unwrap();
-        self.example("quickstart", more)
-    }
-
-    fn nightly(&self) -> Run {
-        self.example("custody_verify_log", &[])
-    }
-
-    fn example(&self, example: &str, more: &[&str]) -> Run {
-        let (house, file) = (self.house(), self.0.path().join("passphrase.txt"));
-        let (house, file) = (house.to_str().unwrap(), file.to_str().unwrap());
-        Run::of(example, &[&["--dir", house, "--passphrase-file", file], more].concat())
-    }
-}
-
-/// The example of this name, as it was built with this test.
-fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps");
-    let program = profile.join("examples").join(name);
-    assert!(
-        program.exists(),
-        "{} is missing: build it with `cargo build -p examples-start --examples` and the profile \
-         of this test; a run of all targets does so by itself",
-        program.display()
-    );
-    program
-}
-
 fn json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -333,30 +252,11 @@ fn signed(answer: &Value) -> Vec<u8> {
     hex::decode(text.strip_prefix("0x").unwrap()).unwrap()
 }
 
-/// Every file below a directory with its content.
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let bytes = fs::read(&path).unwrap();
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
-            }
-        }
-    }
-    found
-}
-
 #[expect(clippy::panic, reason = "it fails a test")]
 fn unexpected(text: &str) -> ! {
     panic!("the line is missing in:\n{text}")
 }
 
-const PASSPHRASE: &str = "a passphrase that is long enough\n";
 const FIELDS: [&str; 9] = [
     "missing",
     "order",
