@@ -18,6 +18,7 @@ mod steps;
 
 mod at_rest;
 mod endings;
+mod exported;
 mod program;
 
 use std::collections::BTreeSet;
