@@ -77,8 +77,16 @@ struct HouseFile {
 impl House {
     /// Opens the house in `directory`, or makes one.
     pub async fn open(directory: &Path, passphrase: Secret) -> Result<Self, Failure> {
+        Self::open_drawing(directory, passphrase, Arc::new(OsEntropy)).await
+    }
+
+    /// Opens or makes a house whose randomness, keys and all, comes from `entropy`.
+    pub async fn open_drawing(
+        directory: &Path,
+        passphrase: Secret,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Failure> {
         fs::create_dir_all(directory)?;
-        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let people = directory.join("people");
         let person = |name, roles: &[&str]| Person::load(&people, name, roles, entropy.as_ref());
