@@ -41,7 +41,7 @@ impl<T: Serialize + DeserializeOwned> Stored<T> {
     /// # Errors
     /// Fails if the document cannot be written.
     pub fn write(value: T) -> Result<Self, DocumentError> {
-        let bytes = serde_json::to_vec(&value).map_err(|_| DocumentError::Write)?;
+        let bytes = to_bytes(&value)?;
         let digest = Digest::of(&bytes);
         Ok(Self { value, bytes, digest })
     }
@@ -55,6 +55,13 @@ impl<T: Serialize + DeserializeOwned> Stored<T> {
         let digest = Digest::of(&bytes);
         Ok(Self { value, bytes, digest })
     }
+}
+
+/// A document's bytes. Most documents fit into the room that is made for them at once.
+fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, DocumentError> {
+    let mut bytes = Vec::with_capacity(1_024);
+    serde_json::to_writer(&mut bytes, value).map_err(|_| DocumentError::Write)?;
+    Ok(bytes)
 }
 
 impl<T> Stored<T> {

@@ -204,6 +204,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         urgent: Mutex::new(urgent),
         finished,
         wakeups: Mutex::new(Vec::new()),
+        recent: super::shared::Recent::default(),
     });
     open::warn_of_backends(&shared);
     let queues = Queues { urgent: urgent_queue, finished: finished_queue, normal };

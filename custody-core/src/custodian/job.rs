@@ -147,7 +147,11 @@ async fn sign_task(
     let lost = |reason| Stop { reason, called: true, suspends: None };
     let signature = match answered {
         None => return Err(lost(Hold::TimedOut)),
-        Some(Err(error)) => return Err(Stop::of(&error)),
+        Some(Err(error)) => {
+            let is_wrong = error.kind() == ErrorKind::Corrupt;
+            let suspends = is_wrong.then(|| task.key.clone());
+            return Err(Stop { suspends, ..Stop::of(&error) });
+        }
         Some(Ok(signature)) => signature,
     };
     match signature.checked(&reference.public_key, task.input.as_input()) {

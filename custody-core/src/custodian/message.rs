@@ -40,8 +40,6 @@ pub(crate) enum Message {
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Progress, Error>>;
-pub(crate) type EndSender = oneshot::Sender<Result<Arc<Ended>, Error>>;
-pub(crate) type EndReceiver = oneshot::Receiver<Result<Arc<Ended>, Error>>;
 
 /// What a caller hears from the sequencer.
 #[derive(Debug)]
@@ -54,8 +52,6 @@ pub(crate) enum Progress {
     Known(OrderId),
     /// What is left behind is being gone on with.
     Resumed(Vec<OrderId>),
-    /// A key or a handler is at work; the end comes here.
-    Started(EndReceiver),
     /// The order waits.
     Waiting(OrderId),
 }

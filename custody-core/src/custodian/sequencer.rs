@@ -13,7 +13,7 @@ use super::anchoring::Anchoring;
 use super::clock::ClockGuard;
 use super::draft::{After, Draft, Turn};
 use super::error::Error;
-use super::message::{EndSender, Entry, Message, Progress};
+use super::message::{Entry, Message, Progress, Reply};
 use super::shared::Shared;
 use crate::crypto::PublicKey;
 use crate::id::OrderId;
@@ -49,7 +49,7 @@ pub(super) struct Sequencer {
     unsealed: Vec<(After, Option<Entry>)>,
     durable: Durable,
     queues: Queues,
-    waiters: BTreeMap<OrderId, Vec<EndSender>>,
+    waiters: BTreeMap<OrderId, Vec<Reply>>,
     retained: Vec<Entry>,
     anchoring: Arc<futures::lock::Mutex<Anchoring>>,
     doubt: Option<Draft>,

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,8 +16,10 @@ use super::message::Entry;
 use crate::caip::ChainId;
 use crate::command::{Command, FreezeScope};
 use crate::digest::Digest;
-use crate::document::OrderDocument;
-use crate::id::{BackendId, ExtensionName, KeyId, OrderId, PayloadFormat, PrincipalId, WalletId};
+use crate::document::{OrderDocument, SubmissionDocument};
+use crate::id::{
+    BackendId, ExtensionName, KeyId, OrderId, PayloadFormat, PrincipalId, RequestId, WalletId,
+};
 use crate::ledger::Ledger;
 use crate::seam::{
     AuditLog, Clock, DecodeContext, Decoder, Entropy, HeadAnchor, Intent, KeyBackend, Payload,
@@ -47,6 +50,34 @@ pub(crate) struct Shared {
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
     pub(crate) finished: mpsc::UnboundedSender<Entry>,
     pub(crate) wakeups: Mutex<Vec<mpsc::Sender<Position>>>,
+    pub(crate) recent: Recent,
+}
+
+/// Which requests came in lately: a hint that a request may have been made before, so that only
+/// then the store is asked before the turn. Fingerprints may collide; they decide nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    keys: RandomState,
+    kept: Mutex<(HashSet<u64>, VecDeque<u64>)>,
+}
+
+impl Recent {
+    /// Whether a request came in before; remembers it.
+    fn insert(&self, request: &(&PrincipalId, &RequestId)) -> bool {
+        const KEPT: usize = 65_536;
+        let fingerprint = self.keys.hash_one(request);
+        let (seen, order) = &mut *lock(&self.kept);
+        if !seen.insert(fingerprint) {
+            return true;
+        }
+        order.push_back(fingerprint);
+        if order.len() > KEPT
+            && let Some(oldest) = order.pop_front()
+        {
+            seen.remove(&oldest);
+        }
+        false
+    }
 }
 
 /// Opened signers by key, with the handle they were opened with.
@@ -137,6 +168,11 @@ impl Shared {
 
     pub(crate) fn holds_mut(&self) -> RwLockWriteGuard<'_, Holds> {
         self.holds.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request with this id came in lately; remembers it.
+    pub(crate) fn is_recent(&self, submission: &SubmissionDocument) -> bool {
+        self.recent.insert(&(&submission.requester, &submission.request))
     }
 
     /// Ledger time as far as callers know it: what the sequencer made of it last while the clock is

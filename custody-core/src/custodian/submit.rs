@@ -4,13 +4,13 @@ use futures::channel::oneshot;
 
 use super::deliver::{deliver, load_carried, load_ended};
 use super::error::Error;
-use super::message::{Carried, Entry, Message, Progress};
+use super::message::{Carried, Entry, Message, Prepared, Progress};
 use super::prepare::{prepare, submission};
 use super::record::{RequestRecord, request_key};
 use super::request::{Answer, Explanation, Outcome, Request};
 use super::shared::Shared;
 use crate::command::{Command, Resolution};
-use crate::document::{Hold, OrderDocument, SubmissionDocument, parse};
+use crate::document::{Hold, OrderDocument, Stored, SubmissionDocument, parse};
 use crate::id::{OrderId, RoleId};
 use crate::ledger::{CommandRefusal, OpenOrder};
 use crate::order::OrderState;
@@ -31,21 +31,46 @@ pub(super) async fn known(
 
 pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Answer, Error> {
     let submission = submission(&request)?;
-    if let Some(record) = known(shared, submission.value()).await? {
-        if record.submission != *submission.digest() {
-            return Err(Error::RequestReused { order: record.order });
-        }
-        return again(shared, submission.value(), &record.order).await;
+    let is_recent = shared.is_recent(submission.value());
+    if is_recent && let Some(answer) = made_before(shared, &submission).await? {
+        return Ok(answer);
     }
-    let prepared = prepare(shared, request, submission)?;
-    let mut urgent = false;
-    if let Carried::Command(command) = prepared.carried.as_ref() {
-        check_resolution(shared, command).await?;
-        check_rotation(shared, command).await?;
-        urgent = command.is_urgent();
-    }
+    let (prepared, urgent) = match make_ready(shared, request, submission.clone()).await {
+        Ok(ready) => ready,
+        // What was answered once is answered again, whatever has changed since.
+        Err(error) => return made_before(shared, &submission).await?.ok_or(error),
+    };
     let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
     settle(shared, progress).await
+}
+
+/// The answer to a request that was made before. Requests of this process are looked up at once;
+/// an older one shows when its record is inserted again.
+async fn made_before(
+    shared: &Arc<Shared>,
+    submission: &Stored<SubmissionDocument>,
+) -> Result<Option<Answer>, Error> {
+    let Some(record) = known(shared, submission.value()).await? else { return Ok(None) };
+    if record.submission != *submission.digest() {
+        return Err(Error::RequestReused { order: record.order });
+    }
+    again(shared, submission.value(), &record.order).await.map(Some)
+}
+
+/// An order ready for its turn, and whether it may go first.
+async fn make_ready(
+    shared: &Shared,
+    request: Request,
+    submission: Stored<SubmissionDocument>,
+) -> Result<(Prepared, bool), Error> {
+    let prepared = prepare(shared, request, submission)?;
+    let Carried::Command(command) = prepared.carried.as_ref() else {
+        return Ok((prepared, false));
+    };
+    check_resolution(shared, command).await?;
+    check_rotation(shared, command).await?;
+    let urgent = command.is_urgent();
+    Ok((prepared, urgent))
 }
 
 /// The answer to a request that was made before. The order that its record names is believed only
@@ -147,10 +172,6 @@ fn is_awaited(shared: &Shared, order: &OpenOrder, role: &RoleId) -> bool {
 async fn settle(shared: &Arc<Shared>, progress: Progress) -> Result<Answer, Error> {
     match progress {
         Progress::Ended(ended) => deliver(shared, &ended).await,
-        Progress::Started(end) => {
-            let ended = end.await.map_err(|_| Error::Closed)??;
-            deliver(shared, &ended).await
-        }
         Progress::Known(id) => current(shared, &id).await,
         Progress::Waiting(id) => waiting(shared, &id).await,
         Progress::Closed | Progress::Resumed(_) => Err(Error::Closed),
@@ -169,7 +190,6 @@ async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
     }
     match call(shared, Message::Deny(id.clone()), false).await? {
         Progress::Ended(ended) => deliver(shared, &ended).await,
-        Progress::Started(end) => deliver(shared, &*end.await.map_err(|_| Error::Closed)??).await,
         _ => Box::pin(current(shared, id)).await,
     }
 }

@@ -35,7 +35,7 @@ impl EventDocument {
     /// # Errors
     /// Fails if the event is larger than 32 KiB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DocumentError> {
-        let bytes = serde_json::to_vec(self).map_err(|_| DocumentError::Write)?;
+        let bytes = super::to_bytes(self)?;
         if bytes.len() > EVENT_MAX { Err(DocumentError::Write) } else { Ok(bytes) }
     }
 

@@ -97,8 +97,10 @@ pub trait Signer: Debug + Send + Sync {
     /// bytes that are read by [`Signature::from_bytes`] or [`Signature::from_der`].
     ///
     /// # Errors
-    /// `Unsupported` for an input the algorithm does not sign; `Indeterminate` whenever a signature
-    /// may exist that was not returned; else the kinds of [`super::ErrorKind`].
+    /// `Unsupported` for an input the algorithm does not sign; `Corrupt` for an answer that is no
+    /// signature, such as a truncated or empty one: the key is then suspended; `Indeterminate`
+    /// whenever a signature may exist that was not returned; else the kinds of
+    /// [`super::ErrorKind`].
     async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError>;
 }
 

@@ -64,7 +64,7 @@ impl Fault {
             }
             ffi::SQLITE_FULL => Self::Full(extended),
             ffi::SQLITE_IOERR => Self::Disk(extended),
-            _ if extended == ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Self::Exists,
+            _ if extended == ffi::SQLITE_CONSTRAINT_UNIQUE => Self::Exists,
             _ => Self::Other(extended),
         }
     }
@@ -118,7 +118,7 @@ mod tests {
             (ffi::SQLITE_IOERR_READ, Fault::Disk(266)),
             (ffi::SQLITE_IOERR_SHMSIZE, Fault::Disk(4_874)),
             (ffi::SQLITE_IOERR_NOMEM, Fault::Disk(3_082)),
-            (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, Fault::Exists),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, Fault::Exists),
             (ffi::SQLITE_CONSTRAINT, Fault::Other(19)),
             (ffi::SQLITE_CONSTRAINT_NOTNULL, Fault::Other(1_299)),
             (ffi::SQLITE_NOMEM, Fault::Other(7)),

@@ -113,7 +113,7 @@ fn inspect(connection: &Connection) -> Result<bool, OpenError> {
     if found != VERSION {
         return Err(OpenError::Version { found, known: VERSION });
     }
-    if tables != [EVENTS, RECORDS] {
+    if tables != [EVENTS, RECORDS, KEYS] {
         return Err(OpenError::Corrupt);
     }
     Ok(false)
@@ -173,5 +173,8 @@ const DURABLE: [(&str, i64); 5] = [
 
 const EVENTS: &str =
     "CREATE TABLE events (position INTEGER PRIMARY KEY NOT NULL, bytes BLOB NOT NULL) STRICT";
-const RECORDS: &str = "CREATE TABLE records (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) \
-                       STRICT, WITHOUT ROWID";
+/// Keys have a tree of their own: to find the place of a key, no value is read, however large.
+const RECORDS: &str = "CREATE TABLE records (number INTEGER PRIMARY KEY NOT NULL, \
+                       key TEXT UNIQUE NOT NULL, value BLOB NOT NULL) STRICT";
+/// SQLite says nothing about the tree that it keeps for unique keys.
+const KEYS: &str = "";

@@ -59,7 +59,6 @@ impl Sequencer {
         let Some(Committing { turn, .. }) = self.committing.take() else { return };
         match self.outcome(&turn.draft, answer).await {
             Written::Done => {
-                self.conflicts = 0;
                 self.rests = false;
                 self.publish(turn);
             }
@@ -177,6 +176,7 @@ impl Sequencer {
     /// Makes a durable turn visible; what follows from it waits for its seal.
     pub(super) fn publish(&mut self, turn: Turn) {
         let Turn { mut draft, mut entries, .. } = turn;
+        self.conflicts = 0;
         if !self.fold_published(&mut draft) {
             self.broken = true;
             return self.fail(entries, || Error::Unavailable { order: None });
@@ -201,17 +201,24 @@ impl Sequencer {
         self.follow_later(draft.after, &mut entries);
     }
 
+    /// Folds what is durable into what callers see, a few events at a time so that they need not
+    /// wait long. New rules come with their engine, which is never ahead of them.
     fn fold_published(&self, draft: &mut Draft) -> bool {
-        let mut published = self.shared.write();
-        let folded = draft
-            .events
-            .iter()
-            .try_for_each(|(event, attached)| published.ledger.apply(event, attached));
-        if let Some(engine) = draft.engine.take() {
-            published.engine = engine;
+        const AT_ONCE: usize = 16;
+        let size = if draft.engine.is_some() { draft.events.len() } else { AT_ONCE };
+        for events in draft.events.chunks(size.max(1)) {
+            let mut published = self.shared.write();
+            for (event, attached) in events {
+                if let Err(error) = published.ledger.apply(event, attached) {
+                    tracing::error!(%error, "what is durable does not fold");
+                    return false;
+                }
+            }
+            if let Some(engine) = draft.engine.take() {
+                published.engine = engine;
+            }
         }
-        drop(published);
-        folded.inspect_err(|error| tracing::error!(%error, "what is durable does not fold")).is_ok()
+        true
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]

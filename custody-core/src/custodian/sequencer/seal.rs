@@ -101,14 +101,13 @@ impl Sequencer {
         match after {
             After::End(ended) => {
                 for waiter in self.waiters.remove(&ended.order).into_iter().flatten() {
-                    drop(waiter.send(Ok(Arc::clone(&ended))));
+                    drop(waiter.send(Ok(Progress::Ended(Arc::clone(&ended)))));
                 }
             }
             After::Reply(_, progress) => answer(entry, Ok(progress)),
             After::ReplyAtEnd(_, id) => {
-                let (sender, receiver) = oneshot::channel();
-                self.waiters.entry(id).or_default().push(sender);
-                answer(entry, Ok(Progress::Started(receiver)));
+                let reply = entry.and_then(|entry| entry.reply);
+                self.waiters.entry(id).or_default().extend(reply);
             }
             After::Start(id, carried) => {
                 let order = self.shared.read().ledger.order(&id).cloned();

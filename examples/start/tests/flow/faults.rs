@@ -232,7 +232,7 @@ async fn a_backend_that_fails_ends_the_order_as_what_may_have_happened_demands()
     let throttled = Fault::fail(ErrorKind::Throttled { retry_after: None });
     let fail = Fault::fail;
     type Plan = fn(&World, Fault);
-    let rows: [(&str, Plan, Fault, &str, bool); 14] = [
+    let rows: [(&str, Plan, Fault, &str, bool); 13] = [
         ("sign Unavailable", sign, UNAVAILABLE, "failed BackendUnavailable", true),
         ("sign Throttled", sign, throttled, "failed BackendUnavailable", true),
         ("sign Refused", sign, fail(ErrorKind::Refused), "failed BackendRefused", true),
@@ -240,7 +240,6 @@ async fn a_backend_that_fails_ends_the_order_as_what_may_have_happened_demands()
         ("sign NotFound", sign, fail(ErrorKind::NotFound), "failed BackendRefused", true),
         ("sign Indeterminate", sign, LOST, "unknown BackendIndeterminate", false),
         ("signed, Indeterminate", sign, LOST_AFTER, "unknown BackendIndeterminate", false),
-        ("sign Corrupt", sign, fail(ErrorKind::Corrupt), "unknown Corrupt", false),
         ("sign never answers", sign, DIES, "unknown TimedOut", false),
         ("signed, never answers", sign, DIES_AFTER, "unknown TimedOut", false),
         ("open Unavailable", open, UNAVAILABLE, "failed BackendUnavailable", true),

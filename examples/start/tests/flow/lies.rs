@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use custody_chain::EvmDecoder;
 use custody_core::command::{Command, Resolution};
-use custody_core::crypto::{Algorithm, Signature};
+use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::custodian::{Answer, Outcome};
-use custody_core::id::{KeyId, OrderId, WalletId};
+use custody_core::id::{BackendId, BackendIdentity, KeyId, OrderId, WalletId};
 use custody_core::key::KeyState;
 use custody_core::seam::{
-    ContextAccount, DecodeContext, Decoder, KeyHandle, KeyRecord, RecordKey, Store, TaskInput,
-    TaskSignature,
+    BackendError, ContextAccount, DecodeContext, Decoder, ErrorKind, Health, KeyBackend, KeyHandle,
+    KeyRecord, KeyRequest, NewKey, RecordKey, Signer, Store, TaskInput, TaskSignature,
 };
 use custody_testkit::backend::{BackendCall, BackendLie, LyingBackend, MemoryBackend};
 use custody_testkit::fault::{Fault, Happened};
@@ -50,6 +51,86 @@ async fn a_signature_that_does_not_verify_is_not_released_and_suspends_the_key()
         assert_eq!(words::of_outcome(&probe.outcome), "unknown BadSignature", "{lie:?}");
         assert_eq!(world.spent_at(&probe.order).await, (2 * (SMALL + FEE)).into(), "{lie:?}");
         assert_eq!(world.verify().await.report.released, 0, "{lie:?}");
+    }
+}
+
+/// A backend whose signatures are cut short, as it finds when it reads them.
+#[derive(Debug)]
+struct Cutting {
+    inner: MemoryBackend,
+    left: usize,
+}
+
+#[derive(Debug)]
+struct CuttingSigner {
+    inner: Arc<dyn Signer>,
+    left: usize,
+}
+
+#[async_trait]
+impl Signer for CuttingSigner {
+    fn algorithm(&self) -> Algorithm {
+        self.inner.algorithm()
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.inner.public_key()
+    }
+
+    async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {
+        let signature = self.inner.sign(input).await?;
+        Signature::from_bytes(self.algorithm(), &signature.as_bytes()[..self.left])
+            .map_err(|error| BackendError::new(ErrorKind::Corrupt, "sign").with_source(error))
+    }
+}
+
+#[async_trait]
+impl KeyBackend for Cutting {
+    fn id(&self) -> &BackendId {
+        self.inner.id()
+    }
+
+    fn identity(&self) -> &BackendIdentity {
+        self.inner.identity()
+    }
+
+    fn algorithms(&self) -> &[Algorithm] {
+        self.inner.algorithms()
+    }
+
+    fn in_process(&self) -> bool {
+        true
+    }
+
+    async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
+        self.inner.generate(request).await
+    }
+
+    async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
+        let inner = self.inner.signer(key).await?;
+        Ok(Arc::new(CuttingSigner { inner, left: self.left }))
+    }
+
+    async fn health(&self) -> Health {
+        self.inner.health().await
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_or_empty_signature_is_not_released_and_suspends_the_key() {
+    for left in [63, 1, 0] {
+        let inner = MemoryBackend::seeded("software", 7);
+        let setup = Setup::new(Kind::Memory).keys(Arc::new(Cutting { inner, left }));
+        let world = World::with(setup).await;
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "cut").await), "unknown Corrupt", "{left}");
+        let story = ["submitted", "allowed", "unknown Corrupt suspends hot.0"];
+        assert_eq!(world.story_of("cut").await, story, "{left}");
+        assert_eq!(world.custodian.key(&hot()).unwrap().state(), KeyState::Suspended);
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "next").await), "denied key-state");
+        world.done("resume", Command::ResumeKey { key: hot() }).await;
+        let probe = world.pay(SMALL, KNOWN, "probe").await.unwrap();
+        assert_eq!(world.spent_at(&probe.order).await, (2 * (SMALL + FEE)).into(), "{left}");
+        assert_eq!(world.verify().await.report.released, 0, "{left}");
     }
 }
 

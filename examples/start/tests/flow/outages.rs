@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use custody_core::command::Command;
 use custody_core::seam::ErrorKind;
 use custody_testkit::audit::LogCall;
 use custody_testkit::fault::{Fault, Happened};
@@ -105,11 +106,56 @@ async fn everybody_hears_that_the_log_is_away_and_nothing_is_signed_meanwhile() 
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_read_fails_the_call_and_no_order_is_made() {
+async fn a_store_that_cannot_be_read_says_nothing_about_a_request_made_before() {
     let world = World::new(Kind::Memory).await;
+    assert_eq!(words::of(&world.pay(SMALL, KNOWN, "once").await), "released");
     world.store.plan().next(StoreCall::Get, Fault::fail(ErrorKind::Unavailable));
     assert_eq!(words::of(&world.pay(SMALL, KNOWN, "once").await), "store Unavailable");
-    assert_eq!(world.story_of("once").await, Vec::<String>::new());
     assert_eq!(words::of(&world.pay(SMALL, KNOWN, "once").await), "released");
+    assert_eq!(world.sign_calls(), 1);
     let _oracle = world.verify().await;
+}
+
+/// An order of a former process is found by the record that it left, which cannot be inserted
+/// twice, and nothing of the turn is lost.
+#[tokio::test]
+async fn a_request_made_before_a_restart_gets_its_old_answer_and_the_others_of_its_turn_go_on() {
+    for kind in Kind::ALL {
+        let world = World::new(kind).await;
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "old").await), "released");
+        let old = world.order_of("old").await.unwrap();
+        let world = world.reopen().await;
+        let (before, again, after) = tokio::join!(
+            world.pay(SMALL, KNOWN, "before"),
+            world.pay(SMALL, KNOWN, "old"),
+            world.pay(SMALL, KNOWN, "after"),
+        );
+        assert_eq!(again.as_ref().unwrap().order, old);
+        for answer in [before, again, after] {
+            assert_eq!(words::of(&answer), "released");
+        }
+        assert_eq!(words::of(&world.pay(ETH, KNOWN, "old").await), "reused");
+        let released = world.verify().await.report.released;
+        assert_eq!(released, 3);
+    }
+}
+
+/// What was answered once is answered again, even if the request would be refused by now.
+#[tokio::test]
+async fn a_request_made_before_is_answered_though_its_requester_was_removed() {
+    for reopens in [false, true] {
+        let mut world = World::new(Kind::Memory).await;
+        let first = world.request_of(&world.people.tara, SMALL, KNOWN, "theirs");
+        let first = world.submit(first).await;
+        let said = words::in_full(&first);
+        let principal = world.people.tara.id.clone();
+        world.done("remove", Command::RemovePrincipal { principal }).await;
+        if reopens {
+            world = world.reopen().await;
+        }
+        let again = world.request_of(&world.people.tara, SMALL, KNOWN, "theirs");
+        assert_eq!(words::in_full(&world.submit(again).await), said);
+        let new = world.request_of(&world.people.tara, SMALL, KNOWN, "another");
+        assert!(world.submit(new).await.is_err());
+    }
 }
