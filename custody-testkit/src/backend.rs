@@ -1,16 +1,17 @@
-//! Key backends in memory: an honest one, and ones that deny, fail, lie or are slow.
+//! Key backends in memory: honest, denying, failing, lying and slow.
 //!
 //! Invariant: keys live in this process only; every call that reaches a signer is counted.
 
 mod derive;
-mod failing;
+mod intercepted;
 mod kek;
 mod lying;
 mod memory;
-mod slow;
 
-pub use failing::{BackendCall, FailingBackend};
-pub use kek::{FailingKeyEncryption, KekLie, MemoryKeyEncryption};
+pub use intercepted::{
+    BackendCall, DenyingBackend, DenyingKeyEncryption, FailingBackend, FailingKeyEncryption,
+    InterceptedBackend, InterceptedKeyEncryption, SlowBackend, SlowKeyEncryption,
+};
+pub use kek::{KekLie, MemoryKeyEncryption};
 pub use lying::{BackendLie, LyingBackend};
 pub use memory::MemoryBackend;
-pub use slow::SlowBackend;

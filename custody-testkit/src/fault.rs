@@ -1,7 +1,10 @@
 //! Faults at chosen calls: "failed and did not happen", "failed but did happen", and calls that
-//! never return.
+//! never return; denials and delays of all calls.
 //!
-//! Invariant: a call without a planned fault is passed on unchanged.
+//! Invariant: a call that is neither failed, denied nor delayed is passed on unchanged.
+
+mod delay;
+mod denial;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -9,6 +12,24 @@ use std::sync::{Arc, Mutex};
 
 use custody_core::seam::ErrorKind;
 use futures::channel::oneshot;
+
+pub use delay::Delay;
+pub use denial::Denial;
+
+/// What stands between a caller and the calls of a double: a [`FaultPlan`] makes it failing, a
+/// [`Denial`] denying, a [`Delay`] slow. `O` names the operations. Clones are one.
+pub trait Intercept<O>: Clone + Debug + Send + Sync + 'static {
+    /// Makes the call `inner` of `operation` or does not; `error` builds the error of a failure.
+    ///
+    /// # Errors
+    /// With what this makes of the call, and with the errors of `inner`.
+    fn intercept<T: Send, E: Send>(
+        &self,
+        operation: O,
+        error: impl FnOnce(ErrorKind) -> E + Send,
+        inner: impl Future<Output = Result<T, E>> + Send,
+    ) -> impl Future<Output = Result<T, E>> + Send;
+}
 
 /// Whether the failed call took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +199,17 @@ impl<O: Copy + Debug + PartialEq> FaultPlan<O> {
                 .find(|(name, _)| *name == operation)
                 .map(|(_, fault)| fault.clone()),
         }
+    }
+}
+
+impl<O: Copy + Debug + PartialEq + Send + 'static> Intercept<O> for FaultPlan<O> {
+    async fn intercept<T: Send, E: Send>(
+        &self,
+        operation: O,
+        error: impl FnOnce(ErrorKind) -> E + Send,
+        inner: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        self.call(operation, error, inner).await
     }
 }
 

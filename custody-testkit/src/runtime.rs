@@ -5,9 +5,11 @@
 mod clock;
 mod entropy;
 mod executor;
+mod lying;
 mod spawner;
 
 pub use clock::TestClock;
 pub use entropy::TestEntropy;
 pub use executor::TestExecutor;
+pub use lying::{LyingClock, LyingEntropy, LyingSpawner};
 pub use spawner::TestSpawner;

@@ -1,12 +1,12 @@
-//! Stores in memory: an honest one that a test may tamper with, one that fails at chosen calls and
-//! one that lies.
+//! Stores: an honest one in memory that a test may tamper with, and denying, failing, lying and
+//! slow ones.
 //!
 //! Invariant: nothing here touches a disk.
 
-mod faulty;
+mod intercepted;
 mod lying;
 mod memory;
 
-pub use faulty::{FaultyStore, StoreCall};
+pub use intercepted::{DenyingStore, FaultyStore, InterceptedStore, SlowStore, StoreCall};
 pub use lying::{LyingStore, StoreLie};
 pub use memory::{MemoryStore, StoreSnapshot};

@@ -7,7 +7,7 @@ use custody_core::crypto::Algorithm;
 use custody_core::id::{KeyId, WalletId};
 use custody_core::seam::{DecodeContext, Decoder};
 use custody_testkit::decoder::{
-    DecoderLie, LyingDecoder, PanickingDecoder, TestDecoder, TestTransfer,
+    DecoderLie, DenyingDecoder, LyingDecoder, PanickingDecoder, TestDecoder, TestTransfer,
 };
 use custody_testkit::key::TestKey;
 use custody_testkit::suite::decoder::{self as checks, DecoderFixture, DecoderSample};
@@ -83,4 +83,24 @@ fn a_panicking_decoder_is_found() {
     run_failing("a_changed_byte_never_panics", async {
         checks::a_changed_byte_never_panics(fixture(Arc::new(PanickingDecoder::new())));
     });
+}
+
+#[test]
+fn a_denying_decoder_refuses_every_payload_and_shows_none() {
+    let denying = || Arc::new(DenyingDecoder::new(Arc::new(TestDecoder::new())));
+    checks::any_bytes_are_decoded_or_refused(fixture(denying()));
+    checks::a_refusal_does_not_show_the_payload(fixture(denying()));
+    run_failing("each_sample_decodes_to_effects_and_tasks", async {
+        checks::each_sample_decodes_to_effects_and_tasks(fixture(denying()));
+    });
+    let payload = TestTransfer::of(10, "friend", &KeyId::parse("first").unwrap(), 1).payload();
+    let context = DecodeContext {
+        v: 1,
+        wallet: WalletId::parse("hot").unwrap(),
+        chain: TestTransfer::chain(),
+        accounts: Vec::new(),
+    };
+    assert!(denying().reads(&payload.format, &context.chain));
+    assert!(denying().decode(&payload, &context).is_err());
+    assert!(denying().assemble(&payload, &context, &[]).is_err());
 }

@@ -1,14 +1,17 @@
 //! The suites of logs and anchors hold for the honest doubles, and find each lie.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_core::crypto::Algorithm;
-use custody_core::seam::{AuditLog as _, ErrorKind, HeadAnchor, Position};
+use custody_core::seam::{AuditLog as _, Clock as _, ErrorKind, HeadAnchor, Position};
 use custody_testkit::audit::{
-    AnchorCall, FailingAnchor, FailingLog, LogCall, LogLie, MemoryAnchor, MemoryLog,
+    AnchorCall, AnchorLie, DenyingAnchor, DenyingLog, FailingAnchor, FailingLog, LogCall, LogLie,
+    MemoryAnchor, MemoryLog, SlowAnchor, SlowLog,
 };
 use custody_testkit::fault::Fault;
 use custody_testkit::key::TestKey;
+use custody_testkit::runtime::{TestClock, TestExecutor};
 use custody_testkit::store::MemoryStore;
 use custody_testkit::suite::audit::{self as checks, AuditLogFixture};
 use custody_testkit::suite::run_failing;
@@ -80,6 +83,25 @@ found! {
 }
 
 #[test]
+fn an_anchor_that_forgets_is_found() {
+    let forgets = || Arc::new(MemoryAnchor::new().lying(AnchorLie::ForgetsAdvances));
+    run_failing("an_anchor_keeps_the_newest_head", async {
+        checks::an_anchor_keeps_the_newest_head(forgets()).await;
+    });
+}
+
+#[test]
+fn an_anchor_that_ignores_what_it_replaces_is_found() {
+    let ignores = || Arc::new(MemoryAnchor::new().lying(AnchorLie::IgnoresOld));
+    run_failing("an_advance_from_another_head_is_a_conflict", async {
+        checks::an_advance_from_another_head_is_a_conflict(ignores()).await;
+    });
+    run_failing("concurrent_advances_have_one_winner", async {
+        checks::concurrent_advances_have_one_winner(ignores()).await;
+    });
+}
+
+#[test]
 #[should_panic(expected = "after the log was closed")]
 fn a_head_after_close_is_loud() {
     let store = MemoryStore::new();
@@ -119,4 +141,46 @@ fn failing_doubles_fail_as_planned_and_before_or_after_the_inner_call() {
         assert_eq!(anchor.load().await.unwrap(), None);
         assert_eq!(anchor.plan().calls(), [AnchorCall::Load; 2]);
     });
+}
+
+#[test]
+fn denying_doubles_refuse_until_they_are_told_to_allow() {
+    pollster::block_on(async {
+        let log = MemoryLog::new(Arc::new(MemoryStore::new()), keys());
+        let denying = DenyingLog::new(Arc::new(log.clone()));
+        let refused = |answer: Option<ErrorKind>| assert_eq!(answer, Some(ErrorKind::Refused));
+        refused(denying.seal(Position::START).await.err().map(|error| error.kind()));
+        refused(denying.head().await.err().map(|error| error.kind()));
+        refused(denying.receipt(Position::START).await.err().map(|error| error.kind()));
+        refused(denying.includes(&[]).await.err().map(|error| error.kind()));
+        refused(denying.rotate(key(2).public_key()).await.err().map(|error| error.kind()));
+        assert_eq!((denying.denial().denied().len(), log.seals()), (5, 0));
+        denying.denial().allow();
+        assert!(denying.seal(Position::START).await.is_ok());
+
+        let memory = MemoryAnchor::new();
+        let denying = DenyingAnchor::new(Arc::new(memory.clone()));
+        let head = log.head().await.unwrap().unwrap().head;
+        refused(denying.load().await.err().map(|error| error.kind()));
+        refused(denying.advance(None, head).await.err().map(|error| error.kind()));
+        assert_eq!(memory.load().await.unwrap(), None);
+        denying.denial().allow();
+        denying.advance(None, head).await.unwrap();
+        assert_eq!(denying.load().await.unwrap(), Some(head));
+        assert_eq!(denying.denial().denied(), [AnchorCall::Load, AnchorCall::Advance]);
+    });
+}
+
+#[test]
+fn slow_doubles_take_their_time() {
+    let (clock, delay) = (TestClock::new(), Duration::from_secs(3));
+    let executor = TestExecutor::new(clock.clone());
+    let log = MemoryLog::new(Arc::new(MemoryStore::new()), keys());
+    let log = SlowLog::new(Arc::new(log), Arc::new(clock.clone()), delay);
+    let anchor = SlowAnchor::new(anchor(), Arc::new(clock.clone()), delay);
+    executor.run(async {
+        let head = log.seal(Position::START).await.unwrap().head;
+        anchor.advance(None, head).await.unwrap();
+    });
+    assert_eq!(clock.monotonic(), delay * 2);
 }

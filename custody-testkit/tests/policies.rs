@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use custody_core::id::RoleId;
-use custody_core::seam::{Missing, PolicyCompiler, PolicyEngine};
-use custody_testkit::policy::{EngineLie, LyingCompiler, OrderFacts, TestRules};
+use custody_core::seam::{Judgement, Missing, PolicyCompiler, PolicyDocument, PolicyEngine};
+use custody_testkit::policy::{DenyingCompiler, EngineLie, LyingCompiler, OrderFacts, TestRules};
 use custody_testkit::suite::policy_engine::{self as checks, PolicyEngineFixture, SampleSets};
 use custody_testkit::suite::run_failing;
 
@@ -122,4 +122,25 @@ fn waiting_times_and_approvals_are_named_together() {
 #[should_panic(expected = "line-1-panic panics")]
 fn a_panicking_rule_panics() {
     drop(engine("panic").judge(&order().facts()));
+}
+
+#[test]
+fn a_denying_engine_denies_every_order_for_good_and_names_its_rule() {
+    let document = TestRules::document(ROLES, "allow");
+    let engine = DenyingCompiler::new().compile(&document).unwrap();
+    assert_eq!(engine.id(), PolicyDocument::id_of(&document.to_bytes().unwrap()));
+    let rules = vec![DenyingCompiler::rule()];
+    for order in [order(), OrderFacts::new(&document)] {
+        let denied = Judgement { allowed: false, rules: rules.clone(), errors: Vec::new() };
+        assert_eq!(engine.judge(&order.facts()), denied);
+        assert_eq!(engine.missing(&order.facts()), Missing::Never);
+    }
+}
+
+#[test]
+fn a_refusing_compiler_refuses_what_others_compile() {
+    for rules in ["", "allow", "permit"] {
+        let refused = DenyingCompiler::refusing().compile(&TestRules::document(ROLES, rules));
+        assert_eq!(refused.unwrap_err().findings.len(), 1, "{rules:?}");
+    }
 }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use custody_core::seam::{Clock, Entropy, EntropyError, Monotonic, Spawner};
-use custody_core::time::Timestamp;
+use custody_core::seam::{Clock as _, Spawner as _};
 use custody_core::tokio::{TokioClock, TokioSpawner};
-use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor, TestSpawner};
+use custody_testkit::runtime::{
+    LyingClock, LyingEntropy, LyingSpawner, TestClock, TestEntropy, TestExecutor, TestSpawner,
+};
 use custody_testkit::suite::run_failing;
 use custody_testkit::suite::runtime as checks;
 
@@ -29,48 +30,9 @@ mod test_spawner {
     custody_testkit::spawner_suite!(std::sync::Arc::new(super::TestSpawner::new()));
 }
 
-/// A clock that goes back, and wakes sleepers too early.
-#[derive(Debug)]
-struct BrokenClock(TestClock);
-
-#[async_trait::async_trait]
-impl Clock for BrokenClock {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-
-    fn monotonic(&self) -> Monotonic {
-        self.0.drift(Duration::from_nanos(1));
-        Duration::from_secs(1).saturating_sub(self.0.monotonic())
-    }
-
-    async fn sleep_until(&self, _: Monotonic) {}
-}
-
-/// A source that fills all bytes but the last, always with the same.
-#[derive(Debug)]
-struct BrokenEntropy;
-
-impl Entropy for BrokenEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        if let Some((_, filled)) = bytes.split_last_mut() {
-            filled.fill(7);
-        }
-        Ok(())
-    }
-}
-
-/// A spawner that drops every task.
-#[derive(Debug)]
-struct BrokenSpawner;
-
-impl Spawner for BrokenSpawner {
-    fn spawn(&self, _: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {}
-}
-
 #[test]
-fn a_broken_clock_is_found() {
-    let clock = || Arc::new(BrokenClock(TestClock::new()));
+fn a_lying_clock_is_found() {
+    let clock = || Arc::new(LyingClock::new());
     run_failing("the_monotonic_clock_never_goes_back", async {
         checks::the_monotonic_clock_never_goes_back(clock()).await;
     });
@@ -80,19 +42,19 @@ fn a_broken_clock_is_found() {
 }
 
 #[test]
-fn a_broken_source_of_randomness_is_found() {
+fn a_lying_source_of_randomness_is_found() {
     run_failing("a_buffer_is_filled_to_its_last_byte", async {
-        checks::a_buffer_is_filled_to_its_last_byte(Arc::new(BrokenEntropy)).await;
+        checks::a_buffer_is_filled_to_its_last_byte(Arc::new(LyingEntropy::new())).await;
     });
     run_failing("two_fills_never_repeat", async {
-        checks::two_fills_never_repeat(Arc::new(BrokenEntropy)).await;
+        checks::two_fills_never_repeat(Arc::new(LyingEntropy::new())).await;
     });
 }
 
 #[test]
 fn a_spawner_that_drops_tasks_is_found() {
     run_failing("a_task_runs_to_its_end_with_nobody_waiting", async {
-        checks::a_task_runs_to_its_end_with_nobody_waiting(Arc::new(BrokenSpawner)).await;
+        checks::a_task_runs_to_its_end_with_nobody_waiting(Arc::new(LyingSpawner::new())).await;
     });
 }
 

@@ -1,10 +1,14 @@
 //! The store suites hold for the honest store, and find each lie of the lying one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use custody_core::seam::{Batch, ErrorKind, Position, Store as _};
+use custody_core::seam::{Batch, Clock as _, ErrorKind, Position, Store as _};
 use custody_testkit::fault::{Fault, Happened};
-use custody_testkit::store::{FaultyStore, LyingStore, MemoryStore, StoreCall, StoreLie};
+use custody_testkit::runtime::{TestClock, TestExecutor};
+use custody_testkit::store::{
+    DenyingStore, FaultyStore, LyingStore, MemoryStore, SlowStore, StoreCall, StoreLie,
+};
 use custody_testkit::suite::run_failing;
 use custody_testkit::suite::store::{self as checks, StoreFixture};
 
@@ -135,4 +139,34 @@ fn a_faulty_store_fails_as_planned_and_a_snapshot_rolls_it_back() {
         assert_eq!(store.head().await.unwrap(), Position::START);
         assert_eq!(store.plan().count(StoreCall::Commit), 2);
     });
+}
+
+#[test]
+fn a_denying_store_refuses_every_commit_and_is_read_until_it_is_told_otherwise() {
+    pollster::block_on(async {
+        let store = DenyingStore::new(MemoryStore::new());
+        let batch = Batch { events: vec![b"1".to_vec()], ..Batch::default() };
+        let answer = store.commit(Position::START, batch.clone()).await;
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(store.head().await.unwrap(), Position::START);
+        assert_eq!(store.inner().snapshot().events().len(), 0);
+        store.denial().allow();
+        assert_eq!(store.commit(Position::START, batch).await.unwrap(), Position::new(1));
+        store.denial().deny_all();
+        assert_eq!(store.head().await.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(store.denial().denied(), [StoreCall::Commit, StoreCall::Head]);
+    });
+}
+
+#[test]
+fn a_slow_store_takes_its_time() {
+    let (clock, delay) = (TestClock::new(), Duration::from_secs(3));
+    let executor = TestExecutor::new(clock.clone());
+    let store = SlowStore::new(MemoryStore::new(), Arc::new(clock.clone()), delay);
+    executor.run(async {
+        let batch = Batch { events: vec![b"1".to_vec()], ..Batch::default() };
+        store.commit(Position::START, batch).await.unwrap();
+        assert_eq!(store.head().await.unwrap(), Position::new(1));
+    });
+    assert_eq!(clock.monotonic(), delay * 2);
 }

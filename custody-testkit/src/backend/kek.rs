@@ -10,7 +10,6 @@ use custody_core::id::KekId;
 use custody_core::seam::{BackendError, Entropy, ErrorKind, KeyEncryption};
 use custody_core::secret::Secret;
 
-use crate::fault::FaultPlan;
 use crate::runtime::TestEntropy;
 
 /// A key encryption in memory, over the one envelope. It can be told to lie.
@@ -146,47 +145,5 @@ impl KeyEncryption for MemoryKeyEncryption {
 
     async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
         self.open(wrapped, context)
-    }
-}
-
-/// A key encryption that fails at chosen calls of `wrap` and `unwrap`, and logs all of them.
-#[derive(Debug)]
-pub struct FailingKeyEncryption {
-    inner: Arc<dyn KeyEncryption>,
-    plan: FaultPlan<&'static str>,
-}
-
-impl FailingKeyEncryption {
-    /// Passes every call on to `inner` until a fault is planned.
-    #[must_use]
-    pub fn new(inner: Arc<dyn KeyEncryption>) -> Self {
-        Self { inner, plan: FaultPlan::new() }
-    }
-
-    /// The plan and the log of the calls `wrap` and `unwrap`.
-    #[must_use]
-    pub const fn plan(&self) -> &FaultPlan<&'static str> {
-        &self.plan
-    }
-}
-
-#[async_trait]
-impl KeyEncryption for FailingKeyEncryption {
-    fn id(&self) -> &KekId {
-        self.inner.id()
-    }
-
-    fn in_process(&self) -> bool {
-        self.inner.in_process()
-    }
-
-    async fn wrap(&self, data_key: &Secret, context: &[&[u8]]) -> Result<Vec<u8>, BackendError> {
-        let error = |kind| BackendError::new(kind, "wrap");
-        self.plan.call("wrap", error, self.inner.wrap(data_key, context)).await
-    }
-
-    async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
-        let error = |kind| BackendError::new(kind, "unwrap");
-        self.plan.call("unwrap", error, self.inner.unwrap(wrapped, context)).await
     }
 }

@@ -1,0 +1,19 @@
+//! A whole custodian over each denying double: whatever denies, nothing is released.
+//!
+//! Each test says what the caller hears, what is durable and how often a key was used, and where
+//! the double can be told to allow, that the denial was all that stood in the way.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests: a check fails by panicking"
+)]
+
+mod backends;
+mod decoders;
+mod house;
+mod logs;
+mod policies;
+mod runtimes;
+mod slow;
+mod stores;
