@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::commit::Committing;
 use super::{Sequencer, answer};
 use crate::custodian::draft::{After, Draft, Turn};
@@ -103,7 +105,9 @@ impl Sequencer {
                     self.broken = true;
                 }
             }
-            self.engine = draft.engine.clone().unwrap_or_else(|| self.engine.clone());
+            if let Some(engine) = &draft.engine {
+                self.engine = Arc::clone(engine);
+            }
             self.snapshot = draft.snapshot.unwrap_or(self.snapshot);
         }
         self.open = Turn::new(&self.ledger);
