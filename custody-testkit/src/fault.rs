@@ -59,6 +59,15 @@ pub enum Fault {
     },
     /// It waits until the gate is opened, then goes on unharmed.
     Hold(Gate),
+    /// It waits until the gate is opened, then fails.
+    HoldThenFail {
+        /// What it waits for.
+        gate: Gate,
+        /// The kind that the caller sees.
+        kind: ErrorKind,
+        /// Whether the call took effect, once the gate was opened.
+        happened: Happened,
+    },
 }
 
 impl Fault {
@@ -181,6 +190,13 @@ impl<O: Copy + Debug + PartialEq> FaultPlan<O> {
             Some(Fault::Hold(gate)) => {
                 gate.pass().await;
                 inner.await
+            }
+            Some(Fault::HoldThenFail { gate, kind, happened }) => {
+                gate.pass().await;
+                if happened == Happened::Yes {
+                    inner.await?;
+                }
+                Err(error(kind))
             }
         }
     }
@@ -322,6 +338,24 @@ mod tests {
             assert_eq!(made.load(Ordering::SeqCst), 0);
             gate.open();
             assert_eq!(held.await, Ok(0));
+        });
+    }
+
+    #[test]
+    fn a_call_that_is_held_and_fails_took_effect_as_planned() {
+        pollster::block_on(async {
+            let (plan, made) = (FaultPlan::new(), AtomicUsize::new(0));
+            for (happened, after) in [(Happened::No, 0), (Happened::Yes, 1)] {
+                let gate = Gate::new();
+                let kind = ErrorKind::Indeterminate;
+                plan.next(1, Fault::HoldThenFail { gate: gate.clone(), kind, happened });
+                let mut held = pin!(call(&plan, &made));
+                assert!(poll!(&mut held).is_pending());
+                assert_eq!(made.load(Ordering::SeqCst), 0);
+                gate.open();
+                assert_eq!(held.await, Err(kind));
+                assert_eq!(made.load(Ordering::SeqCst), after);
+            }
         });
     }
 

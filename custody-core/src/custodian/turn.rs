@@ -223,12 +223,14 @@ impl Sequencer {
             After::End(ended) if ended.order == id => Some(Arc::clone(ended)),
             After::End(_) | After::Reply(..) | After::ReplyAtEnd(..) | After::Start(..) => None,
         });
-        let is_reserved = |order: &OpenOrder| order.state() == OrderState::Reserved;
-        let is_running =
-            self.running.contains(&id) && self.ledger.order(&id).is_some_and(is_reserved);
+        let state = self.ledger.order(&id).map(OpenOrder::state);
+        let is_running = self.running.contains(&id) && state == Some(OrderState::Reserved);
         draft.after.push(match ended {
             Some(ended) => After::Reply(number, Progress::Ended(ended)),
             None if is_running => After::ReplyAtEnd(number, id),
+            None if state == Some(OrderState::Pending) => {
+                After::Reply(number, Progress::Waiting(id))
+            }
             None => After::Reply(number, Progress::Known(id)),
         });
     }

@@ -23,6 +23,7 @@ mod lies;
 mod limits;
 mod outages;
 mod panics;
+mod pipeline;
 mod resume;
 mod smoke;
 mod stops;
