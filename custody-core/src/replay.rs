@@ -5,7 +5,7 @@
 //! sequencer's, nothing else.
 //!
 //! Invariant: nothing is believed because the log says so, but who the host authenticated, the
-//! clock, and prices.
+//! clock, and the public keys that backends made. What that leaves open is in ARCHITECTURE.md.
 
 mod check;
 

@@ -52,7 +52,8 @@ async fn what_was_judged_upon_a_turn_that_was_not_written_is_judged_again() {
     for kind in Kind::ALL {
         let world = world(kind).await;
         let second = world.pay(PAY, KNOWN, "second");
-        let (first, second) = beside(&world, ErrorKind::Unavailable, Happened::No, second).await;
+        let (first, second) =
+            Box::pin(beside(&world, ErrorKind::Unavailable, Happened::No, second)).await;
         assert_eq!(words::of(&first), "store Unavailable");
         assert_eq!(words::of(&second), "released", "the first does not count");
         assert_eq!(words::of(&world.pay(PAY, KNOWN, "first").await), "denied daily-limit");
@@ -65,7 +66,8 @@ async fn what_was_judged_upon_a_turn_that_was_written_after_all_stands() {
     for kind in Kind::ALL {
         let world = world(kind).await;
         let second = world.pay(PAY, KNOWN, "second");
-        let (first, second) = beside(&world, ErrorKind::Indeterminate, Happened::Yes, second).await;
+        let (first, second) =
+            Box::pin(beside(&world, ErrorKind::Indeterminate, Happened::Yes, second)).await;
         assert_eq!(words::of(&first), "released");
         assert_eq!(words::of(&second), "denied daily-limit");
         assert_eq!(world.verify().await.report.released, 1);
@@ -78,7 +80,8 @@ async fn nothing_is_judged_upon_a_turn_of_unknown_fate() {
         let world = world(kind).await;
         world.store.plan().next(StoreCall::Head, Fault::fail(ErrorKind::Unavailable));
         let second = world.pay(PAY, KNOWN, "second");
-        let (first, second) = beside(&world, ErrorKind::Indeterminate, Happened::Yes, second).await;
+        let (first, second) =
+            Box::pin(beside(&world, ErrorKind::Indeterminate, Happened::Yes, second)).await;
         assert_eq!(words::of(&first), "indeterminate");
         assert_eq!(words::of(&second), "unavailable");
         assert_eq!(words::of(&world.pay(PAY, KNOWN, "second").await), "denied daily-limit");
@@ -94,7 +97,8 @@ async fn a_freeze_upon_a_turn_that_was_not_written_is_not_lost() {
         let scope = FreezeScope::Wallet(WalletId::parse("hot").unwrap());
         let freeze = command(&world.people.theo, "freeze", Command::Freeze { scope });
         let freeze = world.submit(freeze);
-        let (first, frozen) = beside(&world, ErrorKind::Unavailable, Happened::No, freeze).await;
+        let (first, frozen) =
+            Box::pin(beside(&world, ErrorKind::Unavailable, Happened::No, freeze)).await;
         assert_eq!(words::of(&first), "store Unavailable");
         assert_eq!(words::of(&frozen), "released");
         assert_eq!(words::of(&world.pay(PAY, KNOWN, "next").await), "pending");
@@ -118,7 +122,7 @@ async fn a_request_that_is_being_committed_is_found() {
             assert_eq!(reused, ["released", "reused"], "{happened:?}");
             twin
         };
-        let (first, twin) = beside(&world, kind, happened, twins).await;
+        let (first, twin) = Box::pin(beside(&world, kind, happened, twins)).await;
         assert_eq!(words::of(&first), heard);
         if let Ok(first) = first {
             assert_eq!(first.order, twin.unwrap().order);
