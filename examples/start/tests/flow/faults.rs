@@ -161,23 +161,10 @@ async fn run(kind: Kind, row: &Row) {
     let name = format!("{}, over {kind:?}", row.name);
     let world = World::new(kind).await;
     (row.plan)(&world);
-    let heard = if row.hears.is_empty() {
-        let struck = async {
-            while world.store.plan().is_waiting()
-                || world.log.plan().is_waiting()
-                || world.story_of("once").await.len() < row.stored.len()
-            {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            }
-        };
-        tokio::select! {
-            biased;
-            heard = world.pay(row.wei, KNOWN, "once") => words::of(&heard),
-            () = struck => String::new(),
-        }
-    } else {
-        let heard = world.pay(row.wei, KNOWN, "once").await;
-        words::of(&heard)
+    let call = world.pay(row.wei, KNOWN, "once");
+    let heard = match row.hears {
+        "" => world.dies_at(call, "once", row.stored.len()).await,
+        _ => words::of(&call.await),
     };
     assert_eq!(heard, row.hears, "{name}");
     let world = if row.dies {

@@ -17,7 +17,6 @@ use crate::{assert_pending, assert_released};
 
 /// A world with an order that waits for two treasurers.
 async fn waiting() -> (World, Answer) {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     let answer = world.pay(20 * ETH, KNOWN, "large").await.unwrap();
     assert_pending(&answer);

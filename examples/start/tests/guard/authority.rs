@@ -17,7 +17,6 @@ use crate::world::work::{ETH, KNOWN, command};
 use crate::world::{Kind, Setup, World};
 
 async fn world() -> World {
-    crate::traces::install();
     World::new(Kind::Memory).await
 }
 
@@ -54,7 +53,6 @@ async fn simulating_and_explaining_make_no_order_and_reserve_nothing() {
 
 #[tokio::test]
 async fn an_order_that_waits_for_time_is_judged_again_when_the_time_has_come() {
-    crate::traces::install();
     let slow = "@id(\"slow\") forbid (principal, action == Action::\"transfer\", resource) \
                 unless { context.age >= duration(\"1h\") };";
     let rules = format!("{TREASURY}\n{slow}");

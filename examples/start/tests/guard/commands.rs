@@ -125,7 +125,6 @@ fn second_half() -> Vec<(Command, usize)> {
 
 #[tokio::test]
 async fn every_command_is_done_with_its_quorum_and_not_before() {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     let olivia = &world.people.olivia;
     for (index, (work, quorum)) in first_half().into_iter().chain(second_half()).enumerate() {
@@ -146,7 +145,6 @@ async fn every_command_is_done_with_its_quorum_and_not_before() {
 
 #[tokio::test]
 async fn no_command_is_done_for_somebody_who_may_not_ask() {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     // An operator who is no administrator may stop things, and needs two treasurers for the rest.
     let otto = &world.people.otto;
@@ -171,7 +169,6 @@ async fn no_command_is_done_for_somebody_who_may_not_ask() {
 
 #[tokio::test]
 async fn a_command_whose_preconditions_went_away_is_not_done() {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     let olivia = &world.people.olivia;
     let deactivate = || Command::DeactivateKey { key: key("hot.0") };
@@ -188,7 +185,6 @@ async fn a_command_whose_preconditions_went_away_is_not_done() {
 
 #[tokio::test]
 async fn decimals_of_an_asset_change_by_an_order_only() {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     let asset = Asset::new(AssetId::parse(ETHER).unwrap(), 17);
     let register = Command::RegisterAsset { asset };

@@ -30,6 +30,7 @@ use examples_start::house::{self, ETHER};
 
 use crate::world::people::{People, Person};
 use crate::world::tasks::Tasks;
+use crate::world::traces;
 use crate::world::work::command;
 
 /// What a host has before it has a custodian.
@@ -45,7 +46,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        crate::traces::install();
+        traces::install();
         Self {
             store: MemoryStore::new(),
             clock: TestClock::new(),
@@ -108,12 +109,22 @@ impl Host {
         let mut answer = custodian.submit(request).await?;
         for person in [&self.people.theo, &self.people.tara] {
             if matches!(answer.outcome, Outcome::Pending { .. }) {
-                let until = self.clock.now().after(Duration::from_secs(3_600));
-                let statement = person.statement(Verb::Approve, &answer, until);
-                answer = custodian.approve(person.sign(&custodian.id(), statement)).await?;
+                answer = self.approve(custodian, person, &answer).await?;
             }
         }
         Ok(answer)
+    }
+
+    /// `person` approves the order of `answer`, for an hour from now.
+    pub(crate) async fn approve(
+        &self,
+        custodian: &Custodian,
+        person: &Person,
+        answer: &Answer,
+    ) -> Result<Answer, Error> {
+        let until = self.clock.now().after(Duration::from_secs(3_600));
+        let statement = person.statement(Verb::Approve, answer, until);
+        Box::pin(custodian.approve(person.sign(&custodian.id(), statement))).await
     }
 
     /// Has a command of olivia's done.

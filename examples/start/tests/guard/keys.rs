@@ -51,7 +51,6 @@ fn create_key(id: &str) -> Command {
 
 /// A world whose wallet `hot` has the keys `hot.0`, deactivated, and `hot.1`, active.
 async fn retired() -> World {
-    crate::traces::install();
     let world = World::new(Kind::Memory).await;
     world.done("successor", create_key("hot.1")).await;
     world.add_wallet("other").await;
@@ -133,7 +132,6 @@ async fn a_key_of_another_wallet_is_not_used() {
 
 #[tokio::test]
 async fn a_path_is_derived_once() {
-    crate::traces::install();
     let world = World::empty(crate::world::Setup::new(Kind::Memory)).await;
     world.done("wallet", create_wallet(Some(key("seed")))).await;
     let derive = |id, path| Command::DeriveAccount {

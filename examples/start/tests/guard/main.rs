@@ -29,7 +29,6 @@ mod resolving;
 mod rules;
 mod sqlite;
 mod stream;
-mod traces;
 
 use custody_core::custodian::{Answer, Outcome};
 

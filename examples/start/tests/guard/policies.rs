@@ -16,7 +16,6 @@ use crate::world::{Kind, World};
 use crate::{assert_pending, assert_released};
 
 async fn world() -> World {
-    crate::traces::install();
     World::new(Kind::Memory).await
 }
 

@@ -14,7 +14,6 @@ use crate::world::work::{ETH, KNOWN};
 use crate::world::{Kind, World};
 
 pub(crate) fn memory(world: &World) -> MemoryStore {
-    crate::traces::install();
     let Disk::Memory(store) = world.store.inner() else { panic!("the world is on a disk") };
     store.clone()
 }

@@ -22,7 +22,6 @@ use crate::world::{Kind, Setup, World};
 
 /// A world with an order of half an ether whose backend may have signed.
 async fn lost() -> (World, Answer, Digest) {
-    crate::traces::install();
     let setup = Setup {
         decoders: vec![Arc::new(EvmDecoder::new()), Arc::new(EffectDecoder::new())],
         ..Setup::new(Kind::Memory)

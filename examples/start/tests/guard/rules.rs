@@ -19,7 +19,6 @@ use crate::world::{Kind, Setup, World};
 
 /// A world that also reads lists of effects.
 async fn world(rules: &str) -> World {
-    crate::traces::install();
     let setup = Setup {
         decoders: vec![Arc::new(EvmDecoder::new()), Arc::new(EffectDecoder::new())],
         rules: rules.to_owned(),
@@ -56,7 +55,6 @@ async fn a_forbid_that_fails_denies() {
 
 #[tokio::test]
 async fn an_allowed_judgement_with_a_failed_rule_denies() {
-    crate::traces::install();
     let compiler: Arc<dyn PolicyCompiler> = Arc::new(CompilerDouble::new(|facts| {
         let errors: &[&str] = if is_governance(facts) { &[] } else { &["failed"] };
         judgement(true, &["all"], errors)
@@ -67,7 +65,6 @@ async fn an_allowed_judgement_with_a_failed_rule_denies() {
 
 #[tokio::test]
 async fn an_engine_that_panics_denies() {
-    crate::traces::install();
     let compiler: Arc<dyn PolicyCompiler> = Arc::new(CompilerDouble::new(|facts| {
         assert!(is_governance(facts), "the engine panics, as it is told to");
         judgement(true, &["all"], &[])
@@ -78,7 +75,6 @@ async fn an_engine_that_panics_denies() {
 
 #[tokio::test]
 async fn an_engine_that_denies_all_orders_of_money_releases_none() {
-    crate::traces::install();
     let compiler: Arc<dyn PolicyCompiler> =
         Arc::new(CompilerDouble::new(|facts| match is_governance(facts) {
             true => judgement(true, &["all"], &[]),

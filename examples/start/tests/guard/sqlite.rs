@@ -12,7 +12,6 @@ use crate::world::{Kind, World};
 
 /// A world on a disk with an order that was paid, and where its file is.
 async fn world() -> (World, PathBuf) {
-    crate::traces::install();
     let world = World::new(Kind::Sqlite).await;
     let paid = world.pay(ETH / 2, KNOWN, "paid").await.unwrap();
     assert!(matches!(paid.outcome, Outcome::Released(_)), "{paid:?}");

@@ -6,6 +6,8 @@ use custody_store::SqliteStore;
 use custody_testkit::store::MemoryStore;
 use tempfile::TempDir;
 
+use super::tamper::Tamper;
+
 /// Which store a world lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -60,6 +62,16 @@ impl Disk {
             Self::Sqlite { directory, store } => {
                 drop(store);
                 Self::sqlite(directory)
+            }
+        }
+    }
+
+    /// What another program can do to it now.
+    pub(crate) fn tamper(&self) -> Tamper {
+        match self {
+            Self::Memory(store) => Tamper::Memory(store.clone()),
+            Self::Sqlite { directory, .. } => {
+                Tamper::Sqlite(directory.path().join("custody.sqlite"))
             }
         }
     }

@@ -3,13 +3,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use custody_audit::TileLog;
+use custody_audit::log::LogError;
 use custody_audit::note::KeyName;
 use custody_audit::storage::{MemoryTiles, TileStorage};
 use custody_chain::EvmDecoder;
 use custody_core::amount::Asset;
 use custody_core::caip::AssetId;
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
-use custody_core::custodian::{Config, Custodian, CustodianBuilder, Genesis};
+use custody_core::custodian::{CommandHandler, Config, Custodian, CustodianBuilder, Genesis};
 use custody_core::seam::{
     AuditLog, BackendError, Checkpoint, Clock, Decoder, ErrorKind, KeyBackend, PolicyCompiler,
     Signer, Store,
@@ -41,6 +42,10 @@ pub(crate) struct Setup {
     /// Whether the system's clock counts, in the place of the world's.
     pub(crate) real_time: bool,
     pub(crate) tiles: Arc<dyn TileStorage>,
+    /// The time, unless the real one counts.
+    pub(crate) clock: TestClock,
+    /// Who does extension commands.
+    pub(crate) extensions: Vec<Arc<dyn CommandHandler>>,
     /// A custodian that opens again must not draw the order ids of its former life.
     pub(crate) lives: Arc<AtomicU64>,
 }
@@ -65,6 +70,8 @@ impl Setup {
             rules: house::TREASURY.to_owned(),
             real_time: false,
             tiles: Arc::new(MemoryTiles::default()),
+            clock: TestClock::new(),
+            extensions: Vec::new(),
             lives: Arc::default(),
         }
     }
@@ -94,20 +101,20 @@ impl Setup {
         &self,
         disk: &Disk,
         checkpoint: Option<Checkpoint>,
-    ) -> Arc<dyn AuditLog> {
+    ) -> Result<Arc<dyn AuditLog>, LogError> {
         let key = TestKey::seeded(Algorithm::Ed25519, 99);
         let store: Arc<dyn Store> = Arc::new(disk.clone());
         match self.log {
             LogKind::Memory => {
                 let log = MemoryLog::new(store, vec![key]);
                 log.restore(checkpoint);
-                Arc::new(log)
+                Ok(Arc::new(log))
             }
             LogKind::Tiles => {
                 let origin = KeyName::parse("example-treasury/custody").unwrap();
                 let signers: Vec<Arc<dyn Signer>> = vec![Arc::new(LogKey(key))];
                 let tiles = Arc::clone(&self.tiles);
-                Arc::new(TileLog::open(origin, store, tiles, signers).await.unwrap())
+                Ok(Arc::new(TileLog::open(origin, store, tiles, signers).await?))
             }
         }
     }
@@ -128,7 +135,9 @@ impl Setup {
             .entropy(Arc::new(entropy))
             .policy(Arc::clone(&self.compiler))
             .backend(Arc::<FailingBackend>::clone(backend));
-        self.decoders.iter().fold(builder, |builder, decoder| builder.decoder(Arc::clone(decoder)))
+        let decoders = self.decoders.iter().map(Arc::clone);
+        let builder = decoders.fold(builder, CustodianBuilder::decoder);
+        self.extensions.iter().map(Arc::clone).fold(builder, CustodianBuilder::extension)
     }
 
     pub(super) fn genesis(&self, people: &People) -> Genesis {

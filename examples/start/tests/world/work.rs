@@ -51,6 +51,12 @@ pub(crate) fn command(person: &Person, id: &str, command: Command) -> Request {
     Request::command(person.id.clone(), id, command).authenticated(authentication())
 }
 
+/// The command that puts the stranger into a book of known addresses.
+pub(crate) fn add_stranger() -> Command {
+    let account = AccountId::parse(&format!("eip155:1:{STRANGER}")).unwrap();
+    Command::AddAddress { book: BookId::parse("customers").unwrap(), account }
+}
+
 /// A fresh login with two factors.
 fn authentication() -> Authentication {
     Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false }
@@ -78,23 +84,23 @@ impl World {
 
     /// Submits, and checks what is released.
     pub(crate) async fn submit(&self, request: Request) -> Result<Answer, Error> {
-        self.checked(self.custodian.submit(request).await).await
+        self.checked(Box::pin(self.custodian.submit(request)).await).await
     }
 
     /// `person` approves the order of `answer`, for an hour from now.
     pub(crate) async fn approve(&self, person: &Person, answer: &Answer) -> Result<Answer, Error> {
         let approval = self.says(person, Verb::Approve, answer);
-        self.checked(self.custodian.approve(approval).await).await
+        self.checked(Box::pin(self.custodian.approve(approval)).await).await
     }
 
     /// `person` rejects the order of `answer`.
     pub(crate) async fn reject(&self, person: &Person, answer: &Answer) -> Result<Answer, Error> {
-        self.custodian.reject(self.says(person, Verb::Reject, answer)).await
+        Box::pin(self.custodian.reject(self.says(person, Verb::Reject, answer))).await
     }
 
     /// `person` cancels the order of `answer`.
     pub(crate) async fn cancel(&self, person: &Person, answer: &Answer) -> Result<Answer, Error> {
-        self.custodian.cancel(self.says(person, Verb::Cancel, answer)).await
+        Box::pin(self.custodian.cancel(self.says(person, Verb::Cancel, answer))).await
     }
 
     /// Both treasurers approve, one after the other, as long as the order waits.
@@ -166,7 +172,7 @@ impl World {
     }
 
     /// Makes two addresses known, and the wallet `hot` with the active key `hot.0`.
-    pub(super) async fn furnish(&self) {
+    pub(crate) async fn furnish(&self) {
         let book = BookId::parse("customers").unwrap();
         for (id, address) in [("known", KNOWN), ("other", OTHER)] {
             let account = AccountId::parse(&format!("eip155:1:{address}")).unwrap();

@@ -5,10 +5,13 @@
 //! the world hands to a test was checked to be durable and under the log's head before.
 
 pub(crate) mod disk;
+pub(crate) mod ground;
 pub(crate) mod oracle;
 pub(crate) mod people;
 pub(crate) mod setup;
+pub(crate) mod tamper;
 pub(crate) mod tasks;
+pub(crate) mod traces;
 pub(crate) mod words;
 pub(crate) mod work;
 
@@ -18,9 +21,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use custody_core::custodian::{Custodian, OpenError};
+use custody_core::custodian::{Answer, Custodian, Error, OpenError};
 use custody_core::id::{CustodianId, OrderId};
-use custody_core::seam::{AuditLog, Checkpoint, Clock, TaskSignature};
+use custody_core::seam::{AuditLog, Checkpoint, Clock, KeyBackend, TaskSignature};
 use custody_core::time::Timestamp;
 use custody_testkit::audit::FailingLog;
 use custody_testkit::backend::{BackendCall, FailingBackend};
@@ -29,8 +32,10 @@ use custody_testkit::store::FaultyStore;
 
 use disk::Disk;
 pub(crate) use disk::Kind;
+pub(crate) use ground::Ground;
 use people::People;
 pub(crate) use setup::Setup;
+use tamper::Tamper;
 use tasks::Tasks;
 
 /// A custodian and all that it lives in.
@@ -52,8 +57,11 @@ pub(crate) struct World {
     time: Arc<dyn Clock>,
     /// The log without faults.
     sealed: Arc<dyn AuditLog>,
-    released: Mutex<BTreeMap<OrderId, Vec<TaskSignature>>>,
+    released: Mutex<Released>,
 }
+
+/// The signatures that were handed out, by order.
+pub(crate) type Released = BTreeMap<OrderId, Vec<TaskSignature>>;
 
 /// What a crash leaves: nothing of the custodian.
 pub(crate) struct Remains {
@@ -62,10 +70,8 @@ pub(crate) struct Remains {
     disk: Disk,
     checkpoint: Option<Checkpoint>,
     backend: Arc<FailingBackend>,
-    people: People,
     id: CustodianId,
-    time: Arc<dyn Clock>,
-    released: BTreeMap<OrderId, Vec<TaskSignature>>,
+    released: Released,
 }
 
 impl World {
@@ -76,39 +82,16 @@ impl World {
 
     /// A house made of `setup`.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let world = Self::empty(setup).await;
-        world.furnish().await;
+        let world = Box::pin(Self::empty(setup)).await;
+        Box::pin(world.furnish()).await;
         world
     }
 
     /// A house at its genesis event, without wallets and addresses.
     pub(crate) async fn empty(setup: Setup) -> Self {
-        let clock = TestClock::new();
-        let time = setup.time(&clock);
-        let people = People::new();
-        let backend = Arc::new(FailingBackend::new(Arc::clone(&setup.keys)));
-        let disk = setup.disk();
-        let store = Arc::new(FaultyStore::new(disk.clone()));
-        let sealed = setup.log(&disk, None).await;
-        let log = Arc::new(FailingLog::new(Arc::clone(&sealed)));
-        let tasks = Tasks::new();
-        let builder = setup.builder(&store, &log, &backend, &time).spawner(Arc::new(tasks.clone()));
-        let custodian = builder.create(setup.genesis(&people)).await.unwrap();
-        let (id, released) = (custodian.id(), Mutex::default());
-        Self {
-            custodian,
-            store,
-            log,
-            backend,
-            clock,
-            people,
-            tasks,
-            setup,
-            id,
-            time,
-            sealed,
-            released,
-        }
+        let ground = Ground::new(setup).await;
+        let custodian = Box::pin(ground.create()).await.unwrap();
+        ground.world(custodian, Released::new())
     }
 
     /// Ends everything of the custodian wherever it is, as a dying process does, and closes the
@@ -123,9 +106,7 @@ impl World {
             checkpoint,
             disk: disk.clone(),
             backend: self.backend,
-            people: self.people,
             id: self.id,
-            time: self.time,
             released: self.released.into_inner().unwrap(),
         };
         drop((self.custodian, self.store, self.log, self.sealed));
@@ -157,16 +138,14 @@ impl World {
             checkpoint,
             disk,
             backend: self.backend,
-            people: self.people,
             id: self.id,
-            time: self.time,
             released: self.released.into_inner().unwrap(),
         }
     }
 
     /// Crashes and opens again.
     pub(crate) async fn reopen(self) -> Self {
-        self.crash().await.open().await
+        Box::pin(self.crash().await.open()).await
     }
 
     /// Ledger time, as far as the clock tells.
@@ -177,6 +156,22 @@ impl World {
     /// How many calls of `Signer::sign` the custodian made, failed ones too, over all its lives.
     pub(crate) fn sign_calls(&self) -> usize {
         self.backend.plan().count(BackendCall::Sign)
+    }
+
+    /// Opens the same custodian once more over the same disk, beside the one that runs: what a
+    /// store that is shared by mistake allows. Log heads go apart, backend and clock are shared.
+    pub(crate) async fn twin(&self) -> Self {
+        let checkpoint = self.sealed.head().await.unwrap();
+        let (setup, backend) = (self.setup.clone(), Arc::clone(&self.backend));
+        let disk = self.store.inner().clone().reopen();
+        let ground = Ground::over(setup, disk, checkpoint, backend).await.unwrap();
+        let custodian = Box::pin(ground.open(self.id)).await.unwrap();
+        ground.world(custodian, Released::new())
+    }
+
+    /// What another program can do to the disk now.
+    pub(crate) fn tamper(&self) -> Tamper {
+        self.store.inner().tamper()
     }
 
     /// Waits for a call while virtual time passes, a hundred times as fast as real time.
@@ -194,6 +189,32 @@ impl World {
         panic!("no answer in time");
     }
 
+    /// Waits until every planned fault of store and log has struck and the order of olivia's
+    /// request has this many durable events.
+    pub(crate) async fn struck(&self, request: &str, events: usize) {
+        while self.store.plan().is_waiting()
+            || self.log.plan().is_waiting()
+            || self.story_of(request).await.len() < events
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Makes a call that a planned fault lets hang, until it has struck and the order of olivia's
+    /// request has this many durable events. What the caller hears, which is nothing.
+    pub(crate) async fn dies_at(
+        &self,
+        call: impl Future<Output = Result<Answer, Error>>,
+        request: &str,
+        events: usize,
+    ) -> String {
+        tokio::select! {
+            biased;
+            heard = call => words::of(&heard),
+            () = self.struck(request, events) => String::new(),
+        }
+    }
+
     /// Waits until `what` holds while virtual time passes.
     pub(crate) async fn until(&self, what: impl Fn() -> bool) {
         let holds = async {
@@ -208,33 +229,26 @@ impl World {
 impl Remains {
     /// Opens the custodian again over what is left, without faults but on the backend.
     pub(crate) async fn open(self) -> World {
-        self.try_open().await.unwrap()
+        Box::pin(self.try_open()).await.unwrap()
     }
 
     /// Opens the custodian again over what is left.
     pub(crate) async fn try_open(self) -> Result<World, OpenError> {
-        let Self { clock, setup, disk, checkpoint, backend, people, id, time, released } = self;
-        let disk = disk.reopen();
-        let store = Arc::new(FaultyStore::new(disk.clone()));
-        let sealed = setup.log(&disk, checkpoint).await;
-        let log = Arc::new(FailingLog::new(Arc::clone(&sealed)));
-        let tasks = Tasks::new();
-        let builder = setup.builder(&store, &log, &backend, &time).spawner(Arc::new(tasks.clone()));
-        let custodian = builder.open(id).await?;
-        let released = Mutex::new(released);
-        Ok(World {
-            custodian,
-            store,
-            log,
-            backend,
-            clock,
-            people,
-            tasks,
-            setup,
-            id,
-            time,
-            sealed,
-            released,
-        })
+        let Self { setup, disk, checkpoint, backend, id, released, .. } = self;
+        let ground = Ground::over(setup, disk.reopen(), checkpoint, backend).await?;
+        let custodian = Box::pin(ground.open(id)).await?;
+        Ok(ground.world(custodian, released))
+    }
+
+    /// What another program can do to the disk now.
+    pub(crate) fn tamper(&self) -> Tamper {
+        self.disk.tamper()
+    }
+
+    /// With another backend in the place of the one that there was.
+    pub(crate) fn with_keys(mut self, keys: Arc<dyn KeyBackend>) -> Self {
+        self.backend = Arc::new(FailingBackend::new(Arc::clone(&keys)));
+        self.setup.keys = keys;
+        self
     }
 }
