@@ -17,7 +17,6 @@ use examples_start::house::TREASURY;
 
 use crate::assert_released;
 use crate::host::Host;
-use crate::records::memory;
 use crate::world::work::{ETH, KNOWN, payload};
 use crate::world::{Kind, World};
 
@@ -98,7 +97,7 @@ async fn a_deactivated_key_sweeps_to_an_account_of_its_wallet_and_nowhere_else()
 async fn a_destruction_waits_and_then_takes_the_handle_with_it() {
     let world = retired().await;
     let handle = |world: &World| {
-        let mut records = memory(world).records().into_iter();
+        let mut records = world.tamper().records().into_iter();
         records.find(|record| record.key.as_str() == "handle/hot.0").map(|record| record.value)
     };
     let before = handle(&world).unwrap();

@@ -27,7 +27,6 @@ mod policies;
 mod records;
 mod resolving;
 mod rules;
-mod sqlite;
 mod stream;
 
 use custody_core::custodian::{Answer, Outcome};
