@@ -6,13 +6,14 @@ use custody_core::command::Command;
 use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Error, Outcome};
 use custody_core::digest::Digest;
-use custody_core::id::{CredentialId, CustodianId, OrderId};
+use custody_core::id::{CredentialId, CustodianId, OrderId, RoleId};
 use custody_core::ledger::LedgerError;
 use custody_core::principal::{Credential, SignedStatement, Statement, Verb};
+use examples_start::house::TREASURY;
 
 use crate::world::people::Person;
 use crate::world::work::{ETH, KNOWN};
-use crate::world::{Kind, World};
+use crate::world::{Kind, Setup, World};
 use crate::{assert_pending, assert_released};
 
 /// A world with an order that waits for two treasurers.
@@ -143,6 +144,48 @@ async fn a_person_in_two_roles_counts_in_one_of_them() {
     let refused = world.custodian.approve(olivia.sign(&world.custodian.id(), wrong)).await;
     assert_statement(&refused, "a role that the principal does not hold");
     assert_pending(&world.order(&order.order).await.unwrap());
+}
+
+/// A small payment takes a treasurer and an administrator.
+const TWO_ROLES: &str = "@id(\"two-roles\") \
+    forbid (principal, action == Action::\"transfer\", resource) \
+    unless { context.approvals.treasurer >= 1 && context.approvals.administrator >= 1 };";
+
+#[tokio::test]
+async fn a_person_who_approves_in_two_roles_counts_once() {
+    for (first, second) in [("treasurer", "administrator"), ("administrator", "treasurer")] {
+        let rules = format!("{TREASURY}\n{TWO_ROLES}");
+        let world = World::with(Setup { rules, ..Setup::new(Kind::Memory) }).await;
+        let petra = Person::new("petra", &["administrator", "treasurer"], Algorithm::Ed25519);
+        world.done("petra", Command::EnrollPrincipal { principal: petra.enrolment() }).await;
+        let request = world.request_of(&world.people.otto, ETH / 2, KNOWN, "both");
+        let order = world.submit(request).await.unwrap();
+        for role in [first, second] {
+            assert_pending(&approve_in(&world, &petra, role, &order).await);
+            assert_pending(&world.judge_again(&order.order).await.unwrap());
+        }
+        assert_eq!(world.story(&order.order).await, ["submitted", "approved", "approved"]);
+        let world = world.reopen().await;
+        assert_pending(&world.judge_again(&order.order).await.unwrap());
+        assert_eq!(world.sign_calls(), 0, "{first}, then {second}");
+        // She counts in the role that she approved in first.
+        let (again, other) = match second {
+            "treasurer" => (&world.people.olivia, &world.people.theo),
+            _ => (&world.people.theo, &world.people.olivia),
+        };
+        assert_pending(&approve_in(&world, again, first, &order).await);
+        assert_eq!(world.sign_calls(), 0, "{first}, then {second}");
+        assert_released(&approve_in(&world, other, second, &order).await);
+        assert_eq!(world.sign_calls(), 1);
+        world.verify().await;
+    }
+}
+
+/// What becomes of an order when `person` approves it in one of their roles.
+async fn approve_in(world: &World, person: &Person, role: &str, order: &Answer) -> Answer {
+    let mut statement = person.statement(Verb::Approve, order, world.now().after(HOUR));
+    statement.role = RoleId::parse(role).unwrap();
+    world.custodian.approve(person.sign(&world.custodian.id(), statement)).await.unwrap()
 }
 
 #[tokio::test]
