@@ -30,3 +30,4 @@ mod resume;
 mod smoke;
 mod steps;
 mod stops;
+mod twins;
