@@ -31,3 +31,4 @@ mod smoke;
 mod steps;
 mod stops;
 mod twins;
+mod wakeups;
