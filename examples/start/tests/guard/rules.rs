@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use custody_chain::EvmDecoder;
-use custody_core::amount::Units;
+use custody_core::amount::{Asset, Units};
+use custody_core::caip::AssetId;
+use custody_core::command::Command;
 use custody_core::custodian::{Answer, OpenError, Outcome, Request};
 use custody_core::effect::{Effect, MessageKind};
 use custody_core::id::RuleId;
@@ -124,14 +126,35 @@ async fn an_order_without_effects_is_not_made() {
     assert_eq!((world.events().await.len(), world.sign_calls()), (before, 0));
 }
 
+/// Known destinations may have anything, in any amount.
+const ANYTHING: &str = "@id(\"anything\") permit (principal in Role::\"operator\", \
+    action == Action::\"transfer\", resource in Tier::\"hot\") when { context.known };";
+
 #[tokio::test]
-async fn a_token_that_is_not_registered_is_denied() {
-    let world = world(TREASURY).await;
+async fn a_token_that_is_not_registered_is_denied_even_if_anything_is_permitted() {
+    let world = world(&format!("{TREASURY}\n{ANYTHING}")).await;
     let token = format!("eip155:1/erc20:{STRANGER}");
-    let request = effects(&world.people.olivia, "token", &[transfer_of(&token, 1_u64)]);
-    let answer = finish(&world, request).await;
-    assert!(matches!(answer.outcome, Outcome::Denied { .. }), "{answer:?}");
+    let olivia = &world.people.olivia;
+    let only = vec![transfer_of(&token, 1_u64)];
+    let beside = vec![transfer(1_u64), transfer_of(&token, 1_u64)];
+    for (id, payload) in [("only", &only), ("beside", &beside)] {
+        let denied = finish(&world, effects(olivia, id, payload)).await;
+        let rules = vec![RuleId::parse("no-permit").unwrap()];
+        assert_eq!(denied.outcome, Outcome::Denied { rules }, "{id}");
+        let said = world.custodian.simulate(effects(olivia, "said", payload)).unwrap();
+        assert!(!said.allowed && said.missing.is_empty(), "{id}: {said:?}");
+    }
     assert_eq!(world.sign_calls(), 0);
+    let asset = Asset::new(AssetId::parse(&token).unwrap(), 6);
+    world.done("register", Command::RegisterAsset { asset }).await;
+    for (id, payload) in [("only", only), ("beside", beside)] {
+        let stays = world.submit(effects(olivia, id, &payload)).await.unwrap();
+        assert!(matches!(stays.outcome, Outcome::Denied { .. }), "{id}: {stays:?}");
+        let again = effects(olivia, &format!("{id}-registered"), &payload);
+        let released = world.submit(again).await.unwrap();
+        assert!(matches!(released.outcome, Outcome::Released(_)), "{id}: {released:?}");
+    }
+    assert_eq!(world.sign_calls(), 2);
     world.verify().await;
 }
 
