@@ -23,6 +23,7 @@ mod doubles;
 mod fields;
 mod host;
 mod keys;
+mod liars;
 mod logins;
 mod policies;
 mod records;
