@@ -3,10 +3,13 @@ mod seal;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::{mpsc, oneshot};
+use futures::channel::mpsc;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 
 use super::anchoring::Anchoring;
@@ -88,8 +91,8 @@ impl Queues {
 
 /// What happens next.
 enum Happening {
-    Written(Result<commit::Answer, oneshot::Canceled>),
-    Sealed(Result<Sealed, oneshot::Canceled>),
+    Written(Option<commit::Answer>),
+    Sealed(Option<Sealed>),
     Entry(Box<Entry>),
     Time,
     /// Nobody can call any more.
@@ -169,8 +172,8 @@ impl Sequencer {
         let mut sleep = self.shared.clock.sleep_until(deadline).fuse();
         let full = self.open.entries.len() >= BATCH_MAX;
         let Self { committing, sealing, queues: Queues { urgent, finished, normal }, .. } = self;
-        let written = when(committing.as_mut().map(|committing| &mut committing.answer)).fuse();
-        let sealed = when(sealing.as_mut().map(|sealing| &mut sealing.answer)).fuse();
+        let written = when(committing.as_mut().map(|committing| &mut committing.answer.0)).fuse();
+        let sealed = when(sealing.as_mut().map(|sealing| &mut sealing.answer.0)).fuse();
         let normal = when((!full).then(|| normal.next())).fuse();
         futures::pin_mut!(written, sealed, normal);
         futures::select_biased! {
@@ -273,6 +276,21 @@ impl Sequencer {
     fn refuse(&mut self, entries: Vec<Entry>) {
         let entries = entries.into_iter().map(Some).collect();
         self.fail(entries, || Error::Unavailable { order: None });
+    }
+}
+
+/// A call that goes on while other things happen; nothing comes of one that panicked.
+pub(super) struct UnderWay<T>(BoxFuture<'static, Option<T>>);
+
+impl<T: 'static> UnderWay<T> {
+    fn new(call: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(AssertUnwindSafe(call).catch_unwind().map(Result::ok).boxed())
+    }
+}
+
+impl<T> fmt::Debug for UnderWay<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnderWay")
     }
 }
 

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use futures::channel::oneshot;
-
-use super::{Sequencer, answer};
+use super::{Sequencer, UnderWay, answer};
 use crate::command::Command;
 use crate::custodian::draft::{Draft, Turn};
 use crate::custodian::error::Error;
@@ -19,22 +17,17 @@ pub(super) type Answer = Result<Position, StoreError>;
 #[derive(Debug)]
 pub(super) struct Committing {
     pub(super) turn: Turn,
-    pub(super) answer: oneshot::Receiver<Answer>,
+    pub(super) answer: UnderWay<Answer>,
 }
 
 impl Committing {
-    /// Commits beside the sequencer, so that the next turn can be judged meanwhile.
+    /// Commits while the next turn is judged.
     pub(super) fn start(shared: &Shared, mut turn: Turn) -> Self {
         let batch = std::mem::take(&mut turn.draft.batch);
         turn.draft.sent.clone_from(&batch.events);
         let (expected, store) = (turn.draft.expected, Arc::clone(&shared.store));
-        let (sender, answer) = oneshot::channel();
-        shared.spawner.spawn(Box::pin(async move {
-            let committed = store.commit(expected, batch).await;
-            drop(store);
-            drop(sender.send(committed));
-        }));
-        Self { turn, answer }
+        let commit = async move { store.commit(expected, batch).await };
+        Self { turn, answer: UnderWay::new(commit) }
     }
 }
 
@@ -55,7 +48,7 @@ impl Sequencer {
     }
 
     /// What became of the turn that was being committed.
-    pub(super) async fn written(&mut self, answer: Result<Answer, oneshot::Canceled>) {
+    pub(super) async fn written(&mut self, answer: Option<Answer>) {
         let Some(Committing { turn, .. }) = self.committing.take() else { return };
         match self.outcome(&turn.draft, answer).await {
             Written::Done => {
@@ -79,11 +72,11 @@ impl Sequencer {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    async fn outcome(&self, draft: &Draft, answer: Result<Answer, oneshot::Canceled>) -> Written {
+    async fn outcome(&mut self, draft: &Draft, answer: Option<Answer>) -> Written {
         match answer {
-            Ok(Ok(_)) => Written::Done,
-            Err(oneshot::Canceled) => self.did_happen(draft).await,
-            Ok(Err(error)) => match error.kind() {
+            Some(Ok(_)) => Written::Done,
+            None => self.did_happen(draft).await,
+            Some(Err(error)) => match error.kind() {
                 ErrorKind::Conflict => Written::Conflict,
                 ErrorKind::Indeterminate | ErrorKind::Corrupt => self.did_happen(draft).await,
                 kind => Written::Failed(kind),
@@ -102,8 +95,8 @@ impl Sequencer {
 
     /// Whether a batch of unknown fate is in the store: our own events at our position mean it is,
     /// an unchanged head that it is not.
-    async fn did_happen(&self, draft: &Draft) -> Written {
-        let store = &self.shared.store;
+    async fn did_happen(&mut self, draft: &Draft) -> Written {
+        let store = Arc::clone(&self.shared.store);
         let Ok(head) = store.head().await else { return Written::Doubt };
         if head == draft.expected {
             return Written::Failed(ErrorKind::Unavailable);
@@ -151,7 +144,7 @@ impl Sequencer {
         entries.into_iter().flatten().for_each(|entry| self.fold(entry));
     }
 
-    async fn look_again(&self, entries: &mut [Option<Entry>]) -> bool {
+    async fn look_again(&mut self, entries: &mut [Option<Entry>]) -> bool {
         let store = Arc::clone(&self.shared.store);
         if store.head().await.ok() != Some(self.ledger.position()) {
             return false;

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use futures::channel::oneshot;
-
-use super::{Sequencer, answer};
+use super::{Sequencer, UnderWay, answer};
 use crate::crypto::PublicKey;
 use crate::custodian::anchoring::Anchoring;
 use crate::custodian::draft::After;
@@ -18,7 +16,7 @@ pub(super) struct Sealing {
     through: Position,
     /// How many of those that wait for a seal it covers.
     covers: usize,
-    pub(super) answer: oneshot::Receiver<Sealed>,
+    pub(super) answer: UnderWay<Sealed>,
 }
 
 /// How a seal went.
@@ -41,26 +39,19 @@ impl Sequencer {
         }
     }
 
-    /// Signs the head over everything that is durable and anchors it, beside the sequencer.
+    /// Signs the head over everything that is durable and anchors it, while turns go on.
     pub(super) fn start_seal(&mut self) {
-        let (sender, answer) = oneshot::channel();
         let through = self.durable.position;
         let (shared, anchoring) = (Arc::clone(&self.shared), Arc::clone(&self.anchoring));
         let next = self.rotation.clone();
-        let work = async move {
-            let sealed = seal(&shared, &anchoring, next, through).await;
-            // Whoever closes the custodian is answered once nothing holds its parts any more.
-            drop(shared);
-            drop(anchoring);
-            drop(sender.send(sealed));
-        };
-        self.shared.spawner.spawn(Box::pin(work));
+        let work = async move { seal(&shared, &anchoring, next, through).await };
+        let answer = UnderWay::new(work);
         self.sealing = Some(Sealing { through, covers: self.unsealed.len(), answer });
     }
 
     /// What became of a seal: only now does anything follow. What cannot be sealed is kept and
     /// tried again.
-    pub(super) fn sealed(&mut self, sealed: Result<Sealed, oneshot::Canceled>) {
+    pub(super) fn sealed(&mut self, sealed: Option<Sealed>) {
         let Some(Sealing { through, covers, .. }) = self.sealing.take() else { return };
         let sealed = sealed.unwrap_or(Sealed { rotated: None, done: false });
         if sealed.rotated.is_some() && sealed.rotated == self.rotation {
