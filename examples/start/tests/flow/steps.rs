@@ -239,7 +239,7 @@ async fn a_fault_while_an_expiry_is_committed_leaves_the_order_pending_or_expire
             assert_eq!(world.story_of("waits").await, stored, "{name}");
             world.drive(world.stored(&waits.order, 3)).await;
             let sealed = async {
-                while world.order(&waits.order).await.is_err() {
+                while words::of(&world.order(&waits.order).await) != "expired" {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
