@@ -12,7 +12,7 @@ use custody_core::seam::ErrorKind;
 use custody_testkit::fault::{Fault, Happened};
 use custody_testkit::store::StoreCall;
 
-use crate::world::{Kind, words};
+use crate::world::{Kind, Setup, words};
 use job::{Job, Office};
 
 const UNAVAILABLE: Fault = Fault::fail(ErrorKind::Unavailable);
@@ -205,8 +205,8 @@ async fn resolve(office: &Office, order: &OrderId, name: &str) {
 }
 
 /// An office whose process died in the call.
-async fn died(kind: Kind, job: Job, fault: Fault) -> Office {
-    let office = Office::new(kind, job).await;
+async fn died(setup: Setup, job: Job, fault: Fault) -> Office {
+    let office = Office::with(setup, job).await;
     office.plan(fault);
     let struck = async {
         while office.is_waiting() {
@@ -227,9 +227,11 @@ async fn died(kind: Kind, job: Job, fault: Fault) -> Office {
 #[tokio::test]
 async fn a_process_that_dies_in_a_call_goes_on_with_it_when_it_is_resumed() {
     for (kind, job) in Kind::ALL.into_iter().flat_map(|kind| Job::ALL.map(|job| (kind, job))) {
-        for fault in [DIES, DIES_AFTER] {
-            let name = format!("{job:?}, {fault:?}, over {kind:?}");
-            let office = died(kind, job, fault).await;
+        for (fault, software) in [(DIES, false), (DIES_AFTER, false), (DIES_AFTER, true)] {
+            let name = format!("{job:?}, {fault:?}, over {kind:?}, software: {software}");
+            let setup = Setup::new(kind);
+            let setup = if software { setup.software(4) } else { setup };
+            let office = died(setup, job, fault).await;
             assert_eq!(words::of(&office.act("job").await), "pending", "{name}: by itself");
             assert_eq!(office.calls(), 1, "{name}");
             let resumed = office.world.resume().await.unwrap();
@@ -251,7 +253,7 @@ async fn a_resumed_call_that_fails_leaves_the_order_unknown_and_makes_nothing() 
             (LOST_AFTER, "unknown BackendIndeterminate"),
         ] {
             let name = format!("{job:?}, {fault:?}, then {again:?}");
-            let office = died(Kind::Sqlite, job, fault.clone()).await;
+            let office = died(Setup::new(Kind::Sqlite), job, fault.clone()).await;
             office.plan(again);
             let resumed = office.world.resume().await.unwrap();
             let [answer] = &resumed[..] else { panic!("{name}: {resumed:?}") };

@@ -27,6 +27,7 @@ mod outages;
 mod panics;
 mod pipeline;
 mod resume;
+mod slow;
 mod smoke;
 mod steps;
 mod stops;

@@ -11,12 +11,15 @@ use custody_core::amount::Asset;
 use custody_core::caip::AssetId;
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::custodian::{CommandHandler, Config, Custodian, CustodianBuilder, Genesis};
+use custody_core::id::BackendId;
 use custody_core::seam::{
-    AuditLog, BackendError, Checkpoint, Clock, Decoder, ErrorKind, KeyBackend, PolicyCompiler,
-    Signer, Store,
+    AuditLog, BackendError, Checkpoint, Clock, Decoder, Entropy, ErrorKind, KeyBackend,
+    PolicyCompiler, Signer, Store,
 };
+use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_policy::CedarCompiler;
+use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use custody_testkit::audit::{FailingLog, MemoryLog};
 use custody_testkit::backend::{FailingBackend, MemoryBackend};
 use custody_testkit::key::TestKey;
@@ -80,6 +83,19 @@ impl Setup {
     pub(crate) fn keys(mut self, keys: Arc<dyn KeyBackend>) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// With real software keys, sealed under a passphrase, whose random bytes are reported to
+    /// whoever searches the tests' output for secrets.
+    pub(crate) fn software(self, seed: u64) -> Self {
+        let entropy: Arc<dyn Entropy> = Arc::new(TestEntropy::seeded(seed));
+        let passphrase = Secret::new(b"correct horse battery staple".to_vec());
+        let parameters = KdfParameters::MINIMUM;
+        let made = PassphraseKek::create(passphrase, parameters, Arc::clone(&entropy));
+        let (kek, _document) = made.unwrap();
+        let (id, clock) = (BackendId::parse("software").unwrap(), self.clock.clone());
+        let keys = SoftBackend::new(id, Arc::new(kek), entropy, self.time(&clock)).unwrap();
+        self.keys(Arc::new(keys))
     }
 
     /// With the configuration changed.

@@ -70,9 +70,13 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) async fn new(kind: Kind, job: Job) -> Self {
+        Self::with(Setup::new(kind), job).await
+    }
+
+    pub(super) async fn with(setup: Setup, job: Job) -> Self {
         let clerk = Arc::new(Clerk::default());
         let extensions: Vec<Arc<dyn CommandHandler>> = vec![Arc::<Clerk>::clone(&clerk)];
-        let world = World::with(Setup { extensions, ..Setup::new(kind) }).await;
+        let world = World::with(Setup { extensions, ..setup }).await;
         if job == Job::DeriveAccount {
             world.done("seeded", seeded("seeded", "seed")).await;
         }
