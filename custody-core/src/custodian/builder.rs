@@ -170,6 +170,7 @@ impl CustodianBuilder {
 
 async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenError> {
     let Opened { ledger, engine, anchored, snapshot } = open::open(&seams, custodian).await?;
+    let sealed = AtomicU64::new(ledger.position().value());
     let (queue, normal) = mpsc::channel(seams.config.queue);
     let (urgent, urgent_queue) = mpsc::channel(seams.config.queue);
     let (finished, finished_queue) = mpsc::unbounded();
@@ -199,6 +200,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         published: RwLock::new(Published { ledger, engine }),
         holds: RwLock::new(Holds::default()),
         doubted: AtomicU64::new(0),
+        sealed,
         signers: Mutex::new(HashMap::new()),
         queue: Mutex::new(queue),
         urgent: Mutex::new(urgent),

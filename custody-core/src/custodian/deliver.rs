@@ -214,8 +214,12 @@ async fn resolution(
     }
 }
 
-/// An event of an order under the log's head. One that is not yet under it may be later.
+/// An event of an order under the log's head. One that is not yet under it, or whose head is not
+/// anchored yet, may be later.
 async fn event(shared: &Shared, id: &OrderId, index: Position) -> Result<EventBody, Error> {
+    if !shared.is_sealed(index) {
+        return Err(Error::Unavailable { order: Some(id.clone()) });
+    }
     let events = shared.store.events(index, 1).await?;
     match shared.audit.includes(&events).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {

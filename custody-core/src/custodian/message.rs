@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::document::{Conclusion, Hold, OrderDocument, Stored, SubmissionDocument};
 use crate::id::{KeyId, OrderId, RuleId};
 use crate::order::OrderState;
-use crate::principal::{SignedStatement, SubmissionSignature};
+use crate::principal::{Credential, SignedStatement, SubmissionSignature};
 use crate::seam::{Authentication, DecodeContext, Payload, Position, Record, TaskSignature};
 
 /// One call on the sequencer, and where its answer goes.
@@ -66,6 +66,8 @@ pub(crate) struct Prepared {
     pub(crate) documents: Vec<Record>,
     pub(crate) authentication: Authentication,
     pub(crate) signature: Option<SubmissionSignature>,
+    /// The credential that the signature was verified under.
+    pub(crate) credential: Option<Credential>,
 }
 
 /// What an order carries, parsed.

@@ -15,7 +15,7 @@ use crate::document::{
 use crate::id::{KeyId, OrderId, PayloadFormat, WalletId};
 use crate::key::KeyOperation;
 use crate::ledger::{CommandRefusal, Ledger, Wallet, compile};
-use crate::principal::submission_signing_digest;
+use crate::principal::{Credential, submission_signing_digest};
 use crate::seam::{
     ContextAccount, DecodeContext, Intent, Payload, PolicyDocument, PolicyEngine, Record,
 };
@@ -57,7 +57,8 @@ pub(crate) fn prepare(
     let order = shared.new_order_id(now)?;
     let expires = expiry(shared, &request, now)?;
     let mut authentication = request.authentication;
-    authentication.signed = is_signed(shared, &request.signature, &submission)?;
+    let credential = signed_by(shared, &request.signature, &submission)?;
+    authentication.signed = credential.is_some();
     let work = match request.work {
         RequestedWork::Payload { wallet, key, payload } => {
             payload_work(shared, &order, wallet, key.as_ref(), payload)?
@@ -96,6 +97,7 @@ pub(crate) fn prepare(
         documents,
         authentication,
         signature: request.signature,
+        credential,
     })
 }
 
@@ -121,18 +123,18 @@ fn expiry(shared: &Shared, request: &Request, now: Timestamp) -> Result<Timestam
     }
 }
 
-/// Whether the requester's own credential signed the submission. A wrong signature is refused.
-fn is_signed(
+/// The requester's own credential, if it signed the submission. A wrong signature is refused.
+fn signed_by(
     shared: &Shared,
     signature: &Option<crate::principal::SubmissionSignature>,
     submission: &Stored<SubmissionDocument>,
-) -> Result<bool, Error> {
+) -> Result<Option<Credential>, Error> {
     let published = shared.read();
     let ledger = &published.ledger;
     let principal = ledger
         .principal(&submission.value().requester)
         .ok_or(Error::NotFound { what: "requester" })?;
-    let Some(signature) = signature else { return Ok(false) };
+    let Some(signature) = signature else { return Ok(None) };
     let credential = principal
         .credentials
         .get(&signature.credential)
@@ -141,7 +143,7 @@ fn is_signed(
     credential
         .verify(&digest, &signature.signature)
         .map_err(|_| Error::Request { what: "the submission's signature does not verify" })?;
-    Ok(true)
+    Ok(Some(credential.clone()))
 }
 
 fn payload_work(

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) published: RwLock<Published>,
     pub(crate) holds: RwLock<Holds>,
     pub(crate) doubted: AtomicU64,
+    /// How many events are durable, under a signed head, and anchored if there is an anchor.
+    pub(crate) sealed: AtomicU64,
     pub(crate) signers: Mutex<OpenSigners>,
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
@@ -188,6 +190,15 @@ impl Shared {
     /// While the clock is not trusted, the time that is gone by; none once it is trusted again.
     pub(crate) fn set_doubted(&self, time: Option<Timestamp>) {
         self.doubted.store(time.map_or(0, Timestamp::as_millis), Ordering::Release);
+    }
+
+    /// Whether an event is sealed: what only the log has a head over may not be anchored yet.
+    pub(crate) fn is_sealed(&self, index: Position) -> bool {
+        index.value() < self.sealed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_sealed(&self, through: Position) {
+        self.sealed.store(through.value(), Ordering::Release);
     }
 
     pub(crate) fn decoder(

@@ -188,9 +188,20 @@ async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
         let outcome = standing(&order, options);
         return Ok(Answer { order: id.clone(), digest: *order.digest(), outcome });
     }
-    match call(shared, Message::Deny(id.clone()), false).await? {
+    let denied = call(shared, Message::Deny(id.clone()), false).await;
+    match denied.map_err(|error| named(id, error))? {
         Progress::Ended(ended) => deliver(shared, &ended).await,
         _ => Box::pin(current(shared, id)).await,
+    }
+}
+
+/// An error about an order that is durable names it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+fn named(id: &OrderId, error: Error) -> Error {
+    match error {
+        Error::Closed => Error::Closed,
+        Error::Indeterminate { .. } => Error::Indeterminate { order: Some(id.clone()) },
+        _ => Error::Unavailable { order: Some(id.clone()) },
     }
 }
 

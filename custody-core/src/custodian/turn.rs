@@ -73,6 +73,7 @@ impl Sequencer {
             return Ok(());
         }
         self.check_quotas(prepared, draft.at)?;
+        self.check_signer(prepared)?;
         self.record(prepared, draft)?;
         let id = document.order.clone();
         let standing = self.judge(&id, Some(&prepared.carried), draft)?;
@@ -114,6 +115,18 @@ impl Sequencer {
             return Err(Error::Busy { what: "the wallet has too many open orders" });
         }
         Ok(())
+    }
+
+    /// The credential that signed a submission may have been removed since it was made ready: an
+    /// event with a signature that no longer counts would never replay.
+    fn check_signer(&self, prepared: &Prepared) -> Result<(), Error> {
+        let Some(signature) = &prepared.signature else { return Ok(()) };
+        let requester = self.ledger.principal(&prepared.document.requester);
+        let enrolled = requester.and_then(|person| person.credentials.get(&signature.credential));
+        if enrolled.is_some() && enrolled == prepared.credential.as_ref() {
+            return Ok(());
+        }
+        Err(Error::Request { what: "no such credential of the requester" })
     }
 
     fn record(&mut self, prepared: &Prepared, draft: &mut Draft) -> Result<(), Error> {

@@ -63,6 +63,7 @@ impl Sequencer {
             return self.give_up_waiting(covers);
         }
         self.durable.sealed = through;
+        self.shared.set_sealed(through);
         for (after, entry) in self.unsealed.drain(..covers).collect::<Vec<_>>() {
             self.follow(after, entry);
         }

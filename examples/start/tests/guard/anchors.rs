@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use custody_core::command::Command;
+use custody_core::command::{Command, FreezeScope};
 use custody_core::custodian::{Custodian, CustodianBuilder, Error, OpenError};
 use custody_core::digest::Digest;
 use custody_core::id::CustodianId;
@@ -133,6 +133,22 @@ async fn while_the_anchor_cannot_be_moved_nothing_is_answered_as_done() {
     assert_released(&host.finish(&custodian, request()).await.unwrap());
     let size = kept.load().await.unwrap().unwrap().size;
     assert_eq!(size, host.store.head().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_under_a_head_that_is_not_anchored_is_not_told() {
+    let (host, _, anchor, custodian) = at_work().await;
+    anchor.plan().always(AnchorCall::Advance, Fault::fail(ErrorKind::Unavailable));
+    let scope = FreezeScope::House;
+    let freeze = || command(&host.people.theo, "freeze", Command::Freeze { scope: scope.clone() });
+    let refused = custodian.submit(freeze()).await;
+    let Err(Error::Unavailable { order: Some(id) }) = &refused else { panic!("{refused:?}") };
+    let asked = custodian.order(id).await;
+    assert!(matches!(asked, Err(Error::Unavailable { .. })), "{asked:?}");
+    anchor.plan().clear();
+    host.clock.advance(Duration::from_secs(1));
+    assert_released(&custodian.submit(freeze()).await.unwrap());
+    assert_released(&custodian.order(id).await.unwrap());
 }
 
 #[tokio::test]

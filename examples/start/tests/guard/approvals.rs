@@ -12,7 +12,7 @@ use custody_core::principal::{Credential, SignedStatement, Statement, Verb};
 use examples_start::house::TREASURY;
 
 use crate::world::people::Person;
-use crate::world::work::{ETH, KNOWN};
+use crate::world::work::{ETH, KNOWN, command};
 use crate::world::{Kind, Setup, World};
 use crate::{assert_pending, assert_released};
 
@@ -331,3 +331,27 @@ async fn a_signed_submission_is_known_as_such_and_a_wrong_signature_is_refused()
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Both calls are queued before the sequencer takes either: the credential was there when the
+/// signature was verified, and is not there when the order would be made.
+#[tokio::test]
+async fn a_submission_under_a_credential_that_goes_in_the_same_turn_makes_no_order() {
+    let world = World::new(Kind::Memory).await;
+    let olivia = &world.people.olivia;
+    let remove = Command::RemoveCredential {
+        principal: olivia.id.clone(),
+        credential: olivia.credential.clone(),
+    };
+    let mut request = world.request(ETH / 2, KNOWN, "late");
+    let digest = world.custodian.submission_digest(&request).unwrap();
+    request.signature = Some(olivia.sign_submission(&digest));
+    let waits = world.submit(command(olivia, "remove", remove)).await.unwrap();
+    let waits = world.approve(&world.people.tara, &waits).await.unwrap();
+    let last = world.says(&world.people.theo, Verb::Approve, &waits);
+    let (removed, late) =
+        tokio::join!(world.custodian.approve(last), world.custodian.submit(request));
+    assert_released(&removed.unwrap());
+    assert!(matches!(late, Err(Error::Request { .. })), "{late:?}");
+    assert_eq!(world.sign_calls(), 0);
+    let _oracle = world.verify().await;
+}
