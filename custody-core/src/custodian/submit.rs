@@ -29,6 +29,7 @@ pub(super) async fn known(
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
 pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Answer, Error> {
     let submission = submission(&request)?;
     let is_recent = shared.is_recent(submission.value());
@@ -40,8 +41,17 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
         // What was answered once is answered again, whatever has changed since.
         Err(error) => return made_before(shared, &submission).await?.ok_or(error),
     };
+    let own = prepared.document.order.clone();
     let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
-    settle(shared, progress).await
+    match &progress {
+        Progress::Ended(ended) if ended.order != own => {
+            again(shared, submission.value(), &ended.order).await
+        }
+        Progress::Known(id) | Progress::Waiting(id) if *id != own => {
+            again(shared, submission.value(), id).await
+        }
+        _ => settle(shared, progress).await,
+    }
 }
 
 /// The answer to a request that was made before. Requests of this process are looked up at once;

@@ -74,8 +74,8 @@ impl Sequencer {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
     async fn outcome(&mut self, draft: &Draft, answer: Option<Answer>) -> Written {
         match answer {
-            Some(Ok(_)) => Written::Done,
-            None => self.did_happen(draft).await,
+            Some(Ok(position)) if position == draft.end() => Written::Done,
+            Some(Ok(_)) | None => self.did_happen(draft).await,
             Some(Err(error)) => match error.kind() {
                 ErrorKind::Conflict => Written::Conflict,
                 ErrorKind::Indeterminate | ErrorKind::Corrupt => self.did_happen(draft).await,
