@@ -11,6 +11,7 @@ mod draft;
 mod error;
 mod extension;
 mod job;
+mod limits;
 mod message;
 mod open;
 mod prepare;
@@ -86,6 +87,8 @@ pub struct Config {
     pub backend_calls: usize,
     /// How long a backend may take for one call.
     pub sign_timeout: Duration,
+    /// How long the store, the log and the head anchor may take for one call.
+    pub store_timeout: Duration,
     /// How long an order lives if its requester does not say.
     pub order_life: Duration,
     /// Events between two snapshots of the state.
@@ -101,6 +104,7 @@ impl Default for Config {
             queue: 4_096,
             backend_calls: 64,
             sign_timeout: Duration::from_secs(10),
+            store_timeout: Duration::from_secs(10),
             order_life: Duration::from_secs(86_400),
             snapshot_interval: 10_000,
         }
@@ -280,14 +284,16 @@ impl Custodian {
     }
 
     /// Wakes its reader whenever events became durable. It says only that there are some, up to a
-    /// position; read them with [`Self::events`].
+    /// position; read them with [`Self::events`]. It ends when the custodian has closed.
     pub fn wakeups(&self) -> impl Stream<Item = Position> + use<> {
         let (sender, receiver) = mpsc::channel(1);
-        lock(&self.shared.wakeups).push(sender);
+        lock(&self.shared.wakeups).iter_mut().for_each(|listeners| listeners.push(sender.clone()));
         receiver
     }
 
-    /// Stops the custodian once everything under way has ended.
+    /// Stops the custodian once everything under way has ended. An outcome that cannot be written
+    /// is given up after a while: its order stays reserved, and goes on with [`Self::resume`] after
+    /// the custodian was opened again.
     ///
     /// # Errors
     /// Fails if it is closed already.

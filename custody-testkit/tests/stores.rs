@@ -98,8 +98,8 @@ fn a_store_that_writes_on_after_a_failed_fsync_is_found() {
     run_failing("a_failed_fsync_is_never_called_a_success", async {
         checks::a_failed_fsync_is_never_called_a_success(careless()).await;
     });
-    run_failing("after_a_failed_fsync_every_write_is_refused", async {
-        checks::after_a_failed_fsync_every_write_is_refused(careless()).await;
+    run_failing("after_a_failed_fsync_every_call_is_refused", async {
+        checks::after_a_failed_fsync_every_call_is_refused(careless()).await;
     });
 }
 

@@ -7,6 +7,7 @@ use futures::channel::mpsc;
 
 use super::error::OpenError;
 use super::extension::CommandHandler;
+use super::limits::{Limit, Limited};
 use super::open::{self, Opened};
 use super::sequencer::{Queues, Sequencer};
 use super::shared::{Backend, Holds, Published, Shared};
@@ -36,6 +37,7 @@ pub struct CustodianBuilder {
 pub(super) struct Seams {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Store>,
+    pub(super) commits: Arc<dyn Store>,
     pub(super) audit: Arc<dyn AuditLog>,
     pub(super) anchor: Option<Arc<dyn HeadAnchor>>,
     pub(super) clock: Arc<dyn Clock>,
@@ -152,12 +154,17 @@ impl CustodianBuilder {
 
     fn seams(self) -> Result<Seams, OpenError> {
         let incomplete = |what| OpenError::Incomplete { what };
+        let clock = self.clock.ok_or(incomplete("clock"))?;
+        let store = self.store.ok_or(incomplete("store"))?;
+        let audit = self.audit.ok_or(incomplete("log"))?;
+        let limit = Limit::new(Arc::clone(&clock), self.config.store_timeout);
         Ok(Seams {
             config: self.config,
-            store: self.store.ok_or(incomplete("store"))?,
-            audit: self.audit.ok_or(incomplete("log"))?,
-            anchor: self.anchor,
-            clock: self.clock.ok_or(incomplete("clock"))?,
+            store: Arc::new(Limited::new(Arc::clone(&store), limit.clone())),
+            commits: store,
+            audit: Arc::new(Limited::new(audit, limit.clone())),
+            anchor: self.anchor.map(|anchor| Arc::new(Limited::new(anchor, limit)) as _),
+            clock,
             entropy: self.entropy.ok_or(incomplete("source of entropy"))?,
             spawner: self.spawner.ok_or(incomplete("spawner"))?,
             compiler: self.compiler.ok_or(incomplete("policy compiler"))?,
@@ -185,9 +192,12 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         .collect();
     let extensions =
         seams.extensions.into_iter().map(|handler| (handler.name().clone(), handler)).collect();
+    let calls = Limit::new(Arc::clone(&seams.clock), seams.config.sign_timeout);
     let shared = Arc::new(Shared {
+        calls,
         config: seams.config,
         store: seams.store,
+        commits: seams.commits,
         audit: seams.audit,
         anchor: seams.anchor,
         clock: seams.clock,
@@ -205,7 +215,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         queue: Mutex::new(queue),
         urgent: Mutex::new(urgent),
         finished,
-        wakeups: Mutex::new(Vec::new()),
+        wakeups: Mutex::new(Some(Vec::new())),
         recent: super::shared::Recent::default(),
     });
     open::warn_of_backends(&shared);

@@ -137,13 +137,12 @@ async fn sign_task(
         .and_then(|id| backend(shared, &id))
         .ok_or(Stop::before(Hold::BackendUnavailable))?;
     let _permit = backend.permits.acquire().await;
-    let limit = shared.config.sign_timeout;
-    let opened = shared.within(limit, open_signer(shared, backend, wallet, reference)).await;
+    let opened = shared.calls.of(open_signer(shared, backend, wallet, reference)).await;
     let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
     if let Some(reason) = stop_now(shared, order) {
         return Err(Stop::before(reason));
     }
-    let answered = shared.within(limit, signer.sign(task.input.as_input())).await;
+    let answered = shared.calls.of(signer.sign(task.input.as_input())).await;
     let lost = |reason| Stop { reason, called: true, suspends: None };
     let signature = match answered {
         None => return Err(lost(Hold::TimedOut)),
@@ -254,8 +253,7 @@ async fn run_command(
     if let Some(reason) = stop_now(shared, order) {
         return Err(JobResult::Failed(reason));
     }
-    let limit = shared.config.sign_timeout;
-    let done = shared.within(limit, call(shared, order, command)).await;
+    let done = shared.calls.of(call(shared, order, command)).await;
     done.unwrap_or(Err(Stop { reason: Hold::TimedOut, called: true, suspends: None }))
         .map_err(|stop| stop.after(false))
 }

@@ -88,6 +88,9 @@ pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened
     check_genesis(seams, custodian, size).await?;
     let (state, snapshot) = load_snapshot(seams, custodian, size).await?;
     let ledger = replay(seams, custodian, state, size).await?;
+    if ledger.position() != stored {
+        return Err(OpenError::Corrupt { what: "the store's head is not where its events end" });
+    }
     let engine = compile(seams.compiler.as_ref(), ledger.policy().document())?;
     if seams.audit.public_key().await != *ledger.log_key() {
         seams.audit.rotate(ledger.log_key()).await?;

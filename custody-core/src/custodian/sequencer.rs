@@ -14,15 +14,15 @@ use futures::{FutureExt, StreamExt};
 
 use super::anchoring::Anchoring;
 use super::clock::ClockGuard;
-use super::draft::{After, Draft, Turn};
+use super::draft::{After, Turn};
 use super::error::Error;
 use super::message::{Entry, Message, Progress, Reply};
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use crate::crypto::PublicKey;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
-use crate::seam::{Head, PolicyEngine, Position};
-use commit::Committing;
+use crate::seam::{Head, Monotonic, PolicyEngine, Position};
+use commit::{Committing, Doubt};
 use seal::{Sealed, Sealing};
 
 /// Judges, commits and seals. There is one for each custodian, and nothing else writes.
@@ -55,10 +55,12 @@ pub(super) struct Sequencer {
     waiters: BTreeMap<OrderId, Vec<Reply>>,
     retained: Vec<Entry>,
     anchoring: Arc<futures::lock::Mutex<Anchoring>>,
-    doubt: Option<Draft>,
+    doubt: Option<Doubt>,
     rotation: Option<PublicKey>,
     closing: Vec<Entry>,
     conflicts: u8,
+    /// Since when what is known to have happened could not be written.
+    stuck: Option<Monotonic>,
     /// The last seal failed; it is tried again when something else happens.
     rests: bool,
     /// What is durable does not fold: nothing can be believed any more.
@@ -133,6 +135,7 @@ impl Sequencer {
             rotation: None,
             closing: Vec::new(),
             conflicts: 0,
+            stuck: None,
             rests: false,
             broken: false,
             shared,
@@ -146,6 +149,7 @@ impl Sequencer {
                 Happening::Written(answer) => self.written(answer).await,
                 Happening::Sealed(sealed) => self.sealed(sealed),
                 Happening::Entry(entry) => self.wake(Some(*entry)).await,
+                Happening::Time if self.commit_hangs() => self.doubt_commit(),
                 Happening::Time => self.wake(None).await,
                 Happening::Gone => return,
             }
@@ -169,6 +173,7 @@ impl Sequencer {
         let waits = self.retained.is_empty() && !self.rests && self.doubt.is_none();
         let pause = if waits { TICK } else { RETRY };
         let deadline = self.shared.clock.monotonic().saturating_add(pause);
+        let deadline = self.committing.as_ref().map_or(deadline, |one| deadline.min(one.deadline));
         let mut sleep = self.shared.clock.sleep_until(deadline).fuse();
         let full = self.open.entries.len() >= BATCH_MAX;
         let Self { committing, sealing, queues: Queues { urgent, finished, normal }, .. } = self;
@@ -193,9 +198,11 @@ impl Sequencer {
     async fn wake(&mut self, first: Option<Entry>) {
         self.rests = false;
         if !self.is_sure().await {
-            let refused = std::mem::take(&mut self.retained).into_iter().chain(first).collect();
-            self.refuse(refused);
-            return;
+            let refused = std::mem::take(&mut self.retained).into_iter().chain(first);
+            let (closing, refused): (Vec<_>, Vec<_>) =
+                refused.partition(|entry| matches!(entry.message, Message::Close));
+            self.closing.extend(closing);
+            return self.refuse(refused);
         }
         let timed = first.is_none();
         for entry in std::mem::take(&mut self.retained).into_iter().chain(first) {
@@ -239,18 +246,31 @@ impl Sequencer {
         }
     }
 
-    /// Whether nothing is under way. What cannot be sealed does not keep a custodian from closing.
+    /// Whether nothing is under way. What cannot be sealed, and outcomes that cannot be written, do
+    /// not keep a custodian from closing.
     fn is_idle(&self) -> bool {
-        let starts = self.unsealed.iter().filter(|(after, _)| matches!(after, After::Start(..)));
+        let doubted = self.doubt.iter().flat_map(Doubt::after);
+        let starts = self.unsealed.iter().map(|(after, _)| after);
+        let starts = starts.chain(self.is_stuck().then_some(doubted).into_iter().flatten());
+        let starts = starts.filter(|after| matches!(after, After::Start(..))).count();
+        let given_up = if self.is_stuck() { self.retained.len() } else { 0 };
         self.committing.is_none()
             && self.sealing.is_none()
             && self.open.entries.is_empty()
             && (self.unsealed.is_empty() || self.rests)
-            && self.running.len() == starts.count()
+            && self.running.len() == starts.saturating_add(given_up)
+    }
+
+    /// Whether what happened could not be written for as long as a call of the store may take.
+    fn is_stuck(&self) -> bool {
+        let now = self.shared.clock.monotonic();
+        let limit = self.shared.config.store_timeout;
+        self.stuck.is_some_and(|since| now.saturating_sub(since) >= limit)
     }
 
     /// Answers every caller with an error; what jobs brought back is kept for a later turn.
     fn fail(&mut self, entries: Vec<Option<Entry>>, error: impl Fn() -> Error) {
+        let retained = self.retained.len();
         for entry in entries.into_iter().flatten() {
             if let Message::Finished(finished) = &entry.message {
                 for waiter in self.waiters.remove(&finished.order).into_iter().flatten() {
@@ -271,11 +291,21 @@ impl Sequencer {
                 answer(Some(entry), Err(named));
             }
         }
+        if self.retained.len() > retained {
+            self.stuck.get_or_insert_with(|| self.shared.clock.monotonic());
+        }
     }
 
     fn refuse(&mut self, entries: Vec<Entry>) {
         let entries = entries.into_iter().map(Some).collect();
         self.fail(entries, || Error::Unavailable { order: None });
+    }
+}
+
+/// Whoever waits to be woken hears that nothing more will come.
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        *lock(&self.shared.wakeups) = None;
     }
 }
 

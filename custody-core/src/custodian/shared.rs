@@ -1,17 +1,16 @@
+use async_lock::Semaphore;
+use futures::channel::mpsc;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
-
-use async_lock::Semaphore;
-use futures::channel::mpsc;
 
 use super::Config;
 use super::error::Error;
 use super::extension::CommandHandler;
+use super::limits::Limit;
 use super::message::Entry;
 use crate::caip::ChainId;
 use crate::command::{Command, FreezeScope};
@@ -33,8 +32,12 @@ use super::record::document_key;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) store: Arc<dyn Store>,
+    /// The store without a limit of time, for commits: one that hangs is waited for all the same.
+    pub(crate) commits: Arc<dyn Store>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) anchor: Option<Arc<dyn HeadAnchor>>,
+    /// How long a backend may take.
+    pub(crate) calls: Limit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) spawner: Arc<dyn Spawner>,
@@ -51,7 +54,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
     pub(crate) finished: mpsc::UnboundedSender<Entry>,
-    pub(crate) wakeups: Mutex<Vec<mpsc::Sender<Position>>>,
+    /// Who is told of durable events; nobody once the custodian has closed.
+    pub(crate) wakeups: Mutex<Option<Vec<mpsc::Sender<Position>>>>,
     pub(crate) recent: Recent,
 }
 
@@ -269,24 +273,11 @@ impl Shared {
     }
 
     pub(crate) fn wake(&self, position: Position) {
-        lock(&self.wakeups).retain_mut(|listener| {
-            listener.try_send(position).map_or_else(|error| error.is_full(), |()| true)
+        lock(&self.wakeups).iter_mut().for_each(|listeners| {
+            listeners.retain_mut(|listener| {
+                listener.try_send(position).map_or_else(|error| error.is_full(), |()| true)
+            });
         });
-    }
-
-    /// Waits for `call`, at most `limit`; nothing if time ran out.
-    pub(crate) async fn within<T>(
-        &self,
-        limit: Duration,
-        call: impl Future<Output = T>,
-    ) -> Option<T> {
-        let deadline = self.clock.monotonic().saturating_add(limit);
-        let call = std::pin::pin!(call);
-        let sleep = self.clock.sleep_until(deadline);
-        match futures::future::select(call, sleep).await {
-            futures::future::Either::Left((answer, _)) => Some(answer),
-            futures::future::Either::Right(((), _)) => None,
-        }
     }
 }
 

@@ -100,7 +100,7 @@ async fn again(
     }
     match load_ended(shared, id).await {
         Ok(ended) if ended.document.as_deref().is_some_and(is_same) => {
-            deliver(shared, &ended).await
+            deliver(shared, &ended).await.map_err(|error| named(id, error))
         }
         Ok(_) => Err(WRONG),
         // Its batch is not published or not sealed yet: the sequencer answers after that.
@@ -147,7 +147,10 @@ pub(super) async fn touch(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, 
         match load_ended(shared, id).await {
             // Its batch is not published or not sealed yet: the sequencer answers after that.
             Err(Error::NotFound { what: "order" } | Error::Unavailable { .. }) => {}
-            ended => return deliver(shared, &ended?).await,
+            ended => {
+                let answer = deliver(shared, &ended?).await;
+                return answer.map_err(|error| named(id, error));
+            }
         }
     }
     let progress = call(shared, Message::Touch(id.clone()), false).await?;
@@ -181,9 +184,11 @@ fn is_awaited(shared: &Shared, order: &OpenOrder, role: &RoleId) -> bool {
 /// What the answer to a call becomes for its caller.
 async fn settle(shared: &Arc<Shared>, progress: Progress) -> Result<Answer, Error> {
     match progress {
-        Progress::Ended(ended) => deliver(shared, &ended).await,
-        Progress::Known(id) => current(shared, &id).await,
-        Progress::Waiting(id) => waiting(shared, &id).await,
+        Progress::Ended(ended) => {
+            deliver(shared, &ended).await.map_err(|error| named(&ended.order, error))
+        }
+        Progress::Known(id) => current(shared, &id).await.map_err(|error| named(&id, error)),
+        Progress::Waiting(id) => waiting(shared, &id).await.map_err(|error| named(&id, error)),
         Progress::Closed | Progress::Resumed(_) => Err(Error::Closed),
     }
 }
@@ -198,20 +203,21 @@ async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
         let outcome = standing(&order, options);
         return Ok(Answer { order: id.clone(), digest: *order.digest(), outcome });
     }
-    let denied = call(shared, Message::Deny(id.clone()), false).await;
-    match denied.map_err(|error| named(id, error))? {
+    match call(shared, Message::Deny(id.clone()), false).await? {
         Progress::Ended(ended) => deliver(shared, &ended).await,
         _ => Box::pin(current(shared, id)).await,
     }
 }
 
-/// An error about an order that is durable names it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+/// The order is durable: an error that may pass names it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others do not pass, or name it")]
 fn named(id: &OrderId, error: Error) -> Error {
+    let order = Some(id.clone());
     match error {
-        Error::Closed => Error::Closed,
-        Error::Indeterminate { .. } => Error::Indeterminate { order: Some(id.clone()) },
-        _ => Error::Unavailable { order: Some(id.clone()) },
+        Error::Audit(_) | Error::Busy { .. } | Error::Store(_) => Error::Unavailable { order },
+        Error::Unavailable { order: None } => Error::Unavailable { order },
+        Error::Indeterminate { order: None } => Error::Indeterminate { order },
+        other => other,
     }
 }
 

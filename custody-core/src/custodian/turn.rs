@@ -74,6 +74,7 @@ impl Sequencer {
         }
         self.check_quotas(prepared, draft.at)?;
         self.check_signer(prepared)?;
+        self.check_subject(prepared)?;
         self.record(prepared, draft)?;
         let id = document.order.clone();
         let standing = self.judge(&id, Some(&prepared.carried), draft)?;
@@ -127,6 +128,17 @@ impl Sequencer {
             return Ok(());
         }
         Err(Error::Request { what: "no such credential of the requester" })
+    }
+
+    /// What a command is about may be gone since it was made ready: an order that contradicts its
+    /// command would never replay.
+    fn check_subject(&self, prepared: &Prepared) -> Result<(), Error> {
+        let Some(command) = prepared.carried.command() else { return Ok(()) };
+        if self.ledger.wallet_of(command) == prepared.document.wallet {
+            return Ok(());
+        }
+        self.ledger.check(command)?;
+        Err(Error::Request { what: "what the command is about has changed" })
     }
 
     fn record(&mut self, prepared: &Prepared, draft: &mut Draft) -> Result<(), Error> {

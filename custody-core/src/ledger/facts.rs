@@ -114,11 +114,15 @@ impl Ledger {
     }
 
     /// What an order is about; nothing if its wallet does not exist. A wallet to be is what its
-    /// command says it will be.
+    /// command says it will be, also for whoever settles what became of that command.
     fn subject<'a>(&'a self, order: &'a OpenOrder) -> Option<Subject<'a>> {
-        if let Some(Command::CreateWallet { wallet: id, tier, chain, .. }) =
-            order.command.as_deref()
-        {
+        let command = match order.command.as_deref() {
+            Some(Command::ResolveOrder { order: lost, .. }) => {
+                self.orders.get(lost).and_then(|lost| lost.command.as_deref())
+            }
+            own => own,
+        };
+        if let Some(Command::CreateWallet { wallet: id, tier, chain, .. }) = command {
             return Some(Subject::Wallet { id, tier, chain });
         }
         let document = order.document.as_ref();

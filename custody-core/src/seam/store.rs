@@ -46,8 +46,8 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// `Conflict` if the number of events is another or an inserted key exists (nothing was
     /// written); `Refused` for a batch without events; `Unavailable` if nothing was written;
-    /// `Indeterminate` if it may have been. After a failed fsync the store must refuse all writes
-    /// (`Unavailable`) until it is reopened.
+    /// `Indeterminate` if it may have been. After a failed fsync the store must refuse all calls,
+    /// reads too (`Unavailable`), until it is reopened: what it would read may not be on the disk.
     async fn commit(&self, expected: Position, batch: Batch) -> Result<Position, StoreError>;
 
     /// Events from position `from` on (the first one returned is number `from`), at most `limit`,

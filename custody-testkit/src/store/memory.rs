@@ -72,7 +72,7 @@ impl MemoryStore {
     }
 
     /// Makes the fsync of the next commit fail: it answers `Indeterminate`, and this open store
-    /// refuses all later writes. `happened` says whether the batch is there after a reopen.
+    /// refuses all later calls. `happened` says whether the batch is there after a reopen.
     pub fn fail_next_fsync(&self, happened: Happened) {
         self.disk().failing_fsync = Some(happened);
     }
@@ -126,11 +126,15 @@ impl MemoryStore {
         self.disk.lock().unwrap()
     }
 
+    /// Fails if an fsync failed.
+    fn check(&self) -> Result<(), ErrorKind> {
+        let poisoned = self.handle.poisoned.load(Ordering::SeqCst);
+        if poisoned { Err(ErrorKind::Unavailable) } else { Ok(()) }
+    }
+
     fn write(&self, expected: Position, batch: Batch) -> Result<Position, ErrorKind> {
         assert!(!self.handle.closed.load(Ordering::SeqCst), "a commit after the store was closed");
-        if self.handle.poisoned.load(Ordering::SeqCst) {
-            return Err(ErrorKind::Unavailable);
-        }
+        self.check()?;
         if batch.events.is_empty() {
             return Err(ErrorKind::Refused);
         }
@@ -170,10 +174,12 @@ impl StoreSnapshot {
 #[async_trait]
 impl Store for MemoryStore {
     async fn head(&self) -> Result<Position, StoreError> {
+        self.check().map_err(|kind| StoreError::new(kind, "read its head"))?;
         Ok(self.disk().content.head())
     }
 
     async fn get(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.check().map_err(|kind| StoreError::new(kind, "read a record"))?;
         let value = self.disk().content.records.get(key).cloned();
         Ok(value.map(|value| Record { key: key.clone(), value }))
     }
@@ -184,6 +190,7 @@ impl Store for MemoryStore {
         after: Option<&RecordKey>,
         limit: u16,
     ) -> Result<Vec<Record>, StoreError> {
+        self.check().map_err(|kind| StoreError::new(kind, "scan records"))?;
         let disk = self.disk();
         let found = disk
             .content
@@ -201,6 +208,7 @@ impl Store for MemoryStore {
     }
 
     async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
+        self.check().map_err(|kind| StoreError::new(kind, "read events"))?;
         let disk = self.disk();
         let events = disk.content.events.iter().enumerate().skip(index(from));
         let event = |(at, bytes): (usize, &Vec<u8>)| Event {

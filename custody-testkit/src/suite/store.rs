@@ -87,7 +87,7 @@ macro_rules! fsync_store_suite {
     ($make:expr) => {
         $crate::store_suite! { @tests $make;
             a_failed_fsync_is_never_called_a_success
-            after_a_failed_fsync_every_write_is_refused
+            after_a_failed_fsync_every_call_is_refused
             after_a_failed_fsync_a_reopened_store_is_whole
         }
     };

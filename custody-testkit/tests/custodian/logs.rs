@@ -70,7 +70,7 @@ fn a_log_that_denies_receipts_hands_out_nothing_of_what_was_signed() {
         let (custodian, log) = over_log(&house).await;
         log.denial().deny_only(&[LogCall::Receipt]);
         for _ in 0..2 {
-            assert_eq!(said(&pay(&custodian, "once").await), "log Refused");
+            assert_eq!(said(&pay(&custodian, "once").await), "unavailable, ask later");
         }
         assert_eq!(log.denial().denied(), [LogCall::Receipt; 2]);
         assert_eq!((house.keys.sign_calls(), house.signed()), (1, 1));

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use futures::FutureExt;
+
 use super::{Sequencer, UnderWay, answer};
 use crate::command::Command;
-use crate::custodian::draft::{Draft, Turn};
+use crate::custodian::draft::{After, Draft, Turn};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Entry, Message};
 use crate::custodian::shared::Shared;
 use crate::custodian::submit;
 use crate::document::EventBody;
-use crate::seam::{ErrorKind, Position, StoreError};
+use crate::seam::{ErrorKind, Monotonic, Position, StoreError};
 
 /// What the store says to a commit.
 pub(super) type Answer = Result<Position, StoreError>;
@@ -18,6 +20,16 @@ pub(super) type Answer = Result<Position, StoreError>;
 pub(super) struct Committing {
     pub(super) turn: Turn,
     pub(super) answer: UnderWay<Answer>,
+    /// From then on its callers do not wait for it any longer.
+    pub(super) deadline: Monotonic,
+}
+
+/// A turn of unknown fate, and the commit if the store has not answered yet. Nothing else is judged
+/// before it is known: a commit that hangs may still happen.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    draft: Draft,
+    answer: Option<UnderWay<Answer>>,
 }
 
 impl Committing {
@@ -25,9 +37,17 @@ impl Committing {
     pub(super) fn start(shared: &Shared, mut turn: Turn) -> Self {
         let batch = std::mem::take(&mut turn.draft.batch);
         turn.draft.sent.clone_from(&batch.events);
-        let (expected, store) = (turn.draft.expected, Arc::clone(&shared.store));
+        let (expected, store) = (turn.draft.expected, Arc::clone(&shared.commits));
         let commit = async move { store.commit(expected, batch).await };
-        Self { turn, answer: UnderWay::new(commit) }
+        let deadline = shared.clock.monotonic().saturating_add(shared.config.store_timeout);
+        Self { turn, answer: UnderWay::new(commit), deadline }
+    }
+}
+
+impl Doubt {
+    /// What would follow.
+    pub(super) fn after(&self) -> &[After] {
+        &self.draft.after
     }
 }
 
@@ -56,19 +76,35 @@ impl Sequencer {
                 self.publish(turn);
             }
             Written::Conflict => self.conflict(turn).await,
-            Written::Doubt => {
-                let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
-                self.discard(&later.draft);
-                self.doubt = Some(turn.draft);
-                self.fail(turn.entries, || Error::Indeterminate { order: None });
-                self.fail(later.entries, || Error::Unavailable { order: None });
-            }
+            Written::Doubt => self.doubt_turn(turn, None),
             Written::Failed(kind) => {
                 let later = self.undo(&turn);
                 self.fail(turn.entries, || StoreError::new(kind, "commit").into());
                 later.into_iter().for_each(|entry| self.fold(entry));
             }
         }
+    }
+
+    pub(super) fn commit_hangs(&self) -> bool {
+        let now = self.shared.clock.monotonic();
+        self.committing.as_ref().is_some_and(|committing| committing.deadline <= now)
+    }
+
+    /// Lets the callers of a commit that hangs go.
+    pub(super) fn doubt_commit(&mut self) {
+        if let Some(Committing { turn, answer, .. }) = self.committing.take() {
+            tracing::error!("the store did not answer a commit in time");
+            self.doubt_turn(turn, Some(answer));
+        }
+    }
+
+    fn doubt_turn(&mut self, turn: Turn, answer: Option<UnderWay<Answer>>) {
+        let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
+        self.discard(&later.draft);
+        self.doubt = Some(Doubt { draft: turn.draft, answer });
+        self.stuck.get_or_insert_with(|| self.shared.clock.monotonic());
+        self.fail(turn.entries, || Error::Indeterminate { order: None });
+        self.fail(later.entries, || Error::Unavailable { order: None });
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
@@ -109,7 +145,14 @@ impl Sequencer {
 
     /// Settles a batch of unknown fate before anything else is judged.
     pub(super) async fn is_sure(&mut self) -> bool {
-        let Some(draft) = self.doubt.take() else { return true };
+        let Some(mut doubt) = self.doubt.take() else { return true };
+        if let Some(under_way) = &mut doubt.answer
+            && (&mut under_way.0).now_or_never().is_none()
+        {
+            self.doubt = Some(doubt);
+            return false;
+        }
+        let draft = doubt.draft;
         match self.did_happen(&draft).await {
             Written::Done => {
                 self.publish(Turn { draft, entries: Vec::new(), is_due: false });
@@ -117,7 +160,7 @@ impl Sequencer {
                 true
             }
             Written::Doubt => {
-                self.doubt = Some(draft);
+                self.doubt = Some(Doubt { draft, answer: None });
                 false
             }
             Written::Conflict | Written::Failed(_) => {
@@ -160,7 +203,7 @@ impl Sequencer {
                 Ok(Some(record)) => {
                     answer(slot.take(), Err(Error::RequestReused { order: record.order }));
                 }
-                Err(error) => answer(slot.take(), Err(error)),
+                Err(_) => return false,
             }
         }
         true
@@ -170,6 +213,9 @@ impl Sequencer {
     pub(super) fn publish(&mut self, turn: Turn) {
         let Turn { mut draft, mut entries, .. } = turn;
         self.conflicts = 0;
+        if !draft.events.is_empty() {
+            self.stuck = None;
+        }
         if !self.fold_published(&mut draft) {
             self.broken = true;
             return self.fail(entries, || Error::Unavailable { order: None });

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use custody_core::seam::{Batch, ErrorKind, Position, Store};
 
-use super::{Reopen, StoreFixture, events, inserts, puts, record, value, write};
+use super::{Reopen, StoreFixture, events, inserts, key, puts, record, value, write};
 
 /// What a commit acknowledged is there after a reopen: records, events and head.
 pub async fn a_commit_is_durable_on_return(fixture: StoreFixture) {
@@ -55,8 +55,9 @@ pub async fn a_failed_fsync_is_never_called_a_success(mut fixture: StoreFixture)
     assert!(matches!(kind, ErrorKind::Indeterminate | ErrorKind::Unavailable), "{kind:?}");
 }
 
-/// After a failed fsync no write succeeds until the store is reopened.
-pub async fn after_a_failed_fsync_every_write_is_refused(mut fixture: StoreFixture) {
+/// After a failed fsync no call succeeds until the store is reopened: what would be read may not be
+/// on the disk.
+pub async fn after_a_failed_fsync_every_call_is_refused(mut fixture: StoreFixture) {
     write(&*fixture.store, events(&["before"])).await;
     fail_fsync(&mut fixture);
     assert!(fixture.store.commit(Position::new(1), events(&["lost"])).await.is_err());
@@ -64,6 +65,17 @@ pub async fn after_a_failed_fsync_every_write_is_refused(mut fixture: StoreFixtu
         let answer = fixture.store.commit(expected, puts(vec![record("after", b"x")])).await;
         let kind = answer.expect_err("a write after a failed fsync").kind();
         assert_eq!(kind, ErrorKind::Unavailable, "a write after a failed fsync");
+    }
+    let refused = "a read after a failed fsync";
+    let key = key("before");
+    let reads = [
+        fixture.store.head().await.map(drop),
+        fixture.store.get(&key).await.map(drop),
+        fixture.store.scan(&key, None, 1).await.map(drop),
+        fixture.store.events(Position::START, 1).await.map(drop),
+    ];
+    for read in reads {
+        assert_eq!(read.expect_err(refused).kind(), ErrorKind::Unavailable, "{refused}");
     }
     let (store, mut reopen) = reopening(fixture);
     let store = store.again(&mut reopen).await;

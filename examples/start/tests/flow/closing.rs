@@ -6,9 +6,10 @@ use std::time::Duration;
 use custody_core::custodian::Answer;
 use custody_core::principal::Verb;
 use custody_testkit::backend::BackendCall;
-use custody_testkit::fault::{Fault, Gate};
+use custody_testkit::fault::{Fault, Gate, Happened};
 use custody_testkit::store::StoreCall;
 
+use crate::world::disk::Disk;
 use crate::world::work::{ETH, KNOWN};
 use crate::world::{Kind, Setup, World, words};
 
@@ -232,4 +233,27 @@ async fn approvers_who_leave_at_any_await_leave_one_signature() {
     }
     assert_eq!(world.sign_calls(), 20);
     assert_eq!(world.verify().await.report.released, 20);
+}
+
+/// A poisoned store must be opened again, so that the custodian over it must be closed first.
+#[tokio::test]
+async fn a_custodian_whose_store_is_poisoned_can_be_closed() {
+    for happened in [Happened::No, Happened::Yes] {
+        let world = World::new(Kind::Memory).await;
+        let gate = Gate::new();
+        world.backend.plan().next(BackendCall::Sign, Fault::Hold(gate.clone()));
+        let poisoning = async {
+            gate.reached_by(1).await;
+            let Disk::Memory(memory) = world.store.inner() else { panic!("in memory") };
+            memory.fail_next_fsync(happened);
+            gate.open();
+        };
+        let (heard, ()) = tokio::join!(world.pay(SMALL, KNOWN, "held"), poisoning);
+        assert_ne!(words::of(&heard), "released", "{happened:?}");
+        world.drive(world.custodian.close()).await.unwrap();
+        let world = world.reopen().await;
+        let _resumed = world.resume().await.unwrap();
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "held").await), "released");
+        assert_eq!(world.verify().await.report.released, 1, "{happened:?}");
+    }
 }

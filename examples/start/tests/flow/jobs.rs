@@ -268,3 +268,15 @@ async fn a_resumed_call_that_fails_leaves_the_order_unknown_and_makes_nothing() 
         }
     }
 }
+
+#[tokio::test]
+async fn an_unknown_wallet_with_a_seed_is_resolved_to_failed() {
+    for kind in Kind::ALL {
+        let office = Office::new(kind, Job::CreateSeed).await;
+        office.plan(LOST);
+        let lost = office.act("job").await.unwrap();
+        assert_eq!(words::of_outcome(&lost.outcome), "unknown BackendIndeterminate");
+        resolve(&office, &lost.order, "seed").await;
+        let _oracle = office.world.verify().await;
+    }
+}

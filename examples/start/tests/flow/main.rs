@@ -20,6 +20,7 @@ mod clocks;
 mod closing;
 mod faults;
 mod genesis;
+mod hanging;
 mod jobs;
 mod lies;
 mod limits;

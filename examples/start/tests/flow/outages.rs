@@ -80,7 +80,7 @@ async fn a_failed_fsync_ends_all_writing_until_the_store_is_opened_again() {
         let lost = world.drive(world.pay(SMALL, KNOWN, "lost")).await;
         assert_ne!(words::of(&lost), "released", "{happened:?}");
         let heard = twenty(&world, "after").await;
-        assert!(all(&heard, "store Unavailable"), "{happened:?}: {heard:?}");
+        assert!(all(&heard, "unavailable"), "{happened:?}: {heard:?}");
         let world = Arc::into_inner(world).unwrap().reopen().await;
         let _resumed = world.resume().await.unwrap();
         let again = world.pay(SMALL, KNOWN, "lost").await;

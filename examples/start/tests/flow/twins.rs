@@ -154,3 +154,19 @@ async fn callers_of_both_never_pass_the_limit_and_get_each_order_once() {
     assert_eq!(one, two, "there is one log");
     assert!(first.sign_calls() as u64 >= one.released);
 }
+
+#[tokio::test]
+async fn a_custodian_whose_store_another_one_took_over_can_be_closed() {
+    let first = World::new(Kind::Memory).await;
+    let gate = Gate::new();
+    first.backend.plan().next(BackendCall::Sign, Fault::Hold(gate.clone()));
+    let taking_over = async {
+        gate.reached_by(1).await;
+        let second = first.twin().await;
+        assert_eq!(words::of(&second.pay(SMALL, OTHER, "beside").await), "released");
+        gate.open();
+    };
+    let (heard, ()) = tokio::join!(first.pay(SMALL, KNOWN, "held"), taking_over);
+    assert_eq!(words::of(&heard), "unavailable, ask later");
+    first.drive(first.custodian.close()).await.unwrap();
+}

@@ -118,3 +118,19 @@ async fn the_stream_ends_when_the_last_handle_is_gone() {
         let _oracle = remains.open().await.verify().await;
     }
 }
+
+#[tokio::test]
+async fn the_stream_ends_when_the_custodian_is_closed() {
+    for kind in Kind::ALL {
+        let world = World::new(kind).await;
+        let mut wakeups = world.custodian.wakeups();
+        assert_eq!(words::of(&world.pay(1, KNOWN, "paid").await), "released");
+        world.custodian.close().await.unwrap();
+        settle().await;
+        while let Some(position) = wakeups.next().now_or_never().expect("the stream goes on") {
+            assert!(position <= world.store.inner().head().await.unwrap());
+        }
+        let mut late = world.custodian.wakeups();
+        assert_eq!(late.next().now_or_never(), Some(None), "{kind:?}: after it was closed");
+    }
+}

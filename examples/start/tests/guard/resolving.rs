@@ -13,7 +13,8 @@ use custody_core::id::{KeyId, WalletId};
 use custody_core::ledger::CommandRefusal;
 use custody_core::seam::{ErrorKind, KeyHandle, KeyRecord, RecordKey, Store, TaskSignature};
 use custody_testkit::backend::BackendCall;
-use custody_testkit::fault::Fault;
+use custody_testkit::fault::{Fault, Gate};
+use custody_testkit::store::StoreCall;
 
 use crate::assert_pending;
 use crate::doubles::{EffectDecoder, effects, transfer};
@@ -73,6 +74,34 @@ async fn an_unknown_order_is_settled_as_failed_by_a_quorum_with_a_reason() {
     assert_eq!(settled.outcome, Outcome::Failed { reason: Hold::Resolved });
     let twice = world.govern("twice", failed("again")).await;
     assert!(matches!(twice, Err(Error::Command(CommandRefusal::NotFound { .. }))), "{twice:?}");
+    world.verify().await;
+}
+
+/// The second one is made ready while the first one is being committed.
+#[tokio::test]
+async fn of_two_resolutions_at_once_one_counts_and_the_log_replays() {
+    let (world, lost, _) = lost().await;
+    let failed = || resolve(&lost, Resolution::Failed { reason: "nothing there".to_owned() });
+    let first = world.submit(command(&world.people.olivia, "one", failed())).await.unwrap();
+    let first = world.approve(&world.people.theo, &first).await.unwrap();
+    assert_pending(&first);
+    let gate = Gate::new();
+    world.store.plan().next(StoreCall::Commit, Fault::Hold(gate.clone()));
+    let second = async {
+        gate.reached_by(1).await;
+        let opens = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            gate.open();
+        };
+        let second = world.submit(command(&world.people.olivia, "two", failed()));
+        tokio::join!(second, opens).0
+    };
+    let (settled, refused) = tokio::join!(world.approve(&world.people.tara, &first), second);
+    crate::assert_released(&settled.unwrap());
+    assert!(matches!(refused, Err(Error::Command(_))), "{refused:?}");
+    assert!(world.order_of("two").await.is_none(), "an order about nothing was made");
     world.verify().await;
 }
 
