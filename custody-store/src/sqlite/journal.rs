@@ -6,7 +6,7 @@ use custody_core::seam::{Batch, Position, Record};
 use rusqlite::Connection;
 
 use super::fault::Fault;
-use super::query;
+use super::{query, sum};
 
 /// The steps of a commit, in the order in which the writer takes them.
 pub(super) trait Journal {
@@ -51,7 +51,8 @@ impl SqliteJournal {
     fn write_records(&self, statement: &str, records: &[Record]) -> Result<(), Fault> {
         let mut statement = self.connection.prepare_cached(statement)?;
         for record in records {
-            statement.execute((record.key.as_str(), record.value.as_slice()))?;
+            let (key, value) = (record.key.as_str(), record.value.as_slice());
+            statement.execute((key, value, sum::of_record(key, value)))?;
         }
         Ok(())
     }
@@ -62,7 +63,8 @@ impl SqliteJournal {
         for event in events {
             let stored = i64::try_from(position.value())
                 .map_err(|_full| Fault::Damaged("no position is left"))?;
-            statement.execute((stored, event.as_slice()))?;
+            let sum = sum::of_event(position, event);
+            statement.execute((stored, event.as_slice(), sum))?;
             position = position.plus(1);
         }
         Ok(position)
@@ -113,7 +115,7 @@ impl Journal for SqliteJournal {
 /// Pages that the log may hold before they are moved: 160 MiB.
 const LOG_FRAMES_MAX: i64 = 20_000;
 
-const INSERT_RECORD: &str = "INSERT INTO records (key, value) VALUES (?1, ?2)";
-const PUT_RECORD: &str = "INSERT INTO records (key, value) VALUES (?1, ?2) \
-                          ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-const APPEND_EVENT: &str = "INSERT INTO events (position, bytes) VALUES (?1, ?2)";
+const INSERT_RECORD: &str = "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3)";
+const PUT_RECORD: &str = "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3) \
+                          ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";
+const APPEND_EVENT: &str = "INSERT INTO events (position, bytes, sum) VALUES (?1, ?2, ?3)";

@@ -6,6 +6,7 @@ use custody_core::seam::{Event, Position, Record, RecordKey};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::fault::Fault;
+use super::sum;
 
 /// The number of events.
 pub(super) fn head(connection: &Connection) -> Result<Position, Fault> {
@@ -19,11 +20,13 @@ pub(super) fn head(connection: &Connection) -> Result<Position, Fault> {
 
 /// The record under `key`.
 pub(super) fn record(connection: &Connection, key: RecordKey) -> Result<Option<Record>, Fault> {
-    let value = connection
+    let found: Option<(Vec<u8>, i64)> = connection
         .prepare_cached(RECORD)?
-        .query_row([key.as_str()], |row| row.get(0))
+        .query_row([key.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(value.map(|value| Record { key, value }))
+    let Some((value, stored)) = found else { return Ok(None) };
+    sum::check(stored, sum::of_record(key.as_str(), &value))?;
+    Ok(Some(Record { key, value }))
 }
 
 /// Records under `prefix`, after `after`.
@@ -63,6 +66,29 @@ pub(super) fn events(
     Ok(events)
 }
 
+/// Reads everything: the trees of the database, the sums of all rows, and each event's place.
+pub(super) fn verify(connection: &Connection) -> Result<(), Fault> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(Fault::Damaged("the trees of the database contradict each other"));
+    }
+    let mut next = Position::START;
+    let mut statement = connection.prepare(ALL_EVENTS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if to_event(row)?.position != next {
+            return Err(Fault::Damaged("an event is missing"));
+        }
+        next = next.plus(1);
+    }
+    let mut statement = connection.prepare(ALL_RECORDS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        to_record(row)?;
+    }
+    Ok(())
+}
+
 fn collect<T>(
     mut statement: CachedStatement<'_>,
     parameters: impl Params,
@@ -79,11 +105,15 @@ fn collect<T>(
 fn to_record(row: &Row<'_>) -> Result<Record, Fault> {
     let key = RecordKey::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
         .map_err(|_unknown| Fault::Damaged("a record key has another form"))?;
-    Ok(Record { key, value: row.get(1)? })
+    let value: Vec<u8> = row.get(1)?;
+    sum::check(row.get(2)?, sum::of_record(key.as_str(), &value))?;
+    Ok(Record { key, value })
 }
 
 fn to_event(row: &Row<'_>) -> Result<Event, Fault> {
-    Ok(Event { position: position(row.get(0)?)?, bytes: row.get(1)? })
+    let (position, bytes): (_, Vec<u8>) = (position(row.get(0)?)?, row.get(1)?);
+    sum::check(row.get(2)?, sum::of_event(position, &bytes))?;
+    Ok(Event { position, bytes })
 }
 
 fn position(stored: i64) -> Result<Position, Fault> {
@@ -100,10 +130,12 @@ fn end_of(prefix: &RecordKey) -> String {
 }
 
 const LAST_EVENT: &str = "SELECT max(position) FROM events";
-const RECORD: &str = "SELECT value FROM records WHERE key = ?1";
+const RECORD: &str = "SELECT value, sum FROM records WHERE key = ?1";
 const RECORDS_FROM: &str =
-    "SELECT key, value FROM records WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+    "SELECT key, value, sum FROM records WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
 const RECORDS_AFTER: &str =
-    "SELECT key, value FROM records WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+    "SELECT key, value, sum FROM records WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3";
 const EVENTS: &str =
-    "SELECT position, bytes FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+    "SELECT position, bytes, sum FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+const ALL_EVENTS: &str = "SELECT position, bytes, sum FROM events ORDER BY position";
+const ALL_RECORDS: &str = "SELECT key, value, sum FROM records NOT INDEXED";

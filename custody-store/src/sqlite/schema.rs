@@ -2,9 +2,9 @@
 //!
 //! **Invariant:** a file that is not known to be a store of this version is never written to.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -66,6 +66,7 @@ impl From<rusqlite::Error> for OpenError {
 
 /// The connection that writes, to a file that is certainly a store; an empty file becomes one.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    check_start(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Closing must not move anything into a file that turns out to be somebody else's.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -94,6 +95,20 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
+}
+
+/// Refuses a file that is too short to hold the header of a database, which SQLite takes for an
+/// empty one and writes over. A journal beside it says that SQLite will put it right.
+fn check_start(path: &Path) -> Result<(), OpenError> {
+    let length = fs::metadata(path).map_err(OpenError::Io)?.len();
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if length == 0 || length >= PAGE_SIZE_MIN || Path::new(&journal).exists() {
+        return Ok(());
+    }
+    let start = fs::read(path).map_err(OpenError::Io)?;
+    let ours = start.iter().zip(MAGIC).all(|(found, known)| found == known);
+    if ours { Err(OpenError::Corrupt) } else { Err(OpenError::Foreign) }
 }
 
 /// Whether the file is empty; fails if it is neither that nor a store of this version.
@@ -155,8 +170,12 @@ fn start_log_afresh(connection: &Connection) -> Result<(), OpenError> {
 
 /// "CSTD", at offset 68 of the file.
 const APPLICATION_ID: i64 = 0x4353_5444;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const PAGE_SIZE: i64 = 8_192;
+/// No database of SQLite is shorter.
+const PAGE_SIZE_MIN: u64 = 512;
+/// What every database of SQLite begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const SYNCHRONOUS_FULL: i64 = 2;
 /// Negative: in KiB, not in pages.
 const CACHE_KIB: i64 = -32_768;
@@ -171,10 +190,11 @@ const DURABLE: [(&str, i64); 5] = [
     ("journal_size_limit", 256 * 1_024 * 1_024),
 ];
 
-const EVENTS: &str =
-    "CREATE TABLE events (position INTEGER PRIMARY KEY NOT NULL, bytes BLOB NOT NULL) STRICT";
+const EVENTS: &str = "CREATE TABLE events (position INTEGER PRIMARY KEY NOT NULL, bytes BLOB NOT NULL, \
+     sum INTEGER NOT NULL) STRICT";
 /// Keys have a tree of their own: to find the place of a key, no value is read, however large.
 const RECORDS: &str = "CREATE TABLE records (number INTEGER PRIMARY KEY NOT NULL, \
-                       key TEXT UNIQUE NOT NULL, value BLOB NOT NULL) STRICT";
+                       key TEXT UNIQUE NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL) \
+                       STRICT";
 /// SQLite says nothing about the tree that it keeps for unique keys.
 const KEYS: &str = "";

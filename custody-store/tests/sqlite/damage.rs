@@ -80,6 +80,62 @@ fn a_commit_into_noise_is_corrupt_and_the_last_one() {
     assert_eq!(kind(block_on(store.head())), ErrorKind::Unavailable);
 }
 
+#[test]
+fn a_row_that_does_not_have_its_sum_is_corrupt_to_whoever_reads_it() {
+    for (what, sql) in [
+        (
+            "a byte of an event",
+            "UPDATE events SET bytes = CAST(bytes || x'00' AS BLOB) WHERE position = 5",
+        ),
+        ("an event's sum", "UPDATE events SET sum = sum + 1 WHERE position = 5"),
+        (
+            "another event",
+            "UPDATE events SET (bytes, sum) = (SELECT bytes, sum FROM events WHERE position = 4) WHERE position = 5",
+        ),
+        (
+            "a byte of a record",
+            "UPDATE records SET value = CAST(value || x'00' AS BLOB) WHERE key = 'order/00000005'",
+        ),
+        ("a record's sum", "UPDATE records SET sum = -sum WHERE key = 'order/00000005'"),
+        (
+            "a record's key",
+            "UPDATE records SET key = 'order/00000005x' WHERE key = 'order/00000005'",
+        ),
+    ] {
+        let folder = Folder::new();
+        folder.fill(10);
+        folder.edit(sql);
+        let store = folder.open();
+        let (events, records) = block_on(async {
+            let events = store.events(Position::START, 10).await.map(drop);
+            (events, store.scan(&key("order/"), None, 10).await.map(drop))
+        });
+        let found = if sql.contains("UPDATE events") { events } else { records };
+        assert_eq!(found.unwrap_err().kind(), ErrorKind::Corrupt, "{what}");
+        assert_eq!(block_on(store.verify()).unwrap_err().kind(), ErrorKind::Corrupt, "{what}");
+        block_on(store.events(Position::START, 5)).unwrap();
+        block_on(store.get(&key("order/00000004"))).unwrap().unwrap();
+    }
+}
+
+#[test]
+fn what_no_read_can_miss_is_found_by_verifying() {
+    let folder = Folder::new();
+    folder.fill(10);
+    block_on(folder.open().verify()).unwrap();
+    // The tree of the keys loses one of them, as a damaged page of it may.
+    folder.edit(
+        "PRAGMA writable_schema = ON; \
+         CREATE TABLE other (key TEXT UNIQUE NOT NULL); \
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema \
+             WHERE name = 'sqlite_autoindex_other_1') WHERE name = 'sqlite_autoindex_records_1'; \
+         DELETE FROM sqlite_schema WHERE tbl_name = 'other'",
+    );
+    let store = folder.open();
+    assert_eq!(block_on(store.get(&key("order/00000005"))).unwrap(), None);
+    assert_eq!(block_on(store.verify()).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 /// A store whose tables' roots are whole and whose other pages are noise.
 fn noisy() -> (Folder, SqliteStore) {
     let folder = Folder::new();

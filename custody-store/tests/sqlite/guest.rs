@@ -4,7 +4,7 @@ use custody_core::seam::{ErrorKind, Position, Store};
 use pollster::block_on;
 use rusqlite::Connection;
 
-use crate::support::{Folder, event};
+use crate::support::{Folder, event, event_sum};
 
 #[test]
 fn a_commit_against_the_lock_of_a_guest_is_unavailable_and_the_next_one_works() {
@@ -23,7 +23,7 @@ fn a_commit_against_the_lock_of_a_guest_is_unavailable_and_the_next_one_works() 
 fn an_event_of_a_guest_is_a_conflict_and_is_not_written_over() {
     let folder = Folder::new();
     let store = folder.open();
-    folder.edit("INSERT INTO events VALUES (0, x'67')");
+    folder.edit(&format!("INSERT INTO events VALUES (0, x'67', {})", event_sum(0, b"g")));
     let answer = block_on(store.commit(Position::START, event("ours")));
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(block_on(store.events(Position::START, 9)).unwrap()[0].bytes, b"g");

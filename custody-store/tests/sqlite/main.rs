@@ -6,6 +6,7 @@ mod closing;
 mod crash;
 mod damage;
 mod disk;
+mod flips;
 mod guest;
 mod limits;
 mod log;

@@ -120,12 +120,12 @@ fn only_the_owner_may_read_a_new_store() {
 
 #[test]
 fn another_format_version_is_refused() {
-    for version in [0, 2, 1_000_000, -1] {
+    for version in [0, 1, 3, 1_000_000, -1] {
         let folder = Folder::new();
         folder.fill(1);
         folder.edit(&format!("PRAGMA user_version = {version}"));
         match SqliteStore::open(folder.file()) {
-            Err(OpenError::Version { found, known: 1 }) => assert_eq!(found, version),
+            Err(OpenError::Version { found, known: 2 }) => assert_eq!(found, version),
             other => panic!("version {version}: {other:?}"),
         }
     }
@@ -237,6 +237,22 @@ fn a_store_cut_short_is_damaged() {
         SqliteStore::open(folder.file()),
         Err(OpenError::Corrupt | OpenError::Foreign)
     ));
+}
+
+#[test]
+fn a_file_too_short_for_a_database_is_refused_and_left_as_it_was() {
+    for length in [1, 15, 16, 17, 99, 100, 511, 512, 513] {
+        let folder = Folder::new();
+        folder.fill(1);
+        let file = fs::OpenOptions::new().write(true).open(folder.file()).unwrap();
+        file.set_len(length).unwrap();
+        let before = fs::read(folder.file()).unwrap();
+        let opened = SqliteStore::open(folder.file());
+        assert!(matches!(opened, Err(OpenError::Corrupt)), "{length}: {opened:?}");
+        assert_eq!(fs::read(folder.file()).unwrap(), before, "{length}");
+        fs::write(folder.file(), vec![b'n'; usize::try_from(length).unwrap()]).unwrap();
+        assert_refused_untouched(&folder.file(), "a short note");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use custody_core::digest::Digest;
 use custody_core::seam::{Batch, Position, Record, RecordKey, Store};
 use custody_store::SqliteStore;
 use pollster::block_on;
@@ -57,6 +58,12 @@ pub(crate) fn key(text: &str) -> RecordKey {
 
 pub(crate) fn record(name: &str, value: impl Into<Vec<u8>>) -> Record {
     Record { key: key(name), value: value.into() }
+}
+
+/// The sum that stands beside an event.
+pub(crate) fn event_sum(position: u64, bytes: &[u8]) -> i64 {
+    let digest = Digest::tagged("custody/store/event/v2", &[&position.to_be_bytes(), bytes]);
+    i64::from_be_bytes(*digest.as_bytes().first_chunk().unwrap())
 }
 
 /// One event, nothing else.

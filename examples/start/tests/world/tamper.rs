@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use custody_core::digest::Digest;
 use custody_core::seam::{Batch, Position, Record, RecordKey, Store as _};
 use custody_testkit::store::{MemoryStore, StoreSnapshot};
 use rusqlite::Connection;
@@ -57,8 +58,9 @@ impl Tamper {
         match self {
             Self::Memory(store) => store.replace_record(&key, value),
             Self::Sqlite(file) => {
-                let sql = "INSERT OR REPLACE INTO records (key, value) VALUES (?1, ?2)";
-                execute(file, sql, (key.as_str(), value));
+                let sql = "INSERT OR REPLACE INTO records (key, value, sum) VALUES (?1, ?2, ?3)";
+                let sum = sum(RECORD, key.as_str().as_bytes(), &value);
+                execute(file, sql, (key.as_str(), value, sum));
             }
         }
     }
@@ -93,8 +95,9 @@ impl Tamper {
         match self {
             Self::Memory(store) => store.replace_event(Position::new(position), bytes),
             Self::Sqlite(file) => {
-                let sql = "UPDATE events SET bytes = ?2 WHERE position = ?1";
-                execute(file, sql, (i64::try_from(position).unwrap(), bytes));
+                let sql = "UPDATE events SET bytes = ?2, sum = ?3 WHERE position = ?1";
+                let sum = sum(EVENT, &position.to_be_bytes(), &bytes);
+                execute(file, sql, (i64::try_from(position).unwrap(), bytes, sum));
             }
         }
     }
@@ -108,9 +111,10 @@ impl Tamper {
                 store.commit(store.head().await.unwrap(), batch).await.unwrap();
             }
             Self::Sqlite(file) => {
-                let sql = "INSERT INTO events (position, bytes) \
-                           SELECT coalesce(max(position), -1) + 1, ?1 FROM events";
-                execute(file, sql, [bytes]);
+                let position = self.events().len() as u64;
+                let sum = sum(EVENT, &position.to_be_bytes(), &bytes);
+                let sql = "INSERT INTO events (position, bytes, sum) VALUES (?1, ?2, ?3)";
+                execute(file, sql, (i64::try_from(position).unwrap(), bytes, sum));
             }
         }
     }
@@ -162,8 +166,17 @@ fn files(file: &Path) -> [PathBuf; 3] {
     })
 }
 
+/// The sum that stands beside a row, which whoever changes the row on purpose writes too.
+fn sum(tag: &str, place: &[u8], bytes: &[u8]) -> i64 {
+    let digest = Digest::tagged(tag, &[place, bytes]);
+    i64::from_be_bytes(*digest.as_bytes().first_chunk().unwrap())
+}
+
 /// Changes a file, which must change something.
 fn execute(file: &Path, sql: &str, parameters: impl rusqlite::Params) {
     let changed = Connection::open(file).unwrap().execute(sql, parameters).unwrap();
     assert!(changed > 0, "{sql} changed nothing");
 }
+
+const EVENT: &str = "custody/store/event/v2";
+const RECORD: &str = "custody/store/record/v2";
