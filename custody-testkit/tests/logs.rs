@@ -91,6 +91,14 @@ fn an_anchor_that_forgets_is_found() {
 }
 
 #[test]
+fn an_anchor_that_goes_back_is_found() {
+    let goes_back = || Arc::new(MemoryAnchor::new().lying(AnchorLie::GoesBack));
+    run_failing("an_anchor_never_goes_back", async {
+        checks::an_anchor_never_goes_back(goes_back()).await;
+    });
+}
+
+#[test]
 fn an_anchor_that_ignores_what_it_replaces_is_found() {
     let ignores = || Arc::new(MemoryAnchor::new().lying(AnchorLie::IgnoresOld));
     run_failing("an_advance_from_another_head_is_a_conflict", async {

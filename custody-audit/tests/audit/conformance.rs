@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use custody_audit::TileLog;
 use custody_audit::storage::{DirectoryTiles, MemoryTiles, TileStorage};
-use custody_core::seam::{AuditLog, Signer};
+use custody_core::seam::{AnchorError, AuditLog, Head, Signer};
 use custody_testkit::store::MemoryStore;
 use custody_testkit::suite::audit::AuditLogFixture;
+use tempfile::TempDir;
 
 use crate::support::{LogSigner, origin};
 
@@ -37,4 +38,34 @@ mod over_a_directory {
         let tiles = Arc::new(DirectoryTiles::open(folder.path()).unwrap());
         fixture(tiles).await.with_guard(folder)
     });
+}
+
+mod an_anchor_in_a_directory {
+    use custody_audit::anchor::DirectoryAnchor;
+    use custody_core::seam::HeadAnchor;
+
+    use super::*;
+
+    /// An anchor whose directory goes with it.
+    #[derive(Debug)]
+    struct Kept(DirectoryAnchor, #[expect(dead_code, reason = "removed with it")] TempDir);
+
+    #[async_trait::async_trait]
+    impl HeadAnchor for Kept {
+        async fn load(&self) -> Result<Option<Head>, AnchorError> {
+            self.0.load().await
+        }
+
+        async fn advance(&self, old: Option<Head>, new: Head) -> Result<(), AnchorError> {
+            self.0.advance(old, new).await
+        }
+    }
+
+    fn anchor() -> Arc<dyn HeadAnchor> {
+        let folder = tempfile::tempdir().unwrap();
+        let anchor = DirectoryAnchor::create(folder.path(), &origin(), &[]).unwrap();
+        Arc::new(Kept(anchor, folder))
+    }
+
+    custody_testkit::head_anchor_suite!(anchor());
 }

@@ -7,8 +7,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod anchor;
 mod conformance;
 mod export;
+mod flips;
 mod log;
 mod opening;
 mod oracle;

@@ -69,10 +69,11 @@ pub trait HeadAnchor: Debug + Send + Sync {
     /// `Unavailable` if it cannot be read; opening then fails.
     async fn load(&self) -> Result<Option<Head>, AnchorError>;
 
-    /// Replaces `old` by `new`.
+    /// Replaces `old` by `new`. The anchored head must never get smaller, nor become another one of
+    /// the same size.
     ///
     /// # Errors
-    /// `Conflict` if the anchored head is not `old`.
+    /// `Conflict` if the anchored head is not `old`; `Refused` if `new` does not come after it.
     async fn advance(&self, old: Option<Head>, new: Head) -> Result<(), AnchorError>;
 }
 

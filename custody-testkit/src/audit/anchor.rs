@@ -26,6 +26,8 @@ struct State {
 pub enum AnchorLie {
     /// An advance is acknowledged and not kept.
     ForgetsAdvances,
+    /// A head that does not come after the anchored one replaces it.
+    GoesBack,
     /// The head that is replaced is not compared.
     IgnoresOld,
 }
@@ -70,6 +72,10 @@ impl HeadAnchor for MemoryAnchor {
         assert!(!state.closed, "an advance after the anchor was closed");
         if state.head != old && !self.tells(AnchorLie::IgnoresOld) {
             return Err(AnchorError::new(ErrorKind::Conflict, "advance"));
+        }
+        let goes_back = state.head.is_some_and(|head| new != head && new.size <= head.size);
+        if goes_back && !self.tells(AnchorLie::GoesBack) && !self.tells(AnchorLie::IgnoresOld) {
+            return Err(AnchorError::new(ErrorKind::Refused, "advance"));
         }
         if !self.tells(AnchorLie::ForgetsAdvances) {
             state.head = Some(new);

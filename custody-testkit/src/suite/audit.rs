@@ -73,6 +73,7 @@ macro_rules! head_anchor_suite {
             an_advance_from_another_head_is_a_conflict
             an_anchor_that_is_new_is_empty
             an_anchor_keeps_the_newest_head
+            an_anchor_never_goes_back
             concurrent_advances_have_one_winner
         }
     };

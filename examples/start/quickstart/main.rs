@@ -69,7 +69,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<bool, Failure> {
         _ => {
             temporary = tempfile::tempdir()?;
             let passphrase = Secret::try_fill(32, |bytes| OsEntropy.fill(bytes))?;
-            (temporary.path().to_owned(), passphrase)
+            (temporary.path().join("house"), passphrase)
         }
     };
     let house = House::open(&directory, passphrase).await?;

@@ -6,6 +6,7 @@
 //! DIR/kek.json         how the key is derived from the passphrase
 //! DIR/house.json       the custodian's id and the log's public key: a host keeps them elsewhere
 //! DIR/people/          demo people's keys
+//! DIR.anchor/          the newest head: a host keeps it on another disk
 //! ```
 
 use std::fs;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use custody_audit::TileLog;
+use custody_audit::anchor::{DirectoryAnchor, DirectoryAnchorError};
 use custody_audit::note::{KeyName, VerifierKey};
 use custody_audit::storage::DirectoryTiles;
 use custody_chain::{EvmDecoder, OpaqueDecoder};
@@ -40,6 +42,9 @@ use crate::people::{Person, write_private};
 
 /// The rules of the examples.
 pub const TREASURY: &str = include_str!("../../policies/treasury.cedar");
+
+/// The name of the log.
+const ORIGIN: &str = "example-treasury/custody";
 
 /// Ether on mainnet.
 pub const ETHER: &str = "eip155:1/slip44:60";
@@ -97,18 +102,17 @@ impl House {
         let house_file = directory.join("house.json");
         let mut house = load_house(&house_file, backend.as_ref()).await?;
         let signer = log_signer(&house, backend.as_ref()).await?;
-        let log_key = VerifierKey::new(
-            KeyName::parse("example-treasury/custody")?,
-            house.log_public_key.clone(),
-        )?;
+        let origin = KeyName::parse(ORIGIN)?;
+        let log_key = VerifierKey::new(origin.clone(), house.log_public_key.clone())?;
+        let anchor = anchor(directory, &origin, house.custodian.is_none())?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
         let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
-        let origin = KeyName::parse("example-treasury/custody")?;
         let log = TileLog::open(origin, Arc::clone(&store), tiles, vec![signer]).await?;
 
         let builder = Custodian::builder()
             .store(Arc::clone(&store))
             .audit(Arc::new(log))
+            .anchor(Arc::new(anchor))
             .clock(Arc::clone(&clock))
             .entropy(entropy)
             .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
@@ -126,6 +130,18 @@ impl House {
             fs::write(&house_file, serde_json::to_vec_pretty(&house)?)?;
         }
         Ok(Self { custodian, store, log_key, clock, operator, treasurers, is_new })
+    }
+}
+
+/// The anchor beside the house. Only a house that has no custodian yet may have none.
+fn anchor(directory: &Path, origin: &KeyName, is_new: bool) -> Result<DirectoryAnchor, Failure> {
+    let directory = directory.canonicalize()?;
+    let beside = directory.with_added_extension("anchor");
+    match DirectoryAnchor::open(&beside, origin, &[&directory]) {
+        Err(DirectoryAnchorError::Missing) if is_new => {
+            Ok(DirectoryAnchor::create(&beside, origin, &[&directory])?)
+        }
+        opened => Ok(opened?),
     }
 }
 

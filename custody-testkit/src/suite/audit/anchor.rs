@@ -34,6 +34,18 @@ pub async fn an_advance_from_another_head_is_a_conflict(anchor: Arc<dyn HeadAnch
     }
 }
 
+/// An advance to a smaller head, or to another of the same size, is refused and changes nothing.
+pub async fn an_anchor_never_goes_back(anchor: Arc<dyn HeadAnchor>) {
+    let newest = head(7, "root");
+    anchor.advance(None, newest).await.unwrap();
+    for new in [head(0, "root"), head(6, "root"), head(7, "other")] {
+        let answer = anchor.advance(Some(newest), new).await;
+        assert_eq!(answer.map_err(|error| error.kind()), Err(ErrorKind::Refused), "{new:?}");
+        assert_eq!(anchor.load().await.unwrap(), Some(newest));
+    }
+    anchor.advance(Some(newest), head(8, "root")).await.unwrap();
+}
+
 /// Of 16 advances from one head one wins, and its head is the anchored one.
 pub async fn concurrent_advances_have_one_winner(anchor: Arc<dyn HeadAnchor>) {
     let mut old = None;

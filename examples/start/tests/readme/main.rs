@@ -33,7 +33,7 @@ fn the_readme_has_exactly_this_snippet_and_it_is_short() {
 async fn the_snippet_pays_waits_and_is_denied_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let passphrase = Secret::new(b"correct horse battery staple".to_vec());
-    let house = House::open(directory.path(), passphrase).await.unwrap();
+    let house = House::open(&directory.path().join("house"), passphrase).await.unwrap();
     let address = prepare(&house).await;
 
     let payments = [
