@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod public_key;
+mod recover;
 mod signature;
 
 pub use algorithm::Algorithm;

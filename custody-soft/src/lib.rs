@@ -8,6 +8,7 @@ mod extended_key;
 mod kek;
 mod mnemonic;
 mod private_key;
+mod recoverable;
 mod sealed;
 mod seed;
 mod signer;

@@ -117,11 +117,10 @@ impl PrivateKey {
                 fixed(Algorithm::EcdsaP256, &signature.to_bytes())
             }
             (Self::EcdsaSecp256k1(key), SignInput::Prehash(digest)) => {
-                let (signature, recovery) = key.sign_prehash_recoverable(digest);
-                let raw = signature.to_bytes();
+                let (raw, recovery) = crate::recoverable::sign(key, digest)?;
                 let signature = fixed(Algorithm::EcdsaSecp256k1, &raw)?;
-                let flipped = signature.as_bytes().as_slice() != raw.as_slice();
-                Ok(match RecoveryId::new(recovery.to_byte()) {
+                let flipped = signature.as_bytes() != &raw;
+                Ok(match RecoveryId::new(recovery) {
                     Some(hint) if !flipped => signature.with_recovery_hint(hint),
                     _ => signature,
                 })

@@ -17,7 +17,13 @@ pub(crate) struct Project {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) has_library: bool,
+    /// Its features, but for the default set.
+    features: Vec<String>,
 }
+
+/// A feature that puts another engine in the place of the default one. What is tested with it is
+/// not what most people run, so that it is tested besides.
+pub(crate) const ENGINE: &str = "libsecp256k1";
 
 /// Why the workspace could not be described.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +58,24 @@ impl Project {
         Some(Self { packages, target })
     }
 
+    /// All features of `packages`, or of all packages when there are none, but for other engines.
+    pub(crate) fn features(&self, packages: &[String]) -> String {
+        let chosen = |package: &&Package| packages.is_empty() || packages.contains(&package.name);
+        let features = self.packages.iter().filter(chosen).flat_map(|package| {
+            let others = package.features.iter().filter(|feature| *feature != ENGINE);
+            others.map(|feature| format!("{}/{feature}", package.name))
+        });
+        features.collect::<Vec<_>>().join(",")
+    }
+
+    /// The packages, of these or of all, that can be built with another engine.
+    pub(crate) fn with_engine(&self, packages: &[String]) -> Vec<String> {
+        let chosen = |package: &&Package| packages.is_empty() || packages.contains(&package.name);
+        let has_engine = |package: &&Package| package.features.iter().any(|name| name == ENGINE);
+        let found = self.packages.iter().filter(chosen).filter(has_engine);
+        found.map(|package| package.name.clone()).collect()
+    }
+
     pub(crate) fn package(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name)
     }
@@ -64,7 +88,9 @@ impl Package {
         let mut kinds =
             targets.iter().filter_map(|target| target.get("kind")?.as_array()).flatten();
         let has_library = kinds.any(|kind| kind == "lib" || kind == "proc-macro");
-        Some(Self { name, has_library })
+        let features = package.get("features")?.as_object()?.keys();
+        let features = features.filter(|name| *name != "default").cloned().collect();
+        Some(Self { name, has_library, features })
     }
 }
 
@@ -78,6 +104,18 @@ mod tests {
         assert!(!project.package("xtask").unwrap().has_library);
         assert!(project.package("custody-core").unwrap().has_library);
         assert!(project.package("no-such-package").is_none());
+    }
+
+    #[test]
+    fn another_engine_is_left_out_of_the_features_and_named_by_itself() {
+        let project = Project::read().unwrap();
+        let core = ["custody-core".to_owned()];
+        assert_eq!(project.features(&core), "custody-core/tokio");
+        assert!(!project.features(&[]).contains(ENGINE));
+        assert!(project.features(&[]).contains("custody-core/tokio"));
+        assert_eq!(project.with_engine(&core), core);
+        assert!(project.with_engine(&["xtask".to_owned()]).is_empty());
+        assert!(project.with_engine(&[]).contains(&"custody-soft".to_owned()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::machine::{self, NotRun};
 use crate::process::{Log, cargo};
-use crate::project::{Project, ProjectError};
+use crate::project::{ENGINE, Project, ProjectError};
 use crate::scan::{Leak, Secrets, TapError};
 use crate::setup::{self, SetupError};
 
@@ -17,6 +17,7 @@ pub(crate) struct Report {
     pub(crate) leaks: Vec<Leak>,
     pub(crate) log: PathBuf,
     tests: Stage,
+    engines: Stage,
     doc_tests: Stage,
     search: Search,
     not_run: Vec<NotRun>,
@@ -69,33 +70,59 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     let not_run = machine::probe(packages, &empty);
 
     let mut log = Log::create(&path)?;
-    let tests = run_tests(&mut log, packages, &not_run, &tap)?;
+    let tests = run_tests(&mut log, &project, packages, &not_run, &tap)?;
+    let engines = run_engines(&mut log, &project, packages, &tap)?;
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
     fs::remove_file(&tap)?;
     let search = Search::new(&secrets, packages.is_empty());
-    Ok(Report { leaks, log: path, tests, doc_tests, search, not_run })
+    Ok(Report { leaks, log: path, tests, engines, doc_tests, search, not_run })
 }
 
 /// Runs the tests that measure speed, alone and with their output shown; whether all passed.
 pub(crate) fn measure() -> Result<bool, SuiteError> {
+    let project = Project::read()?;
     setup::prepare()?;
     let mut command = cargo();
-    command.args(["nextest", "run", "--cargo-profile", "ci", "--all-features"]);
+    command.args(["nextest", "run", "--cargo-profile", "ci"]);
     command.args(["--run-ignored", "all", "--no-capture"]);
-    select(&mut command, &machine::measured());
+    select(&mut command, &project, &machine::measured());
     command.args(["--filterset", &machine::measurements()]);
     Ok(command.status()?.success())
 }
 
 fn run_tests(
     log: &mut Log,
+    project: &Project,
     packages: &[String],
     not_run: &[NotRun],
     tap: &Path,
 ) -> io::Result<Stage> {
-    let mut command = all_but(packages, not_run);
+    run_nextest(log, all_but(project, packages, not_run), tap)
+}
+
+/// Runs the tests of what can be built with another engine once more, with that engine.
+fn run_engines(
+    log: &mut Log,
+    project: &Project,
+    packages: &[String],
+    tap: &Path,
+) -> io::Result<Stage> {
+    const WITHOUT_TESTS_OF_IT: &str = "benches";
+    let mut chosen = project.with_engine(packages);
+    chosen.retain(|name| name != WITHOUT_TESTS_OF_IT);
+    if chosen.is_empty() {
+        return Ok(Stage { success: true, passed: 0 });
+    }
+    let mut command = nextest();
+    select(&mut command, project, &chosen);
+    let engines: Vec<_> = chosen.iter().map(|name| format!("{name}/{ENGINE}")).collect();
+    command.args(["--features", &engines.join(",")]);
+    run_nextest(log, command, tap)
+}
+
+fn run_nextest(log: &mut Log, mut command: Command, tap: &Path) -> io::Result<Stage> {
     watch(&mut command, tap);
     let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
     let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
@@ -103,15 +130,21 @@ fn run_tests(
 }
 
 /// Runs every test, the ignored ones too, but those that this machine cannot run.
-fn all_but(packages: &[String], not_run: &[NotRun]) -> Command {
-    let mut command = cargo();
-    command.args(["nextest", "run", "--cargo-profile", "ci", "--all-features"]);
-    command.args(["--run-ignored", "all", "--color", "never", "--no-output-indent"]);
-    command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
-    select(&mut command, packages);
+fn all_but(project: &Project, packages: &[String], not_run: &[NotRun]) -> Command {
+    let mut command = nextest();
+    command.args(["--run-ignored", "all"]);
+    select(&mut command, project, packages);
     if let Some(filter) = machine::filter(not_run) {
         command.args(["--filterset", &filter]);
     }
+    command
+}
+
+fn nextest() -> Command {
+    let mut command = cargo();
+    command.args(["nextest", "run", "--cargo-profile", "ci", "--color", "never"]);
+    command.args(["--no-output-indent", "--success-output", "immediate"]);
+    command.args(["--failure-output", "immediate"]);
     command
 }
 
@@ -127,8 +160,8 @@ fn run_doc_tests(
         return Ok(Stage { success: true, passed: 0 });
     }
     let mut command = cargo();
-    command.args(["test", "--doc", "--profile", "ci", "--all-features", "--no-fail-fast"]);
-    select(&mut command, &libraries);
+    command.args(["test", "--doc", "--profile", "ci", "--no-fail-fast"]);
+    select(&mut command, project, &libraries);
     command.args(["--", "--show-output"]);
     watch(&mut command, tap);
     let finished = log.run(command, |line| line.starts_with("test result: "))?;
@@ -136,7 +169,9 @@ fn run_doc_tests(
     Ok(Stage { success: finished.status.success(), passed })
 }
 
-fn select(command: &mut Command, packages: &[String]) {
+/// These packages, or all, with all their features.
+fn select(command: &mut Command, project: &Project, packages: &[String]) {
+    command.args(["--features", &project.features(packages)]);
     if packages.is_empty() {
         command.arg("--workspace");
     }
@@ -174,7 +209,8 @@ impl Report {
     /// Nothing failed, nothing leaked, and a leak would have been found.
     pub(crate) fn passed(&self) -> bool {
         let searched = self.leaks.is_empty() && !self.search.proves_nothing;
-        self.tests.success && self.doc_tests.success && searched
+        let ran = self.tests.success && self.engines.success && self.doc_tests.success;
+        ran && searched
     }
 }
 
@@ -184,11 +220,14 @@ impl fmt::Display for Report {
         let note = |stage: &Stage| if stage.success { "" } else { " (and some failed)" };
         write!(
             f,
-            "xtask test: {verdict}: {} tests passed{}, {} doc tests passed{}, \
+            "xtask test: {verdict}: {} tests passed{}, {} with the other engine{}, \
+             {} doc tests passed{}, \
              {} secrets searched for{}, {} constant patterns skipped, {} leaks found; \
              not run here: ",
             self.tests.passed,
             note(&self.tests),
+            self.engines.passed,
+            note(&self.engines),
             self.doc_tests.passed,
             note(&self.doc_tests),
             self.search.secrets,
@@ -214,11 +253,16 @@ mod tests {
         Search::new(&Secrets::parse(tap).unwrap(), whole_workspace)
     }
 
+    /// A project without packages.
+    fn nothing() -> Project {
+        Project { packages: Vec::new(), target: PathBuf::new() }
+    }
+
     fn report(tests: bool, doc_tests: bool, leaks: Vec<Leak>) -> Report {
         let stage = |success| Stage { success, passed: 7 };
-        let (tests, doc_tests) = (stage(tests), stage(doc_tests));
+        let (tests, engines, doc_tests) = (stage(tests), stage(true), stage(doc_tests));
         let (log, search) = (PathBuf::new(), search("", false));
-        Report { leaks, log, tests, doc_tests, search, not_run: Vec::new() }
+        Report { leaks, log, tests, engines, doc_tests, search, not_run: Vec::new() }
     }
 
     #[test]
@@ -247,6 +291,8 @@ mod tests {
         assert!(report(true, true, Vec::new()).passed());
         assert!(!report(false, true, Vec::new()).passed());
         assert!(!report(true, false, Vec::new()).passed());
+        let engines = Stage { success: false, passed: 7 };
+        assert!(!Report { engines, ..report(true, true, Vec::new()) }.passed());
         assert!(!report(true, true, vec![leak]).passed());
     }
 
@@ -260,7 +306,7 @@ mod tests {
     #[test]
     fn what_this_machine_cannot_run_is_left_out_of_the_run_and_named_at_its_end() {
         let not_run = vec![NotRun::new("a", "b::c", "no right"), NotRun::new("d", "e", "no tool")];
-        let command = all_but(&["a".to_owned()], &not_run);
+        let command = all_but(&nothing(), &["a".to_owned()], &not_run);
         let arguments: Vec<_> = command.get_args().filter_map(|text| text.to_str()).collect();
         let filter = "not ((package(=a) & test(=b::c)) | (package(=d) & test(=e)))";
         assert_eq!(arguments[arguments.len() - 4..], ["-p", "a", "--filterset", filter]);
@@ -273,7 +319,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_out_on_a_machine_that_can_run_everything() {
-        let command = all_but(&[], &[]);
+        let command = all_but(&nothing(), &[], &[]);
         assert!(command.get_args().all(|text| text != "--filterset" && text != "-E"));
         assert!(command.get_args().any(|text| text == "--run-ignored"));
     }

@@ -4,6 +4,7 @@ use k256::ecdsa::signature::hazmat::PrehashVerifier;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::public_key::Point;
+use super::recover::recover;
 use super::{Algorithm, PublicKey, SignInput};
 use crate::bytes::HexBytes;
 
@@ -92,8 +93,8 @@ impl Signature {
     /// Fails with one opaque variant if it does not verify, and names an input that the algorithm
     /// does not sign.
     pub fn checked(self, key: &PublicKey, input: SignInput<'_>) -> Result<Self, SignatureError> {
-        if let (Point::EcdsaSecp256k1(point), SignInput::Prehash(digest)) = (&key.point, input) {
-            let recovery = self.derive_recovery(point, digest)?;
+        if let (Point::EcdsaSecp256k1(_), SignInput::Prehash(digest)) = (&key.point, input) {
+            let recovery = self.derive_recovery(key, digest)?;
             return Ok(Self { recovery: Some(recovery), ..self });
         }
         self.verify(key, input)?;
@@ -173,7 +174,7 @@ impl Signature {
     /// (SEC 1, section 4.1.6), so recovering the recorded key is the verification.
     fn derive_recovery(
         &self,
-        key: &k256::ecdsa::VerifyingKey,
+        key: &PublicKey,
         digest: &[u8; 32],
     ) -> Result<RecoveryId, SignatureError> {
         if self.algorithm != Algorithm::EcdsaSecp256k1 {
@@ -187,11 +188,8 @@ impl Signature {
         let hint = self.recovery.map(RecoveryId::value);
         hint.into_iter()
             .chain((0..4).filter(|candidate| Some(*candidate) != hint))
-            .find(|candidate| {
-                k256::ecdsa::RecoveryId::from_byte(*candidate).is_some_and(|id| {
-                    k256::ecdsa::VerifyingKey::recover_from_prehash(digest, &signature, id)
-                        .is_ok_and(|recovered| recovered == *key)
-                })
+            .find(|id| {
+                recover(digest, &self.bytes, *id).is_some_and(|found| found == key.as_bytes())
             })
             .map(RecoveryId)
             .ok_or(SignatureError::Invalid)
