@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::Error;
@@ -9,7 +9,7 @@ use crate::document::{EventBody, EventDocument, Stored, V1};
 use crate::id::{OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger};
 use crate::order::OrderState;
-use crate::seam::{Batch, PolicyEngine, Position, Record};
+use crate::seam::{Batch, Monotonic, PolicyEngine, Position, Record};
 use crate::time::Timestamp;
 
 /// What one turn of the sequencer will commit, and what follows once it is durable and sealed.
@@ -24,6 +24,10 @@ pub(super) struct Draft {
     pub(super) refused: Vec<(usize, Error)>,
     pub(super) requests: BTreeMap<(PrincipalId, RequestId), (OrderId, Digest)>,
     pub(super) commands: Vec<Arc<crate::command::Command>>,
+    /// Orders whose job was started before the draft is durable.
+    pub(super) started: BTreeSet<OrderId>,
+    /// How many of those are still at work.
+    pub(super) at_work: usize,
     /// Where the state was kept, if it was.
     pub(super) snapshot: Option<Position>,
     /// The engine of the rules that it puts in force, if it does.
@@ -37,12 +41,14 @@ pub(super) struct Turn {
     pub(super) entries: Vec<Option<Entry>>,
     /// Something came in, or it is time to look.
     pub(super) is_due: bool,
+    /// Until when jobs that were started for its orders may keep it open.
+    pub(super) kept_until: Option<Monotonic>,
 }
 
 impl Turn {
     /// An empty turn upon the working state.
     pub(super) fn new(ledger: &Ledger) -> Self {
-        Self { draft: Draft::new(ledger), entries: Vec::new(), is_due: false }
+        Self { draft: Draft::new(ledger), entries: Vec::new(), is_due: false, kept_until: None }
     }
 }
 
@@ -71,8 +77,17 @@ impl Draft {
             refused: Vec::new(),
             requests: BTreeMap::new(),
             commands: Vec::new(),
+            started: BTreeSet::new(),
+            at_work: 0,
             snapshot: None,
             engine: None,
+        }
+    }
+
+    /// A job that was started for an order of this draft has ended.
+    pub(super) fn ended(&mut self, order: &OrderId) {
+        if self.started.contains(order) {
+            self.at_work = self.at_work.saturating_sub(1);
         }
     }
 

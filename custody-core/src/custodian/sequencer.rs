@@ -173,7 +173,11 @@ impl Sequencer {
         let waits = self.retained.is_empty() && !self.rests && self.doubt.is_none();
         let pause = if waits { TICK } else { RETRY };
         let deadline = self.shared.clock.monotonic().saturating_add(pause);
-        let deadline = self.committing.as_ref().map_or(deadline, |one| deadline.min(one.deadline));
+        let limit = match &self.committing {
+            Some(committing) => Some(committing.deadline),
+            None => self.open.kept_until,
+        };
+        let deadline = limit.map_or(deadline, |limit| deadline.min(limit));
         let mut sleep = self.shared.clock.sleep_until(deadline).fuse();
         let full = self.open.entries.len() >= BATCH_MAX;
         let Self { committing, sealing, queues: Queues { urgent, finished, normal }, .. } = self;
@@ -238,7 +242,8 @@ impl Sequencer {
 
     /// Starts what can start: one commit and one seal at a time.
     fn go_on(&mut self) {
-        if self.committing.is_none() && self.doubt.is_none() && self.open.is_due {
+        let can_commit = self.committing.is_none() && self.doubt.is_none();
+        if can_commit && self.open.is_due && self.is_ripe() {
             self.close_turn();
         }
         if self.sealing.is_none() && !self.unsealed.is_empty() && !self.rests {

@@ -33,7 +33,8 @@ pub trait KeyBackend: Debug + Send + Sync {
     /// The algorithms it can generate keys for. It must refuse the others as `Unsupported`.
     fn algorithms(&self) -> &[Algorithm];
 
-    /// Whether nobody outside this process can see a key being used.
+    /// Whether nobody outside this process can see a key being used. Then an open key may sign an
+    /// allowed order before its reservation is durable; what it signed is released no earlier.
     fn in_process(&self) -> bool;
 
     /// Makes a new key. Where the key outlives the call (HSM, KMS), a second call with the same key

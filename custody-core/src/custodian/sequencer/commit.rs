@@ -155,7 +155,7 @@ impl Sequencer {
         let draft = doubt.draft;
         match self.did_happen(&draft).await {
             Written::Done => {
-                self.publish(Turn { draft, entries: Vec::new(), is_due: false });
+                self.publish(Turn { draft, ..Turn::new(&self.ledger) });
                 self.revert();
                 true
             }
@@ -213,7 +213,7 @@ impl Sequencer {
     pub(super) fn publish(&mut self, turn: Turn) {
         let Turn { mut draft, mut entries, .. } = turn;
         self.conflicts = 0;
-        if !draft.events.is_empty() {
+        if self.retained.is_empty() {
             self.stuck = None;
         }
         if !self.fold_published(&mut draft) {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::commit::Committing;
-use super::{Sequencer, answer};
+use super::{BATCH_MAX, Sequencer, answer};
 use crate::custodian::draft::{After, Draft, Turn};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Entry, Message};
@@ -89,6 +90,20 @@ impl Sequencer {
                 self.running.remove(id);
             }
         }
+        for id in &draft.started {
+            self.running.remove(id);
+        }
+    }
+
+    /// Whether the open turn may be closed. For a moment it waits for the jobs that were started for
+    /// its orders, so that an order and its outcome are written at once.
+    pub(super) fn is_ripe(&mut self) -> bool {
+        const KEPT: Duration = Duration::from_millis(2);
+        if self.open.draft.at_work == 0 || self.open.entries.len() >= BATCH_MAX {
+            return true;
+        }
+        let now = self.shared.clock.monotonic();
+        *self.open.kept_until.get_or_insert(now.saturating_add(KEPT)) <= now
     }
 
     /// Goes back to what is durable, and to the turn that is being committed, if there is one.

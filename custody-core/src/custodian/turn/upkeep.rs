@@ -12,6 +12,7 @@ impl Sequencer {
     /// A job's answer. What was called while a hold came in between is unknown, not released.
     pub(super) fn finish(&mut self, finished: &Finished, draft: &mut Draft) -> Result<(), Error> {
         let id = &finished.order;
+        draft.ended(id);
         let Some(order) = self.ledger.order(id) else { return Ok(()) };
         if order.state() != OrderState::Reserved {
             return Ok(());

@@ -4,9 +4,11 @@ use super::{Standing, needs_job};
 use crate::command::{Command, CommandResult, Resolution};
 use crate::custodian::draft::{After, Draft};
 use crate::custodian::error::Error;
+use crate::custodian::job;
 use crate::custodian::message::{Carried, Ended, Finished};
 use crate::custodian::prepare::new_engine;
 use crate::custodian::sequencer::Sequencer;
+use crate::custodian::shared::lock;
 use crate::document::{
     CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
 };
@@ -84,10 +86,37 @@ impl Sequencer {
             Some(command) if !needs_job(&command) => self.execute(id, &command, draft),
             _ => {
                 self.running.insert(id.clone());
-                draft.after.push(After::Start(id.clone(), carried.cloned()));
+                match carried {
+                    Some(carried) if self.can_start(id) => self.start_early(id, carried, draft),
+                    _ => draft.after.push(After::Start(id.clone(), carried.cloned())),
+                }
                 Ok(Standing::Started)
             }
         }
+    }
+
+    /// Whether nobody outside this process can see the order's job: a payload whose keys are open
+    /// and in this process. What such a job signs exists nowhere before the turn of its outcome is
+    /// durable and sealed, so that it need not wait for its reservation.
+    fn can_start(&self, id: &OrderId) -> bool {
+        let Some(order) = self.ledger.order(id) else { return false };
+        let document = order.document();
+        let wallet = document.wallet.as_ref().and_then(|id| self.ledger.wallet(id));
+        let backend = wallet.and_then(|wallet| self.shared.backends.get(wallet.backend()));
+        let is_in_process = backend.is_some_and(|backend| backend.backend.in_process());
+        if !is_in_process || document.tasks.is_empty() {
+            return false;
+        }
+        let signers = lock(&self.shared.signers);
+        document.tasks.iter().all(|task| signers.contains_key(&task.key))
+    }
+
+    fn start_early(&self, id: &OrderId, carried: &Arc<Carried>, draft: &mut Draft) {
+        let Some(order) = self.ledger.order(id).cloned() else { return };
+        draft.started.insert(id.clone());
+        draft.at_work = draft.at_work.saturating_add(1);
+        let job = job::run(Arc::clone(&self.shared), order, Some(Arc::clone(carried)));
+        self.shared.spawner.spawn(Box::pin(job));
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]

@@ -18,6 +18,7 @@ mod world;
 mod again;
 mod clocks;
 mod closing;
+mod early;
 mod faults;
 mod genesis;
 mod hanging;

@@ -61,13 +61,14 @@ pub(crate) enum LogKind {
 }
 
 impl Setup {
-    /// Software keys in memory, the example rules, a memory log, virtual time.
+    /// Keys in memory that behave as keys outside the process do, the example rules, a memory log,
+    /// virtual time.
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             log: LogKind::Memory,
             config: Config::default(),
-            keys: Arc::new(MemoryBackend::seeded("software", 7)),
+            keys: Arc::new(MemoryBackend::seeded("software", 7).outside_process()),
             compiler: Arc::new(CedarCompiler::new().unwrap()),
             decoders: vec![Arc::new(EvmDecoder::new())],
             rules: house::TREASURY.to_owned(),
@@ -83,6 +84,11 @@ impl Setup {
     pub(crate) fn keys(mut self, keys: Arc<dyn KeyBackend>) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// With keys that nobody outside the process can see being used.
+    pub(crate) fn in_process(self) -> Self {
+        self.keys(Arc::new(MemoryBackend::seeded("software", 7)))
     }
 
     /// With real software keys, sealed under a passphrase, whose random bytes are reported to
