@@ -14,6 +14,11 @@ use std::time::Duration;
 
 use benches::{Failure, house, load};
 
+/// What servers that allocate much use; the bare key hardly allocates.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const IN_FLIGHT: usize = 256;
 const ROUNDS: u32 = 3;
 
@@ -21,7 +26,7 @@ const ROUNDS: u32 = 3;
 async fn main() -> Result<(), Failure> {
     let seconds = std::env::var("GOVERNED_SECONDS").ok().and_then(|text| text.parse().ok());
     let turn = Duration::from_secs(seconds.unwrap_or(4));
-    let directory = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let custodian = house::open(directory.path(), IN_FLIGHT).await?;
     load::governed(&custodian, IN_FLIGHT, turn / 4).await?;
     if std::env::var_os("GOVERNED_ONLY").is_some() {

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use benches::Failure;
 use benches::house::{self, OsEntropy};
-use benches::{Failure, load};
+use benches::judging::{self, Case, context, payload};
 use criterion::{BatchSize, Criterion};
 use custody_audit::TileLog;
 use custody_audit::note::{KeyName, VerifierKey};
@@ -18,26 +19,16 @@ use custody_audit::proof::LogProof;
 use custody_audit::storage::DirectoryTiles;
 use custody_audit::tree::{HashSource, Node, ProofPlan, TreeHash, TreeHead, verify_inclusion};
 use custody_chain::EvmDecoder;
-use custody_core::amount::Units;
-use custody_core::caip::ChainId;
-use custody_core::crypto::{Algorithm, PublicKey, SignInput};
+use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::digest::Digest;
-use custody_core::effect::Effect;
 use custody_core::envelope;
-use custody_core::id::{
-    BackendId, CustodianId, KeyId, OrganisationId, PayloadFormat, PrincipalId, RoleId, TierId,
-    WalletId,
-};
+use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
 use custody_core::seam::{
-    ApprovalFacts, AuditLog as _, Authentication, Batch, ContextAccount, DecodeContext, Decoder,
-    DestinationFacts, EffectFacts, Entropy, Exportability, Facts, Intent, KeyBackend as _,
-    KeyRecord, KeyRequest, MoneyFacts, Payload, PolicyCompiler as _, PolicyDocument, Position,
-    Record, RecordKey, Requester, RoleFacts, Signer, Spent, Store, Subject, WindowSums,
+    AuditLog as _, Batch, Decoder, Entropy, Exportability, KeyBackend as _, KeyRecord, KeyRequest,
+    Position, Record, RecordKey, Signer, Store,
 };
 use custody_core::secret::Secret;
-use custody_core::time::Timestamp;
 use custody_core::tokio::TokioClock;
-use custody_policy::CedarCompiler;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use custody_store::SqliteStore;
 use tokio::runtime::Runtime;
@@ -53,7 +44,7 @@ fn main() -> Result<(), Failure> {
     let backend = backend()?;
     signatures(&mut criterion, &runtime, &backend)?;
     decoding(&mut criterion, &runtime, &backend)?;
-    judging(&mut criterion, &runtime, &backend)?;
+    judgements(&mut criterion)?;
     envelopes(&mut criterion)?;
     tree(&mut criterion)?;
     receipts(&mut criterion, &runtime, &backend, directory.path())?;
@@ -107,70 +98,16 @@ fn decoding(
 }
 
 /// Five of the fifty rules can match.
-fn judging(
-    criterion: &mut Criterion,
-    runtime: &Runtime,
-    backend: &SoftBackend,
-) -> Result<(), Failure> {
-    let signer = runtime.block_on(signer(backend, "hot", Algorithm::EcdsaSecp256k1))?;
-    let intent = EvmDecoder::new().decode(&payload()?, &context(signer.public_key())?)?;
-    let role = RoleId::parse("operator")?;
-    let tiers = ["hot", "warm", "cold"];
-    let engine = CedarCompiler::new()?.compile(&PolicyDocument {
-        v: 1,
-        roles: vec![role.clone()],
-        tiers: tiers.iter().map(|tier| TierId::parse(tier)).collect::<Result<_, _>>()?,
-        rules: house::rules(),
-    })?;
-    let requester = Requester {
-        id: PrincipalId::parse("operator")?,
-        roles: vec![role.clone()],
-        organisation: OrganisationId::parse("house")?,
-        service: true,
-    };
-    let approvals = ApprovalFacts { roles: [(role, RoleFacts::default())].into() };
-    let (wallet, tier) = (WalletId::parse("hot")?, TierId::parse("hot")?);
-    let now = Timestamp::from_millis(1_767_780_000_000);
-    let facts = Facts {
-        requester: &requester,
-        subject: Subject::Wallet { id: &wallet, tier: &tier, chain: &intent.chain },
-        effects: effects(&intent),
-        facts: &intent.facts,
-        approvals: &approvals,
-        authentication: &Authentication::default(),
-        submitted: now,
-        now,
-        expires: now.after(Duration::from_secs(86_400)),
-    };
-    let judgement = engine.judge(&facts);
+fn judgements(criterion: &mut Criterion) -> Result<(), Failure> {
+    let (case, engine) = (Case::new()?, judging::engine(house::rules())?);
+    let judgement = case.judge(engine.as_ref());
     if !judgement.allowed {
         return Err(format!("not allowed: {judgement:?}").into());
     }
     criterion.bench_function("judge/5 of 50 rules", |bencher| {
-        bencher.iter(|| engine.judge(black_box(&facts)));
+        bencher.iter(|| case.judge(black_box(engine.as_ref())));
     });
     Ok(())
-}
-
-fn effects(intent: &Intent) -> Vec<EffectFacts<'_>> {
-    let amounts = intent.effects.iter().filter_map(Effect::amount);
-    let total = amounts.fold(Units::default(), |sum, amount| sum.saturating_add(amount.units()));
-    let sums = WindowSums { h1: total, h24: total, d7: total, d30: total };
-    let spent = Spent { wallet: sums, requester: sums, destination: sums };
-    let money = |effect: &Effect| {
-        let units = effect.amount()?.units();
-        let fee = if matches!(effect, Effect::PayFee { .. }) { units } else { Units::default() };
-        Some(MoneyFacts { decimals: Some(18), order_total: total, fee, spent, value: None })
-    };
-    intent
-        .effects
-        .iter()
-        .map(|effect| EffectFacts {
-            effect,
-            money: money(effect),
-            destination: effect.destination().map(|_| DestinationFacts::default()),
-        })
-        .collect()
 }
 
 fn envelopes(criterion: &mut Criterion) -> Result<(), Failure> {
@@ -296,20 +233,6 @@ async fn signer(
     let KeyRequest { custodian, wallet, key, .. } = request;
     let (public_key, handle) = (made.public_key, made.handle);
     Ok(backend.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
-}
-
-fn payload() -> Result<Payload, Failure> {
-    Ok(Payload { format: PayloadFormat::parse("evm/transaction")?, bytes: load::transfer(7) })
-}
-
-fn context(public_key: &PublicKey) -> Result<DecodeContext, Failure> {
-    let account = ContextAccount { key: KeyId::parse("hot.0")?, public_key: public_key.clone() };
-    Ok(DecodeContext {
-        v: 1,
-        wallet: WalletId::parse("hot")?,
-        chain: ChainId::parse("eip155:1")?,
-        accounts: vec![account],
-    })
 }
 
 /// A whole tree in memory, level by level.

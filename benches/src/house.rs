@@ -46,12 +46,7 @@ impl Entropy for OsEntropy {
 pub async fn open(directory: &Path, in_flight: usize) -> Result<Custodian, Failure> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-    let parameters = KdfParameters::new(19 * 1024, 2, 1)?;
-    let passphrase = Secret::new(b"benches only".to_vec());
-    let (kek, _) = PassphraseKek::create(passphrase, parameters, Arc::clone(&entropy))?;
-    let id = BackendId::parse("software")?;
-    let backend: Arc<dyn KeyBackend> =
-        Arc::new(SoftBackend::new(id, Arc::new(kek), Arc::clone(&entropy), Arc::clone(&clock))?);
+    let backend = software(&entropy, &clock)?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
     let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
     let signer = log_signer(backend.as_ref()).await?;
@@ -145,6 +140,35 @@ pub fn rules() -> String {
     rules
 }
 
+/// A thousand rules: those of [`rules`], thirteen more that a transfer from the hot wallet can match
+/// and that never forbid one, and the rest about other wallets.
+#[must_use]
+pub fn many_rules() -> String {
+    let mut rules = rules();
+    for number in 0..950 {
+        let written = if number < 13 {
+            write!(
+                rules,
+                "@id(\"more-{number}\")\nforbid (principal, action == Action::\"transfer\", \
+                 resource in Tier::\"hot\")\nwhen {{ context.asset == \
+                 Asset::\"eip155:1/slip44:60\" && \
+                 context.order.total.greaterThan(decimal(\"{}.0\")) }};\n",
+                number + 2
+            )
+        } else {
+            write!(
+                rules,
+                "@id(\"far-{number}\")\npermit (principal in Role::\"operator\", \
+                 action == Action::\"transfer\", resource == Wallet::\"far-{number}\")\n\
+                 when {{ context.asset == Asset::\"eip155:1/slip44:60\" \
+                 && context.order.total.lessThanOrEqual(decimal(\"{number}.5\")) }};\n"
+            )
+        };
+        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    }
+    rules
+}
+
 const MATCHING: &str = r#"
 @id("transfer")
 permit (principal in Role::"operator", action == Action::"transfer", resource in Tier::"hot")
@@ -171,6 +195,23 @@ const SET_UP: &str = r#"@id("house")
 permit (principal in Role::"operator", action in [Action::"create_wallet", Action::"create_key",
     Action::"update_policy"], resource);
 "#;
+
+fn software(
+    entropy: &Arc<dyn Entropy>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn KeyBackend>, Failure> {
+    let parameters = KdfParameters::new(19 * 1024, 2, 1)?;
+    let passphrase = Secret::new(b"benches only".to_vec());
+    let (kek, _) = PassphraseKek::create(passphrase, parameters, Arc::clone(entropy))?;
+    let (id, kek) = (BackendId::parse("software")?, Arc::new(kek));
+    Ok(Arc::new(SoftBackend::new(id, kek, Arc::clone(entropy), Arc::clone(clock))?))
+}
+
+/// A key for a log of its own.
+pub async fn log_key() -> Result<Arc<dyn custody_core::seam::Signer>, Failure> {
+    let backend = software(&(Arc::new(OsEntropy) as _), &(Arc::new(TokioClock::new()) as _))?;
+    log_signer(backend.as_ref()).await
+}
 
 async fn log_signer(
     backend: &dyn KeyBackend,

@@ -9,7 +9,9 @@
 )]
 
 pub mod house;
+pub mod judging;
 pub mod load;
+pub mod percentile;
 
 /// Any error of a bench.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
