@@ -35,6 +35,15 @@ struct Stage {
     passed: u64,
 }
 
+/// How much is asked of tests that draw what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// What fits into the checks before a merge.
+    Usual,
+    /// Several times as much.
+    Long,
+}
+
 /// Why a run could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SuiteError {
@@ -51,7 +60,7 @@ pub(crate) enum SuiteError {
 }
 
 /// Runs the tests of `packages`, or of the whole workspace when there are none.
-pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
+pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteError> {
     let project = Project::read()?;
     if let Some(name) = packages.iter().find(|name| project.package(name).is_none()) {
         return Err(SuiteError::UnknownPackage(name.clone()));
@@ -69,7 +78,11 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     let not_run = machine::probe(packages, &empty);
 
     let mut log = Log::create(&path)?;
-    let tests = run_tests(&mut log, packages, &not_run, &tap)?;
+    let mut command = all_but(packages, &not_run);
+    if length == Length::Long {
+        command.args(["--profile", "long"]).env(LONG, "1");
+    }
+    let tests = run_tests(&mut log, command, &tap)?;
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
@@ -89,13 +102,7 @@ pub(crate) fn measure() -> Result<bool, SuiteError> {
     Ok(command.status()?.success())
 }
 
-fn run_tests(
-    log: &mut Log,
-    packages: &[String],
-    not_run: &[NotRun],
-    tap: &Path,
-) -> io::Result<Stage> {
-    let mut command = all_but(packages, not_run);
+fn run_tests(log: &mut Log, mut command: Command, tap: &Path) -> io::Result<Stage> {
     watch(&mut command, tap);
     let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
     let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
@@ -206,6 +213,9 @@ impl fmt::Display for Report {
     }
 }
 
+/// Asks the tests of a run for more.
+const LONG: &str = "CUSTODY_LONG";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_unknown_package_is_refused_before_anything_runs() {
-        let result = run(&["no-such-package".to_owned()]);
+        let result = run(&["no-such-package".to_owned()], Length::Usual);
         assert!(matches!(result, Err(SuiteError::UnknownPackage(_))));
     }
 
