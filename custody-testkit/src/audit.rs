@@ -19,4 +19,5 @@ pub use intercepted::{DenyingLog, FailingLog, InterceptedLog, LogCall, SlowLog};
 pub use memory::{LogLie, MemoryLog};
 pub use note::{check_note, signed_note};
 pub use proof::ReceiptFile;
+pub(crate) use tree::node_hash as join;
 pub use tree::{inclusion_path, leaf_hash, root, root_of_path};

@@ -16,7 +16,7 @@ pub mod decoder;
 pub mod fault;
 pub mod house;
 pub mod key;
-
+pub mod oracle;
 pub mod people;
 pub mod policy;
 pub mod runtime;

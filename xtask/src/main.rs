@@ -1,6 +1,7 @@
 //! Development tasks.
 //!
-//! `cargo xtask test [PACKAGE…]` runs every test and searches what they printed for secrets.
+//! `cargo xtask test [--long] [PACKAGE…]` runs every test and searches what they printed for
+//! secrets; with `--long`, tests that draw do so more often.
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
 //!
 //! **Invariant:** nothing here is linked into a crate that ships.
@@ -20,7 +21,9 @@ mod suite;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask test [PACKAGE…]\n       cargo xtask speed";
+use suite::Length;
+
+const USAGE: &str = "usage: cargo xtask test [--long] [PACKAGE…]\n       cargo xtask speed";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -38,8 +41,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn test(packages: &[String]) -> ExitCode {
-    match suite::run(packages) {
+fn test(arguments: &[String]) -> ExitCode {
+    let (long, packages): (Vec<_>, Vec<_>) =
+        arguments.iter().cloned().partition(|argument| argument == "--long");
+    let length = if long.is_empty() { Length::Usual } else { Length::Long };
+    match suite::run(&packages, length) {
         Ok(report) => {
             for leak in &report.leaks {
                 eprintln!("{}:{}: a secret as {}", report.log.display(), leak.line, leak.encoding);

@@ -1,4 +1,5 @@
-//! Which lines of a test run a person wants to see: all but the output of tests that passed.
+//! Which lines of a test run a person wants to see: all but the output of tests that passed, and of
+//! that the figures.
 
 /// Follows the lines of a run and says which to show.
 #[derive(Default)]
@@ -9,7 +10,9 @@ pub(crate) struct Screen {
 impl Screen {
     /// Takes the next line and says whether it belongs on the terminal.
     pub(crate) fn shows(&mut self, line: &str) -> bool {
-        let Some(word) = status_word(line) else { return !self.quiet };
+        let Some(word) = status_word(line) else {
+            return !self.quiet || line.starts_with(FIGURES);
+        };
         self.quiet = word == "PASS";
         true
     }
@@ -21,6 +24,9 @@ fn status_word(line: &str) -> Option<&str> {
     let word = column.trim_start();
     STATUS_WORDS.contains(&word).then_some(word)
 }
+
+/// What a line begins with that tells how much a test did.
+const FIGURES: &str = "figures: ";
 
 const STATUS_WORDS: [&str; 14] = [
     "ABORT",
@@ -66,6 +72,13 @@ mod tests {
         let expected: Vec<_> =
             (0..lines.len()).filter(|n| !hidden.contains(n)).map(|n| lines[n]).collect();
         assert_eq!(shown(&lines), expected);
+    }
+
+    #[test]
+    fn the_figures_of_a_passed_test_are_shown() {
+        let lines =
+            ["        PASS [   0.004s] custody-kills a", "figures: 500 kills", "TRACE a line"];
+        assert_eq!(shown(&lines), lines[..2]);
     }
 
     #[test]

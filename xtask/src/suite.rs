@@ -36,6 +36,15 @@ struct Stage {
     passed: u64,
 }
 
+/// How much is asked of tests that draw what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// What fits into the checks before a merge.
+    Usual,
+    /// Several times as much.
+    Long,
+}
+
 /// Why a run could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SuiteError {
@@ -52,7 +61,7 @@ pub(crate) enum SuiteError {
 }
 
 /// Runs the tests of `packages`, or of the whole workspace when there are none.
-pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
+pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteError> {
     let project = Project::read()?;
     if let Some(name) = packages.iter().find(|name| project.package(name).is_none()) {
         return Err(SuiteError::UnknownPackage(name.clone()));
@@ -70,7 +79,11 @@ pub(crate) fn run(packages: &[String]) -> Result<Report, SuiteError> {
     let not_run = machine::probe(packages, &empty);
 
     let mut log = Log::create(&path)?;
-    let tests = run_tests(&mut log, &project, packages, &not_run, &tap)?;
+    let mut command = all_but(&project, packages, &not_run);
+    if length == Length::Long {
+        command.args(["--profile", "long"]).env(LONG, "1");
+    }
+    let tests = run_tests(&mut log, command, &tap)?;
     let engines = run_engines(&mut log, &project, packages, &tap)?;
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
@@ -92,16 +105,6 @@ pub(crate) fn measure() -> Result<bool, SuiteError> {
     Ok(command.status()?.success())
 }
 
-fn run_tests(
-    log: &mut Log,
-    project: &Project,
-    packages: &[String],
-    not_run: &[NotRun],
-    tap: &Path,
-) -> io::Result<Stage> {
-    run_nextest(log, all_but(project, packages, not_run), tap)
-}
-
 /// Runs the tests of what can be built with another engine once more, with that engine.
 fn run_engines(
     log: &mut Log,
@@ -119,10 +122,10 @@ fn run_engines(
     select(&mut command, project, &chosen);
     let engines: Vec<_> = chosen.iter().map(|name| format!("{name}/{ENGINE}")).collect();
     command.args(["--features", &engines.join(",")]);
-    run_nextest(log, command, tap)
+    run_tests(log, command, tap)
 }
 
-fn run_nextest(log: &mut Log, mut command: Command, tap: &Path) -> io::Result<Stage> {
+fn run_tests(log: &mut Log, mut command: Command, tap: &Path) -> io::Result<Stage> {
     watch(&mut command, tap);
     let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
     let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
@@ -245,6 +248,9 @@ impl fmt::Display for Report {
     }
 }
 
+/// Asks the tests of a run for more.
+const LONG: &str = "CUSTODY_LONG";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_unknown_package_is_refused_before_anything_runs() {
-        let result = run(&["no-such-package".to_owned()]);
+        let result = run(&["no-such-package".to_owned()], Length::Usual);
         assert!(matches!(result, Err(SuiteError::UnknownPackage(_))));
     }
 

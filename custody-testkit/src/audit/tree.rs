@@ -58,7 +58,8 @@ pub fn root_of_path(leaf: Digest, index: u64, size: u64, path: &[Digest]) -> Opt
     Some(node_hash(sibling, &root_of_path(leaf, index - middle, size - middle, below)?))
 }
 
-fn node_hash(left: &Digest, right: &Digest) -> Digest {
+/// The hash of a node over its two halves (RFC 6962, section 2.1).
+pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
     let mut hash = Sha256::new();
     hash.update([1]);
     hash.update(left.as_bytes());

@@ -72,6 +72,7 @@ fn package_name(workspace: &Workspace, key: &str, entry: &Value) -> String {
 
 const CORE: &str = "custody-core";
 const TESTKIT: &str = "custody-testkit";
-const TOP: [&str; 6] = ["benches", "custody-sim", "custody-verify", "examples", "fuzz", "xtask"];
+const TOP: [&str; 7] =
+    ["benches", "custody-kills", "custody-sim", "custody-verify", "examples", "fuzz", "xtask"];
 const SECTIONS: [(&str, bool); 3] =
     [("build-dependencies", false), ("dependencies", false), ("dev-dependencies", true)];

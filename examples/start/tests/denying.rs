@@ -4,7 +4,6 @@
 //! The denying doubles of the other seams have their tests beside them, in the testkit; software
 //! keys are what has a key encryption.
 #![expect(
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,

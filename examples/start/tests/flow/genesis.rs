@@ -13,7 +13,7 @@ use custody_testkit::store::StoreCall;
 
 use crate::world::setup::LogKind;
 use crate::world::work::{ETH, KNOWN};
-use crate::world::{Ground, Kind, Released, Setup, World, words};
+use crate::world::{GivenOut, Ground, Kind, Setup, World, words};
 
 /// What goes wrong, and whether the genesis event is there all the same.
 struct Row {
@@ -104,7 +104,7 @@ async fn run(setup: Setup, row: &Row) {
         let is_empty = OpenError::Corrupt { what: "the store is empty" }.to_string();
         assert_eq!(nothing.unwrap_err().to_string(), is_empty, "{name}");
         let custodian = ground.create().await.unwrap();
-        return assert_works(ground.world(custodian, Released::new()), &name).await;
+        return assert_works(ground.world(custodian, GivenOut::new()), &name).await;
     }
     let twice = ground.create().await;
     assert!(matches!(twice, Err(OpenError::Corrupt { .. })), "{name}: {twice:?}");

@@ -11,7 +11,7 @@ use custody_testkit::store::FaultyStore;
 use super::disk::Disk;
 use super::people::People;
 use super::tasks::Tasks;
-use super::{Released, Remains, Setup, World};
+use super::{GivenOut, Remains, Setup, World};
 
 /// All that a custodian lives in, before there is one.
 pub(crate) struct Ground {
@@ -73,8 +73,8 @@ impl Ground {
         self.builder().open(id).await
     }
 
-    /// The world with its custodian, which has released so much in its former lives.
-    pub(crate) fn world(self, custodian: Custodian, released: Released) -> World {
+    /// The world with its custodian, which has given out so much in its former lives.
+    pub(crate) fn world(self, custodian: Custodian, given: GivenOut) -> World {
         World {
             id: custodian.id(),
             custodian,
@@ -87,7 +87,7 @@ impl Ground {
             setup: self.setup,
             time: self.time,
             sealed: self.sealed,
-            released: Mutex::new(released),
+            given: Mutex::new(given),
         }
     }
 
@@ -103,7 +103,7 @@ impl Ground {
             disk: disk.clone(),
             backend: self.backend,
             id,
-            released: Released::new(),
+            given: GivenOut::new(),
         };
         drop((self.store, self.log, self.sealed));
         disk.close();

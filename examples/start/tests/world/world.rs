@@ -15,18 +15,18 @@ pub(crate) mod traces;
 pub(crate) mod words;
 pub(crate) mod work;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use custody_core::custodian::{Answer, Custodian, Error, OpenError};
-use custody_core::id::{CustodianId, OrderId};
-use custody_core::seam::{AuditLog, Checkpoint, Clock, KeyBackend, TaskSignature};
+use custody_core::id::CustodianId;
+use custody_core::seam::{AuditLog, Checkpoint, Clock, KeyBackend};
 use custody_core::time::Timestamp;
 use custody_testkit::audit::FailingLog;
 use custody_testkit::backend::{BackendCall, FailingBackend};
+use custody_testkit::oracle::Given;
 use custody_testkit::runtime::TestClock;
 use custody_testkit::store::FaultyStore;
 
@@ -57,11 +57,11 @@ pub(crate) struct World {
     time: Arc<dyn Clock>,
     /// The log without faults.
     sealed: Arc<dyn AuditLog>,
-    released: Mutex<Released>,
+    given: Mutex<GivenOut>,
 }
 
-/// The signatures that were handed out, by order.
-pub(crate) type Released = BTreeMap<OrderId, Vec<TaskSignature>>;
+/// What callers were given, over all lives of a world.
+pub(crate) type GivenOut = Vec<Given>;
 
 /// What a crash leaves: nothing of the custodian.
 pub(crate) struct Remains {
@@ -71,7 +71,7 @@ pub(crate) struct Remains {
     checkpoint: Option<Checkpoint>,
     backend: Arc<FailingBackend>,
     id: CustodianId,
-    released: Released,
+    given: GivenOut,
 }
 
 impl World {
@@ -91,7 +91,7 @@ impl World {
     pub(crate) async fn empty(setup: Setup) -> Self {
         let ground = Ground::new(setup).await;
         let custodian = Box::pin(ground.create()).await.unwrap();
-        ground.world(custodian, Released::new())
+        ground.world(custodian, GivenOut::new())
     }
 
     /// Ends everything of the custodian wherever it is, as a dying process does, and closes the
@@ -107,7 +107,7 @@ impl World {
             disk: disk.clone(),
             backend: self.backend,
             id: self.id,
-            released: self.released.into_inner().unwrap(),
+            given: self.given.into_inner().unwrap(),
         };
         drop((self.custodian, self.store, self.log, self.sealed));
         disk.close();
@@ -139,7 +139,7 @@ impl World {
             disk,
             backend: self.backend,
             id: self.id,
-            released: self.released.into_inner().unwrap(),
+            given: self.given.into_inner().unwrap(),
         }
     }
 
@@ -166,7 +166,7 @@ impl World {
         let disk = self.store.inner().clone().reopen();
         let ground = Ground::over(setup, disk, checkpoint, backend).await.unwrap();
         let custodian = Box::pin(ground.open(self.id)).await.unwrap();
-        ground.world(custodian, Released::new())
+        ground.world(custodian, GivenOut::new())
     }
 
     /// What another program can do to the disk now.
@@ -234,10 +234,10 @@ impl Remains {
 
     /// Opens the custodian again over what is left.
     pub(crate) async fn try_open(self) -> Result<World, OpenError> {
-        let Self { setup, disk, checkpoint, backend, id, released, .. } = self;
+        let Self { setup, disk, checkpoint, backend, id, given, .. } = self;
         let ground = Ground::over(setup, disk.reopen(), checkpoint, backend).await?;
         let custodian = Box::pin(ground.open(id)).await?;
-        Ok(ground.world(custodian, released))
+        Ok(ground.world(custodian, given))
     }
 
     /// What another program can do to the disk now.

@@ -1,0 +1,325 @@
+use std::collections::BTreeMap;
+
+use custody_core::amount::Units;
+use custody_core::caip::AssetId;
+use custody_core::command::{Command, CommandResult, Resolution};
+use custody_core::digest::Digest;
+use custody_core::document::{
+    CloseReason, Conclusion, EventBody, EventDocument, OrderConcluded, OrderDecided, OrderDocument,
+    OrderSubmitted, SignatureSet, Verdict, Work, parse,
+};
+use custody_core::id::{OrderId, PrincipalId, RequestId, WalletId};
+use custody_core::ledger::charges;
+use custody_core::replay::Documents;
+use custody_core::seam::TaskSignature;
+use custody_core::time::Timestamp;
+use custody_core::window::WindowScope;
+
+use super::spent::Spent;
+use super::{Breach, Invariant};
+
+/// What the rules of a house promise about one asset, so that it can be counted without them.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "tests build it")]
+pub struct Promises {
+    /// The asset; none if nothing is promised.
+    pub asset: Option<AssetId>,
+    /// What may leave one wallet in a day; none if it is not limited.
+    pub a_day: Option<Units>,
+    /// What one order may cost without approvals, fee and all, and how many people it takes beyond.
+    pub alone: Option<(Units, usize)>,
+}
+
+/// How an order ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "tests take it apart")]
+pub enum End {
+    /// Taken back.
+    Cancelled,
+    /// Denied or rejected.
+    Denied,
+    /// Its command is done.
+    Executed {
+        /// What it left behind.
+        result: CommandResult,
+    },
+    /// Waited too long.
+    Expired,
+    /// Nothing was signed.
+    Failed,
+    /// Signed, by the custodian or by a resolution.
+    Signed {
+        /// The signatures.
+        signatures: Vec<TaskSignature>,
+        /// Whether people said so.
+        resolved: bool,
+    },
+    /// A signature may exist.
+    Unknown,
+}
+
+/// The story of each order, counted naively.
+#[derive(Debug)]
+pub(super) struct History {
+    promises: Promises,
+    orders: BTreeMap<OrderId, Known>,
+    requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
+    spent: BTreeMap<WalletId, Spent>,
+    last: Timestamp,
+}
+
+/// What an order takes from its wallet.
+#[derive(Clone, Copy, Debug)]
+enum Charged {
+    Nothing,
+    /// More than can be counted.
+    TooMuch,
+    Units(Units),
+}
+
+/// What is known about one order.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) digest: Digest,
+    pub(super) command: Option<Command>,
+    pub(super) end: Option<End>,
+    requester: PrincipalId,
+    wallet: Option<WalletId>,
+    /// What it takes from its wallet, in the asset that is promised something about.
+    charged: Charged,
+    approvals: BTreeMap<PrincipalId, Timestamp>,
+    allowed: bool,
+    /// The event that ended it.
+    ended: Option<u64>,
+}
+
+impl History {
+    pub(super) const fn new(promises: Promises) -> Self {
+        Self {
+            promises,
+            orders: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            last: Timestamp::from_millis(0),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "an event of a new kind does not replay")]
+    pub(super) fn event(
+        &mut self,
+        index: u64,
+        event: &EventDocument,
+        documents: &dyn Documents,
+    ) -> Result<(), Breach> {
+        if event.at < self.last {
+            return Err(Invariant::Log.broken("ledger time went back"));
+        }
+        self.last = event.at;
+        match &event.event {
+            EventBody::ApprovalAdded(approval) => {
+                let said = &approval.statement;
+                let order = self.open(&said.order)?;
+                let until =
+                    order.approvals.entry(said.principal.clone()).or_insert(said.valid_until);
+                *until = said.valid_until.max(*until);
+                Ok(())
+            }
+            EventBody::OrderClosed(closed) => {
+                let end = match closed.reason {
+                    CloseReason::Cancelled(_) => End::Cancelled,
+                    CloseReason::Expired {} => End::Expired,
+                    CloseReason::Rejected(_) => End::Denied,
+                };
+                self.finish(index, &closed.order, end)
+            }
+            EventBody::OrderConcluded(concluded) => self.conclude(index, concluded, documents),
+            EventBody::OrderDecided(decided) => self.decide(index, decided, event.at),
+            EventBody::OrderSubmitted(submitted) => self.submit(submitted, documents),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn order(&self, id: &OrderId) -> Option<&Known> {
+        self.orders.get(id)
+    }
+
+    pub(super) fn orders(&self) -> impl Iterator<Item = &OrderId> {
+        self.orders.keys()
+    }
+
+    pub(super) fn request(&self, request: &(PrincipalId, RequestId)) -> Option<&OrderId> {
+        self.requests.get(request)
+    }
+
+    /// Whether the event `index` is the one that ended the order.
+    pub(super) fn concludes(&self, id: &OrderId, index: u64) -> bool {
+        self.orders.get(id).is_some_and(|order| {
+            order.ended == Some(index)
+                || matches!(order.end, Some(End::Signed { resolved: true, .. }))
+        })
+    }
+
+    fn submit(&mut self, submitted: &OrderSubmitted, found: &dyn Documents) -> Result<(), Breach> {
+        let digest = submitted.document.sha256;
+        let order: OrderDocument = document(found, &digest)?;
+        let command = match &order.work {
+            Work::Command(reference) => Some(document(found, &reference.sha256)?),
+            Work::Payload(_) => None,
+        };
+        let request = (submitted.requester.clone(), submitted.request.clone());
+        if let Some(first) = self.requests.insert(request, submitted.order.clone()) {
+            let what = format!("one request became {first} and {}", submitted.order);
+            return Err(Invariant::OneRequest.broken(what));
+        }
+        let known = Known {
+            digest,
+            command,
+            end: None,
+            requester: submitted.requester.clone(),
+            charged: self.charged(&order),
+            wallet: order.wallet,
+            approvals: BTreeMap::new(),
+            allowed: false,
+            ended: None,
+        };
+        match self.orders.insert(submitted.order.clone(), known) {
+            None => Ok(()),
+            Some(_) => Err(Invariant::OneRequest.broken("an order was submitted twice")),
+        }
+    }
+
+    fn charged(&self, order: &OrderDocument) -> Charged {
+        let Ok(charges) = charges(order) else { return Charged::TooMuch };
+        let of_wallet = charges.into_iter().find(|(key, _)| {
+            matches!(key.scope, WindowScope::Wallet(_))
+                && Some(&key.asset) == self.promises.asset.as_ref()
+        });
+        of_wallet.map_or(Charged::Nothing, |(_, units)| Charged::Units(units))
+    }
+
+    fn decide(&mut self, index: u64, decided: &OrderDecided, at: Timestamp) -> Result<(), Breach> {
+        let id = &decided.order;
+        if decided.verdict == Verdict::Denied {
+            return self.finish(index, id, End::Denied);
+        }
+        let (a_day, alone) = (self.promises.a_day, self.promises.alone);
+        let order = self.open(id)?;
+        if std::mem::replace(&mut order.allowed, true) {
+            return Err(Invariant::Durable.broken(format!("{id} was allowed twice")));
+        }
+        let (units, wallet) = match (order.charged, order.wallet.clone()) {
+            (Charged::Units(units), Some(wallet)) => (units, wallet),
+            (Charged::TooMuch, _) => {
+                return Err(Invariant::Limits.broken(format!("{id} overflows and was allowed")));
+            }
+            (Charged::Nothing | Charged::Units(_), _) => return Ok(()),
+        };
+        if let Some((most, people)) = alone
+            && units > most
+            && order.approvers(at) < people
+        {
+            let what = format!("{id} was allowed with {} approvals", order.approvers(at));
+            return Err(Invariant::Approvals.broken(what));
+        }
+        let sum = self.spent.entry(wallet.clone()).or_default().reserve(at, id, units);
+        match a_day {
+            Some(limit) if sum > limit => {
+                Err(Invariant::Limits.broken(format!("{sum} left {wallet} in a day")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        index: u64,
+        concluded: &OrderConcluded,
+        found: &dyn Documents,
+    ) -> Result<(), Breach> {
+        let id = &concluded.order;
+        let order = self.open(id)?;
+        if !order.allowed {
+            return Err(Invariant::Durable.broken(format!("{id} ended without a reservation")));
+        }
+        let end = match &concluded.outcome {
+            Conclusion::Executed { result } => {
+                if let Some(Command::ResolveOrder { order, resolution }) = order.command.clone() {
+                    self.resolve(&order, resolution)?;
+                }
+                End::Executed { result: result.clone() }
+            }
+            Conclusion::Failed { .. } => {
+                self.give_back(id);
+                End::Failed
+            }
+            Conclusion::Signed { signatures } => {
+                let set: SignatureSet = document(found, &signatures.sha256)?;
+                End::Signed { signatures: set.signatures, resolved: false }
+            }
+            Conclusion::Unknown { .. } => End::Unknown,
+        };
+        self.finish(index, id, end)
+    }
+
+    fn resolve(&mut self, id: &OrderId, resolution: Resolution) -> Result<(), Breach> {
+        let order = self.orders.get_mut(id).ok_or_else(|| unknown(id))?;
+        // An order that a stopped process left reserved may be resolved as well.
+        if !matches!(order.end, None | Some(End::Unknown)) {
+            return Err(Invariant::OneRequest.broken(format!("{id} had ended and was resolved")));
+        }
+        order.end = Some(match resolution {
+            Resolution::Failed { .. } => End::Failed,
+            Resolution::Signed { signatures } => End::Signed { signatures, resolved: true },
+        });
+        if order.end == Some(End::Failed) {
+            self.give_back(id);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, index: u64, id: &OrderId, end: End) -> Result<(), Breach> {
+        let order = self.open(id)?;
+        order.end = Some(end);
+        order.ended = Some(index);
+        Ok(())
+    }
+
+    fn give_back(&mut self, id: &OrderId) {
+        let wallet = self.orders.get(id).and_then(|order| order.wallet.as_ref());
+        if let Some(spent) = wallet.and_then(|wallet| self.spent.get_mut(wallet)) {
+            spent.give_back(id);
+        }
+    }
+
+    /// An order that has not ended.
+    fn open(&mut self, id: &OrderId) -> Result<&mut Known, Breach> {
+        let order = self.orders.get_mut(id).ok_or_else(|| unknown(id))?;
+        match order.end {
+            None => Ok(order),
+            Some(_) => Err(Invariant::OneRequest.broken(format!("{id} goes on after its end"))),
+        }
+    }
+}
+
+impl Known {
+    /// How many people but the requester have approved it and still do.
+    fn approvers(&self, at: Timestamp) -> usize {
+        let counts = |(person, until): &(&PrincipalId, &Timestamp)| {
+            **person != self.requester && **until >= at
+        };
+        self.approvals.iter().filter(counts).count()
+    }
+}
+
+fn document<T: serde::de::DeserializeOwned>(
+    documents: &dyn Documents,
+    sha256: &Digest,
+) -> Result<T, Breach> {
+    let bytes = documents.get(sha256);
+    let bytes = bytes.ok_or_else(|| Invariant::Durable.broken("a document is missing"))?;
+    parse(&bytes).map_err(|error| Invariant::Replay.broken(format!("a document: {error}")))
+}
+
+fn unknown(id: &OrderId) -> Breach {
+    Invariant::Durable.broken(format!("{id} was never submitted"))
+}
