@@ -23,12 +23,12 @@ use crate::seam::{
 pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<Arc<Carried>>) {
     let id = order.document().order.clone();
     let carried = match carried {
-        Some(carried) => Ok(carried),
-        None => super::deliver::load_carried(&shared, order.document()).await.map(Arc::new),
+        Some(carried) => Some(carried),
+        None => load(&shared, &order).await.map(Arc::new),
     };
     let (result, carried) = match carried {
-        Err(_) => (JobResult::Failed(Hold::Corrupt), None),
-        Ok(carried) => {
+        None => (JobResult::Failed(Hold::Corrupt), None),
+        Some(carried) => {
             let work = async {
                 match carried.as_ref() {
                     Carried::Payload { payload, context } => {
@@ -51,6 +51,13 @@ pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<A
     drop(order);
     drop(shared);
     drop(finished.unbounded_send(entry));
+}
+
+/// What the order carries, if the store gives it; no key is used without it, even if the store
+/// panics.
+async fn load(shared: &Shared, order: &OpenOrder) -> Option<Carried> {
+    let load = super::deliver::load_carried(shared, order.document());
+    AssertUnwindSafe(load).catch_unwind().await.ok()?.ok()
 }
 
 async fn sign_order(
