@@ -9,6 +9,7 @@
 )]
 
 use std::path::Path;
+use std::time::Duration;
 
 use custody_core::amount::Units;
 use custody_core::bytes::HexBytes;
@@ -19,6 +20,7 @@ use custody_kills::creation::creations;
 use custody_kills::driver::{Driver, Finding, Plan};
 use custody_kills::house;
 use custody_kills::life::Manner;
+use custody_store::{OpenError, SqliteStore};
 use custody_testkit::oracle::{Breach, Given, Heard, Invariant, Oracle, Promises};
 
 /// A run that a failure can be asked for again, as far as threads let it.
@@ -201,7 +203,7 @@ async fn a_log_that_breaks_a_promise_is_caught() {
     let alone = Promises { alone: Some((wei, 1)), ..kept };
     for (promises, invariant) in [(a_day, Invariant::Limits), (alone, Invariant::Approvals)] {
         let mut oracle = house::oracle(&driver.house(), promises).unwrap();
-        let store = house::store(&driver.house()).unwrap();
+        let store = store(&driver);
         let breach = oracle.follow(&store).await.unwrap_err();
         assert_eq!(breach.invariant(), invariant, "{breach}");
     }
@@ -210,9 +212,23 @@ async fn a_log_that_breaks_a_promise_is_caught() {
 /// An oracle that has read what the house has now, and has heard nothing.
 async fn stranger(driver: &Driver) -> Oracle {
     let mut oracle = house::oracle(&driver.house(), house::promises().unwrap()).unwrap();
-    let store = house::store(&driver.house()).unwrap();
+    let store = store(driver);
     oracle.follow(&store).await.unwrap();
     oracle
+}
+
+/// The store of the house, once the process that had it last is gone.
+fn store(driver: &Driver) -> SqliteStore {
+    for _ in 0..1_000 {
+        match house::store(&driver.house()) {
+            Ok(store) => return store,
+            Err(refused) if matches!(refused.downcast_ref(), Some(OpenError::InUse)) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+    panic!("the store stays in use")
 }
 
 /// Where payments were released to their requesters, each of another order.

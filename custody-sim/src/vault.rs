@@ -22,6 +22,8 @@ pub(crate) struct Vault {
     pub(crate) weather: Weather,
     pub(crate) referee: Referee,
     pub(crate) sabotage: Option<Sabotage>,
+    /// Nobody but the custodian sees what it signs.
+    pub(crate) in_process: bool,
 }
 
 impl Vault {
@@ -33,6 +35,7 @@ impl Vault {
             weather,
             referee,
             sabotage: None,
+            in_process: false,
         }
     }
 
@@ -82,7 +85,7 @@ impl KeyBackend for Vault {
     }
 
     fn in_process(&self) -> bool {
-        false
+        self.in_process
     }
 
     async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {

@@ -65,7 +65,7 @@ impl World {
             (0..3).map(|number| TestKey::seeded(Algorithm::Ed25519, 900 + number)).collect();
         let has_anchor = dice.chance(750) || sabotage == Some(Sabotage::AnchorForgets);
         let public = log_keys.iter().map(|key| key.public_key().clone()).collect();
-        let referee = Referee::new(trace.clone(), public, has_anchor);
+        let referee = Referee::new(trace.clone(), public, has_anchor, in_process(seed));
         Self {
             seed,
             sabotage,
@@ -217,6 +217,7 @@ impl World {
     fn builder(&self, executor: &Executor, weather: &Weather) -> CustodianBuilder {
         let mut vault = Vault::new(self.seed, weather.clone(), self.referee.clone());
         vault.sabotage = self.sabotage;
+        vault.in_process = in_process(self.seed);
         let rules = TestRules::new();
         let compiler: Arc<dyn PolicyCompiler> = match self.sabotage {
             Some(Sabotage::RulesAllowAll) => Arc::new(LaxCompiler(rules)),
@@ -369,4 +370,9 @@ fn in_full(error: &OpenError) -> String {
         source = cause.source();
     }
     text
+}
+
+/// In a third of the worlds the keys are in the process.
+const fn in_process(seed: u64) -> bool {
+    seed % 3 == 1
 }
