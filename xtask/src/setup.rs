@@ -1,5 +1,7 @@
 //! What a test run needs on this machine, fetched when it is missing.
 
+use std::process::Command;
+
 use crate::process::cargo;
 
 /// One thing the tests need, and how to make sure of it.
@@ -16,7 +18,10 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 1] = [Need { name: "cargo-nextest", ensure: nextest }];
+const NEEDS: [Need; 2] = [
+    Need { name: "cargo-nextest", ensure: nextest },
+    Need { name: "a C compiler called cc", ensure: compiler },
+];
 
 /// Makes sure of every need, in order.
 pub(crate) fn prepare() -> Result<(), SetupError> {
@@ -27,8 +32,7 @@ pub(crate) fn prepare() -> Result<(), SetupError> {
 }
 
 fn nextest() -> Result<(), String> {
-    let found = cargo().args(["nextest", "--version"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
+    if succeeds(cargo().args(["nextest", "--version"])) {
         return Ok(());
     }
     println!("cargo-nextest is missing: installing it");
@@ -42,4 +46,25 @@ fn nextest() -> Result<(), String> {
         Err("`cargo install cargo-nextest --locked` failed; see https://nexte.st for other ways"
             .to_owned())
     }
+}
+
+/// What builds the libraries under `shims/`, with which tests make disks fail.
+fn compiler() -> Result<(), String> {
+    if succeeds(Command::new("cc").arg("--version")) {
+        return Ok(());
+    }
+    println!("cc is missing: installing gcc");
+    let install = ["install", "--yes", "--no-install-recommends", "gcc", "libc6-dev"];
+    for arguments in [&["update"][..], &install] {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        if !apt.status().is_ok_and(|status| status.success()) {
+            return Err(format!("`apt-get {}` failed; install a C compiler", arguments.join(" ")));
+        }
+    }
+    Ok(())
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }

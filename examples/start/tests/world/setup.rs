@@ -176,7 +176,7 @@ impl Setup {
 
 /// Signs log heads.
 #[derive(Debug)]
-struct LogKey(TestKey);
+pub(crate) struct LogKey(pub(crate) TestKey);
 
 #[async_trait]
 impl Signer for LogKey {
