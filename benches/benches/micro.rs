@@ -30,7 +30,8 @@ use custody_core::seam::{
 use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
-use custody_store::SqliteStore;
+use custody_store::{SealedStore, SqliteStore};
+use custody_testkit::backend::MemoryKeyEncryption;
 use tokio::runtime::Runtime;
 
 fn main() -> Result<(), Failure> {
@@ -179,10 +180,23 @@ fn receipts(
 
 /// One durable commit of what 256 orders leave behind when they are submitted and allowed.
 fn commits(criterion: &mut Criterion, runtime: &Runtime, directory: &Path) -> Result<(), Failure> {
-    let store = SqliteStore::open(directory.join("commits.sqlite"))?;
+    let plain: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("commits.sqlite"))?);
+    commit_to(criterion, runtime, "commit/256 half-orders", plain)?;
+    let below = Arc::new(SqliteStore::open(directory.join("sealed.sqlite"))?);
+    let kek = Arc::new(MemoryKeyEncryption::seeded(1));
+    let sealed = runtime.block_on(SealedStore::open(below, kek, Arc::new(OsEntropy)))?;
+    commit_to(criterion, runtime, "commit/256 half-orders, sealed", Arc::new(sealed))
+}
+
+fn commit_to(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    name: &str,
+    store: Arc<dyn Store>,
+) -> Result<(), Failure> {
     let first = half_orders(Position::START)?;
     let head = Cell::new(runtime.block_on(store.commit(Position::START, first))?);
-    criterion.bench_function("commit/256 half-orders", |bencher| {
+    criterion.bench_function(name, |bencher| {
         bencher.iter_batched(
             || half_orders(head.get()),
             |batch| {

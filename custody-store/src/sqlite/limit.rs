@@ -36,8 +36,11 @@ pub(super) fn check(batch: &Batch) -> Result<(), Excess> {
     Ok(())
 }
 
-/// Longest event, in bytes.
-const EVENT_MAX: usize = 32 * 1_024;
+/// Longest event, in bytes: 32 KiB, and room for an envelope around them.
+const EVENT_MAX: usize = 32 * 1_024 + ENVELOPE;
 
-/// Longest value of a record, in bytes.
-const RECORD_MAX: usize = 16 * 1_024 * 1_024;
+/// Longest value of a record, in bytes: 16 MiB, and room for an envelope around them.
+const RECORD_MAX: usize = 16 * 1_024 * 1_024 + ENVELOPE;
+
+/// What sealing adds to a value, at most.
+const ENVELOPE: usize = 64;

@@ -5,8 +5,8 @@ use pollster::block_on;
 
 use crate::support::{Folder, event, key, record};
 
-const EVENT_MAX: usize = 32 * 1_024;
-const RECORD_MAX: usize = 16 * 1_024 * 1_024;
+const EVENT_MAX: usize = 32 * 1_024 + 64;
+const RECORD_MAX: usize = 16 * 1_024 * 1_024 + 64;
 
 #[test]
 fn values_on_the_limit_are_kept() {

@@ -1,0 +1,262 @@
+//! The sealed store: the suites of the testkit over SQLite, and what nobody below may do.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a check fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use custody_core::seam::{Batch, ErrorKind, Position, Record, RecordKey, Store};
+use custody_store::{SealedStore, SealedStoreError, SqliteStore};
+use custody_testkit::backend::MemoryKeyEncryption;
+use custody_testkit::fault::{Fault, Happened};
+use custody_testkit::runtime::TestEntropy;
+use custody_testkit::store::{FaultyStore, MemoryStore, StoreCall};
+use custody_testkit::suite::store::StoreFixture;
+use pollster::block_on;
+
+mod contract {
+    custody_testkit::store_suite!(super::fixture());
+}
+
+mod durability {
+    custody_testkit::durable_store_suite!(super::fixture());
+}
+
+fn fixture() -> StoreFixture {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("custody.db");
+    let again = path.clone();
+    StoreFixture::new(over_sqlite(&path))
+        .with_reopen(move || {
+            let path = again.clone();
+            Box::pin(async move { over_sqlite(&path) })
+        })
+        .with_guard(folder)
+}
+
+fn over_sqlite(path: &Path) -> Arc<dyn Store> {
+    Arc::new(sealed(Arc::new(SqliteStore::open(path).unwrap())).unwrap())
+}
+
+/// The sealed store over `below`, under the key encryption of the tests.
+fn sealed(below: Arc<dyn Store>) -> Result<SealedStore, SealedStoreError> {
+    sealed_under(below, 1)
+}
+
+fn sealed_under(below: Arc<dyn Store>, seed: u64) -> Result<SealedStore, SealedStoreError> {
+    static OPENED: AtomicU64 = AtomicU64::new(1);
+    let kek = Arc::new(MemoryKeyEncryption::seeded(seed));
+    let entropy = TestEntropy::seeded(OPENED.fetch_add(1, Ordering::Relaxed));
+    block_on(SealedStore::open(below, kek, Arc::new(entropy)))
+}
+
+fn key(text: &str) -> RecordKey {
+    RecordKey::parse(text).unwrap()
+}
+
+fn record(name: &str, value: &[u8]) -> Record {
+    Record { key: key(name), value: value.to_vec() }
+}
+
+/// One event, and the record `name` with this value.
+fn batch(name: &str, value: &[u8]) -> Batch {
+    let puts = vec![record(name, value)];
+    Batch { puts, events: vec![[b"event of ", value].concat()], ..Batch::default() }
+}
+
+fn value(store: &dyn Store, name: &str) -> Result<Option<Vec<u8>>, ErrorKind> {
+    let record = block_on(store.get(&key(name))).map_err(|error| error.kind())?;
+    Ok(record.map(|record| record.value))
+}
+
+/// A memory store with the records `one` and `two`, each beside an event, and its sealed form.
+fn two() -> (MemoryStore, SealedStore) {
+    let below = MemoryStore::new();
+    let store = sealed(Arc::new(below.clone())).unwrap();
+    block_on(store.commit(Position::START, batch("one", b"first value"))).unwrap();
+    block_on(store.commit(Position::new(1), batch("two", b"other value"))).unwrap();
+    (below, store)
+}
+
+#[test]
+fn nothing_that_was_given_is_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("custody.db");
+    let store = over_sqlite(&path);
+    let secret = b"a value that stands nowhere else";
+    for number in 0..50 {
+        let name = format!("name-{number}");
+        block_on(store.commit(Position::new(number), batch(&name, secret))).unwrap();
+    }
+    drop(store);
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(12).any(|window| secret.starts_with(window)), "a value in clear");
+        assert!(!bytes.windows(9).any(|window| window == b"event of "), "an event in clear");
+        files += usize::from(bytes.windows(7).any(|window| window == b"name-49"));
+    }
+    assert!(files > 0, "the search finds what is in clear");
+    let store = over_sqlite(&path);
+    assert_eq!(value(store.as_ref(), "name-49"), Ok(Some(secret.to_vec())));
+}
+
+#[test]
+fn values_that_changed_places_were_cut_or_changed_are_refused() {
+    let (below, store) = two();
+    let honest = value(&below, "one").unwrap().unwrap();
+    let other = value(&below, "two").unwrap().unwrap();
+    for (what, bytes) in [
+        ("of another record", other),
+        ("nothing", Vec::new()),
+        ("in clear", b"first value".to_vec()),
+        ("longer", [honest.as_slice(), b"x"].concat()),
+        ("of a data key that there is not", [&[0, 0, 0, 9], &honest[4..]].concat()),
+    ] {
+        below.replace_record(&key("one"), bytes);
+        assert_eq!(value(&store, "one"), Err(ErrorKind::Corrupt), "{what}");
+        let scanned = block_on(store.scan(&key("o"), None, 9));
+        assert_eq!(scanned.unwrap_err().kind(), ErrorKind::Corrupt, "{what}");
+    }
+    for cut in 0..honest.len() {
+        below.replace_record(&key("one"), honest[..cut].to_vec());
+        assert_eq!(value(&store, "one"), Err(ErrorKind::Corrupt), "cut to {cut} bytes");
+    }
+    for place in 0..honest.len() {
+        let mut flipped = honest.clone();
+        flipped[place] ^= 1;
+        below.replace_record(&key("one"), flipped);
+        assert_eq!(value(&store, "one"), Err(ErrorKind::Corrupt), "flipped at {place}");
+    }
+    below.replace_record(&key("one"), honest);
+    assert_eq!(value(&store, "one"), Ok(Some(b"first value".to_vec())));
+    assert_eq!(value(&store, "two"), Ok(Some(b"other value".to_vec())));
+}
+
+#[test]
+fn events_that_changed_places_are_refused() {
+    let (below, store) = two();
+    let events = block_on(below.events(Position::START, 9)).unwrap();
+    let swapped = MemoryStore::new();
+    let keys = block_on(below.get(&key("sealing/0000000000"))).unwrap().unwrap();
+    let events = [events[1].bytes.clone(), events[0].bytes.clone()];
+    let batch = Batch { inserts: vec![keys], events: events.to_vec(), ..Batch::default() };
+    block_on(swapped.commit(Position::START, batch)).unwrap();
+    let swapped = sealed(Arc::new(swapped)).unwrap();
+    for position in 0..2 {
+        let read = block_on(swapped.events(Position::new(position), 1));
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    let honest = block_on(store.events(Position::START, 9)).unwrap();
+    assert_eq!(honest[1].bytes, b"event of other value");
+}
+
+#[test]
+fn another_key_encryption_opens_nothing() {
+    let (below, store) = two();
+    drop(store);
+    let refused = sealed_under(Arc::new(below.clone()), 2).unwrap_err();
+    assert!(matches!(refused, SealedStoreError::KeyEncryption { .. }), "{refused:?}");
+    let honest = value(&below, "sealing/0000000000").unwrap().unwrap();
+    for place in 0..honest.len() {
+        let mut flipped = honest.clone();
+        flipped[place] ^= 1;
+        below.replace_record(&key("sealing/0000000000"), flipped);
+        assert!(sealed(Arc::new(below.clone())).is_err(), "flipped at {place}");
+    }
+    for cut in 0..honest.len() {
+        below.replace_record(&key("sealing/0000000000"), honest[..cut].to_vec());
+        assert!(sealed(Arc::new(below.clone())).is_err(), "cut to {cut} bytes");
+    }
+    below.replace_record(&key("sealing/0000000000"), honest);
+    assert!(sealed(Arc::new(below)).is_ok());
+}
+
+#[test]
+fn a_store_that_was_filled_in_clear_is_refused() {
+    let below = MemoryStore::new();
+    block_on(below.commit(Position::START, batch("one", b"in clear"))).unwrap();
+    let refused = sealed(Arc::new(below)).unwrap_err();
+    assert!(matches!(refused, SealedStoreError::NotSealed), "{refused:?}");
+}
+
+#[test]
+fn data_keys_are_out_of_reach() {
+    let (below, store) = two();
+    assert_eq!(value(&store, "sealing/0000000000"), Ok(None));
+    assert_eq!(block_on(store.scan(&key("s"), None, 9)).unwrap(), []);
+    for name in ["sealing/0000000000", "sealing/0000000007", "sealing/x"] {
+        let put = block_on(store.commit(Position::new(2), batch(name, b"mine")));
+        assert_eq!(put.unwrap_err().kind(), ErrorKind::Refused, "{name}");
+        let inserts = vec![record(name, b"mine")];
+        let insert = Batch { inserts, events: vec![b"event".to_vec()], ..Batch::default() };
+        let insert = block_on(store.commit(Position::new(2), insert));
+        assert_eq!(insert.unwrap_err().kind(), ErrorKind::Refused, "{name}");
+    }
+    assert_eq!(block_on(below.head()).unwrap(), Position::new(2));
+}
+
+#[test]
+fn a_data_key_is_replaced_and_the_old_ones_still_open_what_they_sealed() {
+    let below = MemoryStore::new();
+    let store = sealed(Arc::new(below.clone())).unwrap().with_seals_per_key(4);
+    for number in 0..10 {
+        let name = format!("name-{number}");
+        block_on(store.commit(Position::new(number), batch(&name, b"value"))).unwrap();
+    }
+    let keys = block_on(below.scan(&key("sealing/"), None, 99)).unwrap();
+    assert_eq!(keys.len(), 5, "two seals a batch, four a key");
+    let first: Vec<_> = (0..10)
+        .map(|number| value(&below, &format!("name-{number}")).unwrap().unwrap()[..4].to_vec())
+        .collect();
+    assert_eq!(first[0], [0, 0, 0, 0]);
+    assert_eq!(first[9], [0, 0, 0, 4]);
+    let again = sealed(Arc::new(below)).unwrap();
+    for number in 0..10 {
+        assert_eq!(value(&again, &format!("name-{number}")), Ok(Some(b"value".to_vec())));
+    }
+    assert_eq!(block_on(again.events(Position::START, 99)).unwrap().len(), 10);
+}
+
+/// The first commit brings the data key: whatever becomes of it, there is one data key, and nothing
+/// is sealed under one that is not stored.
+#[test]
+fn a_data_key_whose_commit_is_lost_is_not_used_before_it_is_stored() {
+    for (kind, happened) in [
+        (ErrorKind::Indeterminate, Happened::Yes),
+        (ErrorKind::Indeterminate, Happened::No),
+        (ErrorKind::Unavailable, Happened::No),
+        (ErrorKind::Conflict, Happened::No),
+    ] {
+        let below = MemoryStore::new();
+        let faulty = FaultyStore::new(below.clone());
+        faulty.plan().next(StoreCall::Commit, Fault::Fail { kind, happened });
+        let store = sealed(Arc::new(faulty)).unwrap();
+        let lost = block_on(store.commit(Position::START, batch("one", b"first")));
+        assert_eq!(lost.unwrap_err().kind(), kind);
+        let head = block_on(store.head()).unwrap();
+        assert_eq!(head.value(), u64::from(happened == Happened::Yes));
+        block_on(store.commit(head, batch("two", b"other"))).unwrap();
+        let keys = block_on(below.scan(&key("sealing/"), None, 99)).unwrap();
+        assert_eq!(keys.len(), 1, "{kind:?} {happened:?}");
+        let again = sealed(Arc::new(below)).unwrap();
+        assert_eq!(value(&again, "two"), Ok(Some(b"other".to_vec())));
+        let first = (happened == Happened::Yes).then(|| b"first".to_vec());
+        assert_eq!(value(&again, "one"), Ok(first), "{kind:?} {happened:?}");
+    }
+}
+
+/// Two sealed stores over one store below, which one custodian over one store never makes.
+#[test]
+fn a_second_writer_is_a_conflict() {
+    let below = MemoryStore::new();
+    let first = sealed(Arc::new(below.clone())).unwrap();
+    let second = sealed(Arc::new(below.clone())).unwrap();
+    block_on(first.commit(Position::START, batch("one", b"first"))).unwrap();
+    for expected in [Position::START, Position::new(1)] {
+        let refused = block_on(second.commit(expected, batch("two", b"other")));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    assert_eq!(value(&first, "one"), Ok(Some(b"first".to_vec())));
+    assert_eq!(block_on(below.head()).unwrap(), Position::new(1));
+}
