@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{Error, OpenError};
+use super::limits::Limit;
 use super::record::{document_key, snapshot_key};
 use super::shared::Shared;
 use super::{Genesis, builder::Seams};
 use crate::bytes::HexBytes;
+use crate::crypto::PublicKey;
 use crate::digest::Digest;
 use crate::document::{
     DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, V1, size_of_bytes,
@@ -13,7 +15,9 @@ use crate::document::{
 use crate::id::CustodianId;
 use crate::ledger::{Ledger, compile};
 use crate::replay::{Depth, Replay};
-use crate::seam::{Batch, Event, Head, PolicyEngine, Position, Record, RecordKey, Store};
+use crate::seam::{
+    AuditError, Batch, ErrorKind, Event, Head, PolicyEngine, Position, Record, RecordKey, Store,
+};
 
 const PAGE: u16 = 1_000;
 
@@ -46,7 +50,7 @@ pub(super) async fn create(seams: &Seams, genesis: Genesis) -> Result<CustodianI
         at: seams.clock.now(),
         event: EventBody::Genesis(Box::new(GenesisEvent {
             nonce: HexBytes::new(nonce.to_vec()),
-            log_key: seams.audit.public_key().await,
+            log_key: log_key(seams).await?,
             engine: seams.compiler.engine().clone(),
             policy: DocumentReference { sha256, size: size_of_bytes(&policy) },
             principals: genesis.principals,
@@ -92,7 +96,7 @@ pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened
         return Err(OpenError::Corrupt { what: "the store's head is not where its events end" });
     }
     let engine = compile(seams.compiler.as_ref(), ledger.policy().document())?;
-    if seams.audit.public_key().await != *ledger.log_key() {
+    if log_key(seams).await? != *ledger.log_key() {
         seams.audit.rotate(ledger.log_key()).await?;
     }
     let sealed = seams.audit.seal(ledger.position()).await?.head;
@@ -104,6 +108,13 @@ pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened
         return Ok(Opened { ledger, engine, anchored: Some(sealed), snapshot });
     }
     Ok(Opened { ledger, engine, anchored: None, snapshot })
+}
+
+/// The key that the log signs with; a log that does not tell it in time is not there.
+async fn log_key(seams: &Seams) -> Result<PublicKey, OpenError> {
+    let limit = Limit::new(Arc::clone(&seams.clock), seams.config.store_timeout);
+    let hangs = || AuditError::new(ErrorKind::Unavailable, "tell its key in time");
+    Ok(limit.of(seams.audit.public_key()).await.ok_or_else(hangs)?)
 }
 
 async fn check_genesis(
