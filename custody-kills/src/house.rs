@@ -233,7 +233,7 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 
 /// The operating system's generator.
 #[derive(Debug)]
-struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
@@ -243,7 +243,7 @@ impl Entropy for SystemEntropy {
 
 /// Signs log heads.
 #[derive(Debug)]
-struct LogKey(TestKey);
+pub(crate) struct LogKey(pub(crate) TestKey);
 
 impl LogKey {
     fn of_the_house() -> Self {

@@ -25,6 +25,7 @@
 
 pub mod creation;
 pub mod driver;
+pub mod failpoints;
 pub mod finish;
 pub mod house;
 pub mod life;

@@ -1,5 +1,6 @@
 //! The list: what a life tells its driver, one line for each answer that a caller was given.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,6 +20,8 @@ pub enum Line {
     Given(Given),
     /// The custodian is open.
     Open,
+    /// How often each failpoint was reached.
+    Reached(BTreeMap<String, u64>),
 }
 
 impl Line {

@@ -1,14 +1,26 @@
-//! The process that is killed: `custody-kills DIRECTORY SEED LIFE [hasty]`.
+//! The process that is killed: `custody-kills DIRECTORY SEED LIFE [hasty]`; and the one that ends
+//! itself at a failpoint: `custody-kills abort DIRECTORY ID WORKLOAD [FAILPOINT NTH]`.
 #![expect(clippy::print_stderr, reason = "its driver reads why it ended by itself")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use custody_kills::Failure;
+use custody_kills::failpoints::abort;
 use custody_kills::life::{Manner, live};
 
 fn main() -> ExitCode {
-    match run() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|word| word == "abort").is_some() {
+        return match abort::live(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}: {error:?}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match run(arguments) {
         Ok(()) => eprintln!("the callers went home"),
         Err(error) => eprintln!("{error}: {error:?}"),
     }
@@ -16,8 +28,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
+fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
     let mut next = || arguments.next().ok_or("usage: custody-kills DIRECTORY SEED LIFE [hasty]");
     let (directory, seed, life) = (PathBuf::from(next()?), next()?.parse()?, next()?.parse()?);
     let manner = match next() {

@@ -13,6 +13,7 @@
 pub mod audit;
 pub mod backend;
 pub mod decoder;
+pub mod failpoint;
 pub mod fault;
 pub mod house;
 pub mod key;

@@ -94,6 +94,13 @@ impl TestExecutor {
         }
     }
 
+    /// Drops every spawned task wherever it is, as a dying process does.
+    pub fn abandon(&self) {
+        let tasks = std::mem::take(&mut *self.shared.tasks.lock().unwrap());
+        drop(tasks);
+        self.shared.ready.lock().unwrap().clear();
+    }
+
     /// Spawned tasks that have not ended.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -181,6 +188,21 @@ mod tests {
         assert_eq!(order(0), (0..20).collect::<Vec<_>>());
         assert_eq!(order(3), order(3));
         assert_ne!(order(3), order(4));
+    }
+
+    #[test]
+    fn an_abandoned_task_is_dropped_and_runs_no_more() {
+        let executor = TestExecutor::new(TestClock::new());
+        let held = Arc::new(());
+        let task = Arc::clone(&held);
+        executor.spawn(Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(task);
+        }));
+        executor.run(async {});
+        assert_eq!((executor.open(), Arc::strong_count(&held)), (1, 2));
+        executor.abandon();
+        assert_eq!((executor.open(), Arc::strong_count(&held)), (0, 1));
     }
 
     #[test]

@@ -1,0 +1,15 @@
+//! Failpoints on both sides of every call of every seam: each in turn fails, panics or hangs while
+//! callers work over stores in memory and in virtual time, or ends a process that works over SQLite.
+//! Then everything is opened again, asked for again, and held against the one oracle.
+//!
+//! **Invariant:** a failpoint that was not reached is a failure, and so is a caller who hears
+//! nothing in time.
+
+pub mod abort;
+pub mod callers;
+pub mod disk;
+pub mod judge;
+pub mod matrix;
+pub mod memory;
+pub mod seams;
+pub mod workload;

@@ -1,0 +1,103 @@
+//! A world on a disk: SQLite, the log in files, the newest head in a file beside it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use custody_audit::TileLog;
+use custody_audit::note::KeyName;
+use custody_audit::storage::DirectoryTiles;
+use custody_core::digest::Digest;
+use custody_core::seam::{
+    AnchorError, Entropy, ErrorKind, Head, HeadAnchor, Position, Signer, Store,
+};
+use custody_core::tokio::{TokioClock, TokioSpawner};
+use custody_store::SqliteStore;
+
+use super::seams::{Seams, World, log_keys};
+use crate::Failure;
+use crate::house::{LogKey, SystemEntropy};
+
+/// The world in a directory.
+#[derive(Clone, Debug)]
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// The world in this directory, which may be empty.
+    #[must_use]
+    pub fn at(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+}
+
+impl World for Disk {
+    fn live<T>(
+        &mut self,
+        life: impl AsyncFnOnce(Seams) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let kept = Arc::new(SqliteStore::open(self.0.join("custody.sqlite"))?);
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&kept);
+        let lived = runtime.block_on(async {
+            let tiles = Arc::new(DirectoryTiles::open(self.0.join("log"))?);
+            let signers =
+                log_keys().into_iter().map(|key| Arc::new(LogKey(key)) as Arc<dyn Signer>);
+            let origin = KeyName::parse("example-treasury/custody")?;
+            let log = TileLog::open(origin, Arc::clone(&store), tiles, signers.collect()).await?;
+            let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+            life(Seams {
+                store: Arc::clone(&store),
+                log: Arc::new(log),
+                anchor: Arc::new(FileAnchor(self.0.join("anchor"))),
+                clock: Arc::new(TokioClock::new()),
+                entropy,
+                spawner: Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())),
+            })
+            .await
+        });
+        // Ends the tasks before the store that they use.
+        drop(runtime);
+        kept.close();
+        lived
+    }
+}
+
+/// The newest head in a file, written whole or not at all.
+#[derive(Debug)]
+struct FileAnchor(PathBuf);
+
+impl FileAnchor {
+    fn read(&self) -> io::Result<Option<Head>> {
+        let text = match fs::read_to_string(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let head = text.split_once(' ').and_then(|(size, root)| {
+            let size = Position::new(size.parse().ok()?);
+            Some(Head { size, root: Digest::parse(root).ok()? })
+        });
+        head.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    fn write(&self, head: Head) -> io::Result<()> {
+        let unfinished = self.0.with_extension("unfinished");
+        fs::write(&unfinished, format!("{} {}", head.size.value(), head.root))?;
+        fs::rename(unfinished, &self.0)
+    }
+}
+
+#[async_trait]
+impl HeadAnchor for FileAnchor {
+    async fn load(&self) -> Result<Option<Head>, AnchorError> {
+        self.read().map_err(|_| AnchorError::new(ErrorKind::Unavailable, "load"))
+    }
+
+    async fn advance(&self, old: Option<Head>, new: Head) -> Result<(), AnchorError> {
+        if self.load().await? != old {
+            return Err(AnchorError::new(ErrorKind::Conflict, "advance"));
+        }
+        self.write(new).map_err(|_| AnchorError::new(ErrorKind::Indeterminate, "advance"))
+    }
+}

@@ -1,0 +1,153 @@
+//! What is looked at after a failpoint struck: everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use custody_core::custodian::Error;
+use custody_core::id::{CustodianId, OrderId};
+use custody_core::seam::Store;
+use custody_testkit::failpoint::Failpoints;
+use custody_testkit::oracle::{Given, Heard, Invariant};
+
+use super::callers::{self, Callers, Ear};
+use super::seams::{Seams, World, oracle};
+use super::workload::{Workload, settle};
+use crate::Failure;
+
+/// What callers were given, over all lives of a world.
+#[derive(Clone, Debug, Default)]
+pub struct List(Arc<Mutex<Vec<Given>>>);
+
+impl List {
+    /// An ear that writes into the list.
+    #[must_use]
+    pub fn ear(&self, seams: &Seams, limit: Duration) -> Ear {
+        let list = self.clone();
+        Ear::new(Arc::clone(&seams.clock), limit, move |given| list.add(given))
+    }
+
+    /// Adds to the list.
+    pub fn add(&self, given: Given) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(given);
+    }
+
+    fn all(&self) -> Vec<Given> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether a verifier must find that a decision does not come out as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it must or it must not")]
+pub enum Engine {
+    /// The engine judged otherwise than its rules say.
+    MayHaveLied,
+    /// It is a function of its facts.
+    Sane,
+}
+
+/// One life: opens the custodian, does the workload, closes. Whether it could be opened.
+pub async fn work(
+    seams: &Seams,
+    points: &Failpoints,
+    ear: &Ear,
+    (id, workload): (CustodianId, Workload),
+) -> Result<bool, Failure> {
+    let builder = seams.builder(points)?;
+    let callers::Heard::Answer(Ok(custodian)) = ear.hear("open", Box::pin(builder.open(id))).await
+    else {
+        return Ok(false);
+    };
+    let callers = Callers::new(custodian, seams, ear.clone());
+    workload.run(&callers, 1).await?;
+    ear.pause().await;
+    callers.close().await;
+    Ok(true)
+}
+
+/// Opens the custodian with nothing armed: goes on, settles, does the same again and then all of it
+/// in another round; how the orders of that round ended.
+pub fn recover(
+    world: &mut impl World,
+    list: &List,
+    (id, workload): (CustodianId, Workload),
+    points: &Failpoints,
+) -> Result<Vec<&'static str>, Failure> {
+    points.disarm();
+    world.live(async |seams| {
+        let custodian = Box::pin(seams.builder(points)?.open(id)).await?;
+        let ear = list.ear(&seams, LIMIT);
+        let callers = Callers::new(custodian, &seams, ear.clone());
+        let resumed = callers.resume().await;
+        settle(&callers, &resumed).await?;
+        workload.run(&callers, 1).await?;
+        let words = workload.run(&callers, 2).await?;
+        let orders: BTreeSet<_> = list.all().iter().filter_map(order).cloned().collect();
+        for order in orders {
+            match Box::pin(callers.custodian.order(&order)).await {
+                Ok(answer) => list.add(Given::answer(&answer)),
+                // The oracle knows whether it was given out.
+                Err(Error::NotFound { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        if let Some(head) = callers.custodian.checkpoint().await? {
+            list.add(Given::head(&head));
+        }
+        if !callers.close().await {
+            return Err("a custodian without faults does not close".into());
+        }
+        ear.check()?;
+        Ok(words)
+    })
+}
+
+/// Holds the whole log and everything that was given against the one oracle.
+pub fn judge(
+    world: &mut impl World,
+    list: &List,
+    id: CustodianId,
+    engine: Engine,
+) -> Result<(), Failure> {
+    world.live(async |seams| {
+        let mut oracle = oracle(id);
+        let store: &dyn Store = seams.store.as_ref();
+        match oracle.follow(store).await {
+            Ok(()) => Ok(oracle.hear(&list.all())?),
+            // What it denied is on record, and whoever judges again finds that out. What can still
+            // be held against itself is what callers were given.
+            Err(breach)
+                if engine == Engine::MayHaveLied && breach.invariant() == Invariant::Replay =>
+            {
+                agree(&list.all())
+            }
+            Err(breach) => Err(breach.into()),
+        }
+    })
+}
+
+/// Whether each order was released in one way only.
+fn agree(given: &[Given]) -> Result<(), Failure> {
+    let mut released = BTreeMap::new();
+    for one in given {
+        let Given::Answer { order, heard, .. } = one else { continue };
+        let Heard::Released { signatures, result, .. } = heard.as_ref() else { continue };
+        let way = (signatures, result);
+        if *released.entry(order).or_insert(way) != way {
+            return Err(format!("{order} was released in two ways").into());
+        }
+    }
+    Ok(())
+}
+
+fn order(given: &Given) -> Option<&OrderId> {
+    match given {
+        Given::Answer { order, .. } => Some(order),
+        Given::Frozen(_) | Given::Head(_) | Given::Thawing(_) => None,
+    }
+}
+
+/// How long a caller may have to wait. One call of a caller asks several things of the store and
+/// the log, each of which may take its time limit.
+pub const LIMIT: Duration = Duration::from_secs(180);

@@ -1,0 +1,110 @@
+//! Opens no secrets: they pass through.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
+use custody_core::id::{BackendId, BackendIdentity, KekId};
+use custody_core::seam::{
+    BackendError, DerivationPath, Health, KeyBackend, KeyDerivation, KeyEncryption, KeyRecord,
+    KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
+};
+use custody_core::secret::Secret;
+
+use super::Pointed;
+
+/// The abilities that a custodian does not use are not there.
+#[async_trait]
+impl KeyBackend for Pointed<dyn KeyBackend> {
+    fn id(&self) -> &BackendId {
+        self.inner.id()
+    }
+
+    fn identity(&self) -> &BackendIdentity {
+        self.inner.identity()
+    }
+
+    fn algorithms(&self) -> &[Algorithm] {
+        self.inner.algorithms()
+    }
+
+    fn in_process(&self) -> bool {
+        self.inner.in_process()
+    }
+
+    async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
+        let error = |kind| BackendError::new(kind, "generate");
+        self.points.call("backend.generate", error, self.inner.generate(request)).await
+    }
+
+    async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
+        let error = |kind| BackendError::new(kind, "open");
+        let inner = self.points.call("backend.signer", error, self.inner.signer(key)).await?;
+        Ok(self.points.around(inner))
+    }
+
+    async fn health(&self) -> Health {
+        self.inner.health().await
+    }
+
+    fn derivation(&self) -> Option<&dyn KeyDerivation> {
+        self.inner.derivation().map(|_| self as _)
+    }
+}
+
+#[async_trait]
+impl KeyDerivation for Pointed<dyn KeyBackend> {
+    async fn generate_seed(&self, request: &SeedRequest) -> Result<NewSeed, BackendError> {
+        let error = |kind| BackendError::new(kind, "generate seed");
+        let inner = self.inner.derivation().unwrap().generate_seed(request);
+        self.points.call("backend.generate_seed", error, inner).await
+    }
+
+    async fn derive(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+        request: &KeyRequest,
+    ) -> Result<NewKey, BackendError> {
+        let error = |kind| BackendError::new(kind, "derive");
+        let inner = self.inner.derivation().unwrap().derive(seed, path, request);
+        self.points.call("backend.derive", error, inner).await
+    }
+}
+
+#[async_trait]
+impl Signer for Pointed<dyn Signer> {
+    fn algorithm(&self) -> Algorithm {
+        self.inner.algorithm()
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.inner.public_key()
+    }
+
+    async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {
+        let error = |kind| BackendError::new(kind, "sign");
+        self.points.call("signer.sign", error, self.inner.sign(input)).await
+    }
+}
+
+#[async_trait]
+impl KeyEncryption for Pointed<dyn KeyEncryption> {
+    fn id(&self) -> &KekId {
+        self.inner.id()
+    }
+
+    fn in_process(&self) -> bool {
+        self.inner.in_process()
+    }
+
+    async fn wrap(&self, data_key: &Secret, context: &[&[u8]]) -> Result<Vec<u8>, BackendError> {
+        let error = |kind| BackendError::new(kind, "wrap");
+        self.points.call("kek.wrap", error, self.inner.wrap(data_key, context)).await
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
+        let error = |kind| BackendError::new(kind, "unwrap");
+        self.points.call("kek.unwrap", error, self.inner.unwrap(wrapped, context)).await
+    }
+}
