@@ -14,6 +14,7 @@ mod job;
 mod limits;
 mod message;
 mod open;
+mod owed;
 mod prepare;
 mod record;
 mod request;

@@ -1,5 +1,10 @@
 //! Failpoints on both sides of every call of every seam; see `custody_kills::failpoints`.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests: a check fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: a check fails by panicking, and figures are told"
+)]
 
 use std::collections::BTreeSet;
 

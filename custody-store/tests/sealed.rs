@@ -1,5 +1,5 @@
 //! The sealed store: the suites of the testkit over SQLite, and what nobody below may do.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a check fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests: a check fails by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::error::Error;
-use super::message::{Carried, Entry, Finished, JobResult, Message};
+use super::message::{Carried, JobResult};
+use super::owed::Owed;
 use super::prepare::task_references;
 use super::record::handle_key;
 use super::shared::{Backend, Shared, lock};
@@ -18,10 +19,25 @@ use crate::seam::{
     NewKey, Payload, Record, SeedRecord, SeedRequest, Signer, SigningTask, TaskSignature,
 };
 
-/// Does what an allowed, durable and sealed order asks of a backend or a handler, and brings the
-/// result to the sequencer. Nothing leaves from here.
-pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<Arc<Carried>>) {
-    let id = order.document().order.clone();
+/// The job of an order: see [`work`].
+pub(super) fn run(
+    shared: Arc<Shared>,
+    order: OpenOrder,
+    carried: Option<Arc<Carried>>,
+) -> impl Future<Output = ()> + Send {
+    let owed = Owed::new(order.document().order.clone(), &shared);
+    work(owed, shared, order, carried)
+}
+
+/// Does what an allowed order asks of a backend or a handler, and brings the result to the
+/// sequencer. Nothing leaves from here.
+async fn work(
+    mut owed: Owed,
+    shared: Arc<Shared>,
+    order: OpenOrder,
+    carried: Option<Arc<Carried>>,
+) {
+    owed.begin();
     let carried = match carried {
         Some(carried) => Some(carried),
         None => load(&shared, &order).await.map(Arc::new),
@@ -44,13 +60,10 @@ pub(super) async fn run(shared: Arc<Shared>, order: OpenOrder, carried: Option<A
             (result.unwrap_or_else(|stopped| stopped), Some(carried))
         }
     };
-    let finished = Box::new(Finished { order: id, result, carried });
-    let entry = Entry { message: Message::Finished(finished), reply: None };
     // Whoever closes the custodian is answered once nothing holds its parts any more.
-    let finished = shared.finished.clone();
     drop(order);
     drop(shared);
-    drop(finished.unbounded_send(entry));
+    owed.pay(result, carried);
 }
 
 /// What the order carries, if the store gives it; no key is used without it, even if the store

@@ -258,7 +258,12 @@ impl Sequencer {
         let starts = self.unsealed.iter().map(|(after, _)| after);
         let starts = starts.chain(self.is_stuck().then_some(doubted).into_iter().flatten());
         let starts = starts.filter(|after| matches!(after, After::Start(..))).count();
-        let given_up = if self.is_stuck() { self.retained.len() } else { 0 };
+        let has_ended = |id: &&OrderId| {
+            let mut retained = self.retained.iter();
+            retained.any(|entry| matches!(&entry.message, Message::Finished(f) if f.order == **id))
+        };
+        let is_stuck = self.is_stuck();
+        let given_up = if is_stuck { self.running.iter().filter(has_ended).count() } else { 0 };
         self.committing.is_none()
             && self.sealing.is_none()
             && self.open.entries.is_empty()
@@ -278,11 +283,15 @@ impl Sequencer {
         let retained = self.retained.len();
         for entry in entries.into_iter().flatten() {
             if let Message::Finished(finished) = &entry.message {
+                // What was started early and undone is nobody's any more.
+                let is_ours = self.running.contains(&finished.order);
                 for waiter in self.waiters.remove(&finished.order).into_iter().flatten() {
                     let order = Some(finished.order.clone());
                     drop(waiter.send(Err(Error::Unavailable { order })));
                 }
-                self.retained.push(entry);
+                if is_ours {
+                    self.retained.push(entry);
+                }
             } else {
                 let named = match (&entry.message, error()) {
                     (Message::Submit(prepared), Error::Indeterminate { .. }) => {

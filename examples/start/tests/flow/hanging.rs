@@ -6,7 +6,7 @@ use custody_testkit::fault::{Fault, Gate, Happened};
 use custody_testkit::store::StoreCall;
 
 use crate::world::work::{ETH, FEE, KNOWN};
-use crate::world::{Kind, World, words};
+use crate::world::{Kind, Setup, World, words};
 
 const SMALL: u128 = ETH / 2;
 
@@ -108,5 +108,31 @@ async fn reads_that_hang_are_refused_in_time_and_change_nothing() {
             assert_eq!(heard.order, paid.order);
         }
         assert_eq!((world.sign_calls(), world.verify().await.report.released), (1, 1));
+    }
+}
+
+/// Everything that was given to callers stays true; what cannot be written is left to the next one.
+#[tokio::test]
+async fn a_custodian_whose_store_takes_nothing_any_more_can_be_closed() {
+    for setup in [Setup::new(Kind::Memory), Setup::new(Kind::Memory).in_process()] {
+        for nth in 0..3 {
+            let world = World::with(setup.clone()).await;
+            let next = world.store.plan().count(StoreCall::Commit);
+            let away = Fault::fail(custody_core::seam::ErrorKind::Unavailable);
+            for call in next + nth..next + 5_000 {
+                world.store.plan().at(StoreCall::Commit, call, away.clone());
+            }
+            for id in ["first", "more", "first"] {
+                let _heard = world.drive(world.pay(SMALL, KNOWN, id)).await;
+            }
+            world.drive(world.custodian.close()).await.unwrap();
+            let world = world.reopen().await;
+            world.store.plan().clear();
+            let _resumed = world.resume().await.unwrap();
+            for id in ["first", "more"] {
+                assert_eq!(words::of(&world.pay(SMALL, KNOWN, id).await), "released");
+            }
+            assert_eq!(world.verify().await.report.released, 2);
+        }
     }
 }
