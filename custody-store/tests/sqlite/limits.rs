@@ -65,7 +65,7 @@ fn a_refusal_names_lengths_and_no_content() {
     let batch = Batch { events: vec![b"secret".repeat(EVENT_MAX)], ..Batch::default() };
     let error = block_on(store.commit(Position::START, batch)).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(source, "event 0 of the batch has 196608 bytes; 32768 are allowed");
+    assert_eq!(source, "event 0 of the batch has 196992 bytes; 32832 are allowed");
     assert!(!format!("{error:?}").contains("secret"));
 }
 
