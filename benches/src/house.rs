@@ -97,7 +97,8 @@ async fn make_wallet(custodian: &Custodian) -> Result<(), Failure> {
     Ok(())
 }
 
-fn genesis() -> Result<Genesis, Failure> {
+/// One operator, fifty rules, ether.
+pub fn genesis() -> Result<Genesis, Failure> {
     let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
     let public = PublicKey::from_bytes(Algorithm::Ed25519, key.verifying_key().as_bytes())?;
     let role = RoleId::parse("operator")?;

@@ -10,6 +10,7 @@
 
 pub mod house;
 pub mod judging;
+pub mod kept;
 pub mod load;
 pub mod percentile;
 

@@ -78,8 +78,7 @@ pub async fn governed(
 /// One transfer of one wei, through the whole flow.
 pub async fn pay(custodian: &Custodian, run: u128, number: u64) -> Result<(), Failure> {
     let id = RequestId::parse(&format!("1-{run:020}-{number:012}"))?;
-    let payload =
-        Payload { format: PayloadFormat::parse("evm/transaction")?, bytes: transfer(number) };
+    let payload = payload(transfer(number))?;
     let wallet = WalletId::parse("hot")?;
     let request = Request::payload(PrincipalId::parse("operator")?, id, wallet, payload);
     let answer = custodian.submit(request).await?;
@@ -89,16 +88,28 @@ pub async fn pay(custodian: &Custodian, run: u128, number: u64) -> Result<(), Fa
     }
 }
 
-/// An EIP-1559 transfer of one wei with this nonce (RLP: Ethereum Yellow Paper, appendix B).
+/// An unsigned EVM transaction.
+pub fn payload(bytes: Vec<u8>) -> Result<Payload, Failure> {
+    Ok(Payload { format: PayloadFormat::parse("evm/transaction")?, bytes })
+}
+
+/// An EIP-1559 transfer of one wei with this nonce.
 #[must_use]
 pub fn transfer(nonce: u64) -> Vec<u8> {
+    transfer_to(nonce, 0x7070_7070_7070_7070)
+}
+
+/// The same to the destination with this number (RLP: Ethereum Yellow Paper, appendix B).
+#[must_use]
+pub fn transfer_to(nonce: u64, destination: u64) -> Vec<u8> {
     let mut fields = vec![0x01];
     push_integer(&mut fields, nonce);
     push_integer(&mut fields, 1_000_000_000);
     push_integer(&mut fields, 30_000_000_000);
     push_integer(&mut fields, 21_000);
     fields.push(0x94);
-    fields.extend_from_slice(&[0x70; 20]);
+    fields.extend_from_slice(&[0x70; 12]);
+    fields.extend_from_slice(&destination.to_be_bytes());
     fields.extend_from_slice(&[0x01, 0x80, 0xc0]);
     let length = u8::try_from(fields.len()).unwrap_or(u8::MAX);
     let mut payload = vec![0x02];

@@ -9,7 +9,9 @@ mod check;
 mod decide;
 mod execute;
 mod facts;
+mod index;
 mod open_order;
+mod state;
 mod succession;
 mod wallet;
 
@@ -23,8 +25,9 @@ pub use check::CommandRefusal;
 pub(crate) use check::check_signatures;
 pub use decide::Decision;
 pub use facts::charges;
-use open_order::OpenIndex;
+use index::{KeyIndex, OrderIndex};
 pub use open_order::OpenOrder;
+pub use state::{StateDocuments, StateError, StateReader};
 pub(crate) use succession::compile;
 use wallet::SeedEntry;
 pub use wallet::{Key, Wallet};
@@ -32,19 +35,20 @@ pub use wallet::{Key, Wallet};
 use crate::amount::Asset;
 use crate::caip::{AccountId, AssetId};
 use crate::crypto::PublicKey;
-use crate::document::{DocumentError, parse};
 use crate::id::{
     BackendId, BackendIdentity, BookId, CustodianId, EngineId, KeyId, OrderId, OrganisationId,
     PolicyId, PrincipalId, RequestId, RoleId, WalletId,
 };
+use crate::parted::Parted;
 use crate::principal::Principal;
 use crate::seam::{PolicyDocument, Position, Requester};
 use crate::time::Timestamp;
 use crate::window::Windows;
 
 /// The state of a custodian after some of its events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// Copies share what has not changed since: wallets, keys, addresses and windows are kept in parts.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ledger {
     custodian: CustodianId,
     position: Position,
@@ -54,17 +58,17 @@ pub struct Ledger {
     policy: Arc<PolicyInForce>,
     members: BTreeMap<PrincipalId, Member>,
     roles: BTreeMap<RoleId, BTreeMap<OrganisationId, u32>>,
-    wallets: BTreeMap<WalletId, Wallet>,
-    keys: BTreeMap<KeyId, Key>,
-    accounts: BTreeMap<AccountId, KeyId>,
+    wallets: Parted<WalletId, Wallet>,
+    keys: Parted<KeyId, Key>,
     assets: BTreeMap<AssetId, Asset>,
     backends: BTreeMap<BackendId, BackendIdentity>,
-    books: BTreeMap<BookId, BTreeMap<AccountId, Timestamp>>,
+    /// Since when an address stands in which book.
+    addresses: Parted<AccountId, BTreeMap<BookId, Timestamp>>,
     frozen: bool,
     windows: Windows,
     orders: BTreeMap<OrderId, OpenOrder>,
-    #[serde(skip)]
-    open: OpenIndex,
+    open: OrderIndex,
+    index: KeyIndex,
 }
 
 /// The rule set in force.
@@ -150,7 +154,7 @@ impl Ledger {
     /// The key that controls an account by itself.
     #[must_use]
     pub fn key_of(&self, account: &AccountId) -> Option<&KeyId> {
-        self.accounts.get(account)
+        self.index.key_of(account)
     }
 
     /// An asset that is registered.
@@ -185,45 +189,30 @@ impl Ledger {
     /// The open order of this request, if it is still open.
     #[must_use]
     pub fn open_request(&self, requester: &PrincipalId, request: &RequestId) -> Option<&OpenOrder> {
-        let id = self.open.requests.get(&(requester.clone(), request.clone()))?;
-        self.orders.get(id)
+        self.orders.get(self.open.request(requester, request)?)
     }
 
     /// How many orders of a requester are open.
     #[must_use]
     pub fn open_of_requester(&self, requester: &PrincipalId) -> usize {
-        self.open.by_requester.get(requester).copied().unwrap_or_default()
+        self.open.of_requester(requester)
     }
 
     /// How many orders about a wallet are open.
     #[must_use]
     pub fn open_of_wallet(&self, wallet: &WalletId) -> usize {
-        self.open.by_wallet.get(wallet).copied().unwrap_or_default()
+        self.open.of_wallet(wallet)
     }
 
-    /// Reads a state that was kept as a document.
-    ///
-    /// # Errors
-    /// Fails on malformed bytes.
-    pub fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let mut ledger: Self = parse(bytes)?;
-        let documents: Vec<_> =
-            ledger.orders.values().map(|order| Arc::clone(&order.document)).collect();
-        for document in documents {
-            ledger.open.add(&document);
-        }
-        Ok(ledger)
+    /// Keys whose scheduled destruction is due at `now`, and on which no order is under way, the
+    /// longest due first.
+    pub fn due_destructions(&self, now: Timestamp) -> impl Iterator<Item = &KeyId> {
+        self.index.due(now).filter(|id| self.check_no_orders(id).is_ok())
     }
 
-    /// Keys whose scheduled destruction is due at `now`, and on which no order is under way.
-    #[must_use]
-    pub fn due_destructions(&self, now: Timestamp) -> Vec<KeyId> {
-        self.keys
-            .iter()
-            .filter(|(_, key)| key.destruction.is_some_and(|due| due <= now))
-            .filter(|(id, _)| self.check_no_orders(id).is_ok())
-            .map(|(id, _)| id.clone())
-            .collect()
+    /// Pending orders that expired before `now`, the longest expired first.
+    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &OrderId> {
+        self.open.expired(now)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod id;
 pub mod key;
 pub mod ledger;
 pub mod order;
+mod parted;
 pub mod principal;
 pub mod replay;
 pub mod seam;

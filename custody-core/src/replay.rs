@@ -19,7 +19,7 @@ use crate::document::{
     parse, size_of_bytes,
 };
 use crate::id::{CustodianId, OrderId, PrincipalId, RequestId};
-use crate::ledger::{Attached, Ledger, LedgerError, compile};
+use crate::ledger::{Attached, Ledger, LedgerError, StateError, compile};
 use crate::seam::{Decoder, PolicyCompiler, PolicyEngine, PolicyError, TaskInput};
 
 /// Where a replay finds the documents that events name.
@@ -298,6 +298,9 @@ pub enum ReplayError {
         /// The order.
         order: OrderId,
     },
+    /// What a snapshot names is no state.
+    #[error("what a snapshot names is no state")]
+    State(#[from] StateError),
     /// Something contradicts something else.
     #[error("{what}")]
     Wrong {

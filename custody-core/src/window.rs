@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Units;
 use crate::caip::{AccountId, AssetId};
 use crate::id::{PrincipalId, WalletId};
+use crate::parted::Parted;
 use crate::seam::WindowSums;
 use crate::time::Timestamp;
 
@@ -52,12 +53,16 @@ pub type Charges = BTreeMap<WindowKey, Units>;
 /// All windows of a custodian.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Windows {
-    rings: BTreeMap<WindowKey, [Ring; 4]>,
+    rings: Parted<WindowKey, Rings>,
 }
+
+/// The four windows of one key.
+pub(crate) type Rings = [Ring; 4];
 
 /// The buckets of one window, oldest first; only buckets that something was put in exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Ring {
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ring {
     buckets: VecDeque<(u64, Units)>,
 }
 
@@ -71,7 +76,7 @@ impl Windows {
             self.sums(key, *units, time)?;
         }
         for (key, units) in charges {
-            let rings = self.rings.entry(key.clone()).or_default();
+            let rings = self.rings.or_default(key);
             for (ring, (length, bucket)) in rings.iter_mut().zip(WINDOWS) {
                 ring.drop_before(oldest(time, length, bucket));
                 ring.add(index(time, bucket), *units)?;
@@ -113,12 +118,28 @@ impl Windows {
 
     /// Forgets windows in which nothing counts any more at `now`.
     pub fn prune(&mut self, now: Timestamp) {
-        self.rings.retain(|_, rings| {
-            for (ring, (length, bucket)) in rings.iter_mut().zip(WINDOWS) {
-                ring.drop_before(oldest(now, length, bucket));
-            }
-            rings.iter().any(|ring| !ring.buckets.is_empty())
-        });
+        let oldest = WINDOWS.map(|(length, bucket)| oldest(now, length, bucket));
+        let is_old = |(ring, oldest): (&Ring, u64)| {
+            ring.buckets.front().is_none_or(|(bucket, _)| *bucket < oldest)
+        };
+        self.rings.retain(
+            |rings| rings.iter().zip(oldest).any(is_old),
+            |rings| {
+                for (ring, oldest) in rings.iter_mut().zip(oldest) {
+                    ring.drop_before(oldest);
+                }
+                rings.iter().any(|ring| !ring.buckets.is_empty())
+            },
+        );
+    }
+
+    /// All windows with something in them, in parts.
+    pub(crate) const fn rings(&self) -> &Parted<WindowKey, Rings> {
+        &self.rings
+    }
+
+    pub(crate) const fn rings_mut(&mut self) -> &mut Parted<WindowKey, Rings> {
+        &mut self.rings
     }
 }
 
@@ -153,19 +174,6 @@ impl Ring {
             .take_while(|(bucket, _)| *bucket >= oldest)
             .try_fold(more, |sum, (_, units)| sum.checked_add(*units))
             .ok_or(WindowOverflow)
-    }
-}
-
-impl Serialize for Windows {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.rings.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for Windows {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pairs = Vec::<(WindowKey, [Ring; 4])>::deserialize(deserializer)?;
-        Ok(Self { rings: pairs.into_iter().collect() })
     }
 }
 
@@ -246,11 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn windows_survive_their_document() {
+    fn a_window_is_forgotten_once_nothing_counts_in_it() {
         let mut windows = Windows::default();
         windows.reserve(&charge(5), Timestamp::from_millis(60_000)).unwrap();
-        let text = serde_json::to_string(&windows).unwrap();
-        assert_eq!(serde_json::from_str::<Windows>(&text).unwrap(), windows);
+        let kept = windows.clone();
+        windows.prune(Timestamp::from_millis(60_000));
+        assert_eq!(windows, kept);
         windows.prune(Timestamp::from_millis(4_000_000_000));
         assert_eq!(windows, Windows::default());
     }

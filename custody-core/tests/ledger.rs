@@ -18,5 +18,7 @@ mod house;
 mod keys;
 #[path = "ledger/sequences.rs"]
 mod sequences;
+#[path = "ledger/state.rs"]
+mod state;
 #[path = "ledger/steps.rs"]
 mod steps;

@@ -11,7 +11,7 @@ use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, EngineId};
-use custody_core::ledger::Ledger;
+use custody_core::ledger::{Ledger, StateError};
 use custody_core::replay::{Depth, Documents as _, Replay, ReplayError, Report};
 use custody_core::seam::{Decoder, PolicyCompiler};
 use custody_policy::CedarCompiler;
@@ -76,7 +76,11 @@ impl Trail {
         if Digest::of(&bytes) != state {
             return Err(EntryError::WrongDocument { digest: state });
         }
-        let state = Ledger::read(&bytes).map_err(|error| EntryError::Replay(error.into()))?;
+        let read = Ledger::read(&bytes, |part| self.documents.get(part));
+        let state = read.map_err(|error| {
+            let is_missing = error == StateError::Missing;
+            self.explain(if is_missing { ReplayError::Missing } else { error.into() })
+        })?;
         self.found.first_key = Some(state.log_key().clone());
         self.replay = self.replay.from_state(state);
         Ok(self)

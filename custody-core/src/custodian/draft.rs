@@ -29,9 +29,20 @@ pub(super) struct Draft {
     /// How many of those are still at work.
     pub(super) at_work: usize,
     /// Where the state was kept, if it was.
-    pub(super) snapshot: Option<Position>,
+    pub(super) snapshot: Option<Kept>,
     /// The engine of the rules that it puts in force, if it does.
     pub(super) engine: Option<Arc<dyn PolicyEngine>>,
+}
+
+/// When and where the state was kept last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// The next one is due an interval after this position.
+    pub(super) since: Position,
+    /// The index of its event, if there is one.
+    pub(super) index: Option<Position>,
+    /// SHA-256 of the parts that are in the store with it.
+    pub(super) parts: Arc<BTreeSet<Digest>>,
 }
 
 /// A draft with the entries that it answers.

@@ -1,6 +1,6 @@
 use crate::document::DocumentError;
 use crate::id::{IdError, OrderId};
-use crate::ledger::{CommandRefusal, LedgerError};
+use crate::ledger::{CommandRefusal, LedgerError, StateError};
 use crate::seam::{
     AnchorError, AuditError, DecodeError, EntropyError, PolicyError, RecordKeyError, StoreError,
 };
@@ -130,6 +130,13 @@ pub enum OpenError {
 impl From<DocumentError> for OpenError {
     fn from(error: DocumentError) -> Self {
         Self::Custodian(error.into())
+    }
+}
+
+impl From<StateError> for OpenError {
+    fn from(error: StateError) -> Self {
+        tracing::error!(%error, "a snapshot is no state");
+        Self::Corrupt { what: "the snapshot contradicts the log" }
     }
 }
 

@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::draft::Kept;
 use super::error::{Error, OpenError};
 use super::limits::Limit;
-use super::record::{document_key, snapshot_key};
+use super::record::{document_key, snapshot_keys};
 use super::shared::Shared;
 use super::{Genesis, builder::Seams};
 use crate::bytes::HexBytes;
@@ -13,21 +14,21 @@ use crate::document::{
     DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, V1, size_of_bytes,
 };
 use crate::id::CustodianId;
-use crate::ledger::{Ledger, compile};
+use crate::ledger::{Ledger, StateReader, compile};
 use crate::replay::{Depth, Replay};
 use crate::seam::{
     AuditError, Batch, ErrorKind, Event, Head, PolicyEngine, Position, Record, RecordKey, Store,
 };
 
 const PAGE: u16 = 1_000;
+const WRONG_SNAPSHOT: OpenError = OpenError::Corrupt { what: "the snapshot contradicts the log" };
 
-/// What opening found: the state, the engine of its rules, the anchored head and the index of the
-/// last snapshot.
+/// What opening found: the state, the engine of its rules, the anchored head and the last snapshot.
 pub(super) struct Opened {
     pub(super) ledger: Ledger,
     pub(super) engine: Arc<dyn PolicyEngine>,
     pub(super) anchored: Option<Head>,
-    pub(super) snapshot: Position,
+    pub(super) snapshot: Kept,
 }
 
 /// Writes the genesis event into an empty store. The custodian's id is its hash.
@@ -139,30 +140,48 @@ async fn load_snapshot(
     seams: &Seams,
     custodian: CustodianId,
     signed: Position,
-) -> Result<(Option<Ledger>, Position), OpenError> {
-    const WRONG: OpenError = OpenError::Corrupt { what: "the snapshot contradicts the log" };
-    let Some(pointer) = seams.store.get(&snapshot_key()?).await? else {
-        return Ok((None, Position::START));
-    };
-    let text = std::str::from_utf8(&pointer.value).map_err(|_| WRONG)?;
-    let index = Position::new(text.parse().map_err(|_| WRONG)?);
-    if index >= signed {
-        return Ok((None, Position::START));
+) -> Result<(Option<Ledger>, Kept), OpenError> {
+    for key in snapshot_keys()? {
+        let Some(pointer) = seams.store.get(&key).await? else { continue };
+        let text = std::str::from_utf8(&pointer.value).map_err(|_| WRONG_SNAPSHOT)?;
+        let index = Position::new(text.parse().map_err(|_| WRONG_SNAPSHOT)?);
+        if index < signed {
+            let (state, parts) = snapshot_at(seams, index).await?;
+            if *state.custodian() != custodian || state.position() != index {
+                return Err(WRONG_SNAPSHOT);
+            }
+            let kept = Kept { since: index, index: Some(index), parts: Arc::new(parts) };
+            return Ok((Some(state), kept));
+        }
     }
+    Ok((None, Kept::default()))
+}
+
+async fn snapshot_at(
+    seams: &Seams,
+    index: Position,
+) -> Result<(Ledger, BTreeSet<Digest>), OpenError> {
     let events = seams.store.events(index, 1).await?;
     seams.audit.includes(&events).await?;
-    let event = EventDocument::read(&events.first().ok_or(WRONG)?.bytes)?;
-    let EventBody::Snapshot(reference) = event.event else { return Err(WRONG) };
-    let record = seams.store.get(&document_key("snapshot", &reference.sha256)?).await?;
-    let bytes = record.ok_or(WRONG)?.value;
-    if Digest::of(&bytes) != reference.sha256 {
-        return Err(WRONG);
+    let event = EventDocument::read(&events.first().ok_or(WRONG_SNAPSHOT)?.bytes)?;
+    let EventBody::Snapshot(reference) = event.event else { return Err(WRONG_SNAPSHOT) };
+    let head = kept(seams.store.as_ref(), &reference.sha256).await?.ok_or(WRONG_SNAPSHOT)?;
+    if Digest::of(&head) != reference.sha256 {
+        return Err(WRONG_SNAPSHOT);
     }
-    let state = Ledger::read(&bytes)?;
-    if *state.custodian() != custodian || state.position() != index {
-        return Err(WRONG);
+    let mut reader = StateReader::new(&head)?;
+    let names = reader.names();
+    for sha256 in reader.missing() {
+        let part = kept(seams.store.as_ref(), &sha256).await?.ok_or(WRONG_SNAPSHOT)?;
+        reader.part(&part)?;
     }
-    Ok((Some(state), index))
+    Ok((reader.finish()?, names))
+}
+
+/// A document of a snapshot.
+async fn kept(store: &dyn Store, sha256: &Digest) -> Result<Option<Vec<u8>>, OpenError> {
+    let record = store.get(&document_key("snapshot", sha256)?).await?;
+    Ok(record.map(|record| record.value))
 }
 
 async fn replay(
@@ -190,8 +209,9 @@ async fn replay(
         }
         for event in &events {
             let is_sealed = event.position < signed || event.position == Position::START;
-            replay.set_depth(if is_sealed { Depth::Fold } else { Depth::Full });
-            let documents = documents(seams.store.as_ref(), event, replay.state()).await?;
+            let depth = if is_sealed { Depth::Fold } else { Depth::Full };
+            replay.set_depth(depth);
+            let documents = documents(seams.store.as_ref(), event, replay.state(), depth).await?;
             replay.event(&event.bytes, &documents).map_err(|error| {
                 tracing::error!(index = event.position.value(), %error, "an event does not fold");
                 WRONG
@@ -202,22 +222,21 @@ async fn replay(
     replay.into_state().ok_or(WRONG)
 }
 
-/// The documents that an event may name: its order's, and those of the orders it is about.
+/// The documents that an event may name: its order's, and those of the orders it is about. Folding
+/// alone needs only those of new orders.
 async fn documents(
     store: &dyn Store,
     event: &Event,
     state: Option<&Ledger>,
+    depth: Depth,
 ) -> Result<BTreeMap<Digest, Vec<u8>>, OpenError> {
     let body = EventDocument::read(&event.bytes)?.event;
     let mut owners = Vec::new();
     match &body {
         EventBody::Genesis(_) => owners.push("genesis".to_owned()),
-        EventBody::Snapshot(reference) => {
-            let record = store.get(&document_key("snapshot", &reference.sha256)?).await?;
-            let found = record.into_iter().map(|record| (Digest::of(&record.value), record.value));
-            return Ok(found.collect());
-        }
         EventBody::OrderSubmitted(OrderSubmitted { order, .. }) => owners.push(order.to_string()),
+        _ if depth == Depth::Fold => {}
+        EventBody::Snapshot(reference) => return snapshot_documents(store, reference).await,
         EventBody::OrderConcluded(concluded) => {
             owners.push(concluded.order.to_string());
             let command = state
@@ -239,6 +258,22 @@ async fn documents(
             documents.insert(Digest::of(&record.value), record.value);
         }
     }
+    Ok(documents)
+}
+
+/// A snapshot's head, and the parts that it names.
+async fn snapshot_documents(
+    store: &dyn Store,
+    reference: &DocumentReference,
+) -> Result<BTreeMap<Digest, Vec<u8>>, OpenError> {
+    let mut documents = BTreeMap::new();
+    let Some(head) = kept(store, &reference.sha256).await? else { return Ok(documents) };
+    for sha256 in StateReader::new(&head)?.missing() {
+        if let Some(part) = kept(store, &sha256).await? {
+            documents.insert(Digest::of(&part), part);
+        }
+    }
+    documents.insert(Digest::of(&head), head);
     Ok(documents)
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn document_key(owner: &str, sha256: &Digest) -> Result<RecordKey, Re
     RecordKey::parse(&format!("document/{owner}/{sha256}"))
 }
 
-/// The key of the newest snapshot's pointer.
-pub(crate) fn snapshot_key() -> Result<RecordKey, RecordKeyError> {
-    RecordKey::parse("snapshot")
+/// The key of a snapshot's pointer: the newest, and the one before it, which the log has under its
+/// head should the newest not be.
+pub(crate) fn snapshot_keys() -> Result<[RecordKey; 2], RecordKeyError> {
+    Ok([RecordKey::parse("snapshot")?, RecordKey::parse("snapshot-before")?])
 }

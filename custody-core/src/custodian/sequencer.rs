@@ -14,7 +14,7 @@ use futures::{FutureExt, StreamExt};
 
 use super::anchoring::Anchoring;
 use super::clock::ClockGuard;
-use super::draft::{After, Turn};
+use super::draft::{After, Kept, Turn};
 use super::error::Error;
 use super::message::{Entry, Message, Progress, Reply};
 use super::shared::{Shared, lock};
@@ -45,7 +45,7 @@ pub(super) struct Sequencer {
     /// Orders that an earlier process left reserved: a backend may have been called for them.
     pub(super) resumed: BTreeSet<OrderId>,
     /// Where the state was kept last, in the working state.
-    pub(super) snapshot: Position,
+    pub(super) snapshot: Kept,
     open: Turn,
     committing: Option<Committing>,
     sealing: Option<Sealing>,
@@ -72,7 +72,7 @@ pub(super) struct Sequencer {
 struct Durable {
     position: Position,
     sealed: Position,
-    snapshot: Position,
+    snapshot: Kept,
 }
 
 /// What the sequencer hears, most urgent first.
@@ -110,7 +110,7 @@ impl Sequencer {
         shared: Arc<Shared>,
         queues: Queues,
         anchored: Option<Head>,
-        snapshot: Position,
+        snapshot: Kept,
     ) -> Self {
         let published = shared.read().clone();
         let clock = ClockGuard::new(shared.clock.as_ref(), published.ledger.time());
@@ -122,7 +122,7 @@ impl Sequencer {
             clock,
             running: BTreeSet::new(),
             resumed: BTreeSet::new(),
-            snapshot,
+            snapshot: snapshot.clone(),
             committing: None,
             sealing: None,
             unsealed: Vec::new(),

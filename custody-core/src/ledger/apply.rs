@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CommandRefusal, Ledger, OpenIndex, OpenOrder, PolicyInForce, charges};
+use super::{CommandRefusal, KeyIndex, Ledger, OpenOrder, OrderIndex, PolicyInForce, charges};
 use crate::command::{Command, Resolution};
 use crate::document::{
     CloseReason, Conclusion, DocumentError, EventBody, EventDocument, GenesisEvent, OrderClosed,
@@ -10,6 +10,7 @@ use crate::document::{
 use crate::id::{CustodianId, KeyId, OrderId};
 use crate::key::KeyState;
 use crate::order::{Impossible, OrderState, OrderStep};
+use crate::parted::Parted;
 use crate::principal::{SignedStatement, Verb};
 use crate::seam::{PolicyDocument, Position};
 use crate::window::{WindowOverflow, Windows};
@@ -121,20 +122,20 @@ impl Ledger {
             policy: Arc::new(policy),
             members: BTreeMap::new(),
             roles: BTreeMap::new(),
-            wallets: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            accounts: BTreeMap::new(),
+            wallets: Parted::default(),
+            keys: Parted::default(),
             assets: genesis
                 .assets
                 .iter()
                 .map(|asset| (asset.id().clone(), asset.clone()))
                 .collect(),
             backends: genesis.backends.clone(),
-            books: BTreeMap::new(),
+            addresses: Parted::default(),
             frozen: false,
             windows: Windows::default(),
             orders: BTreeMap::new(),
-            open: OpenIndex::default(),
+            open: OrderIndex::default(),
+            index: KeyIndex::default(),
         }
     }
 
@@ -227,7 +228,7 @@ impl Ledger {
             counted: Vec::new(),
             lost: None,
         };
-        self.open.add(&order.document);
+        self.open.add(&order);
         self.orders.insert(submitted.order.clone(), order);
         Ok(())
     }
@@ -257,8 +258,9 @@ impl Ledger {
                 order.decided = Some(position);
                 order.reserved = Some(time);
                 order.counted = counted.unwrap_or_default();
-                let charges = charges(&order.document)?;
-                self.windows.reserve(&charges, time)?;
+                let document = Arc::clone(&order.document);
+                self.open.reserve(&document);
+                self.windows.reserve(&charges(&document)?, time)?;
                 Ok(())
             }
         }
@@ -345,10 +347,7 @@ impl Ledger {
             return Err(LedgerError::Time);
         }
         self.move_key(id, KeyState::Destroyed)?;
-        if let Some(key) = self.keys.get_mut(id) {
-            key.destruction = None;
-        }
-        Ok(())
+        self.schedule(id, None)
     }
 
     fn give_back(&mut self, id: &OrderId) -> Result<(), LedgerError> {
@@ -363,7 +362,7 @@ impl Ledger {
     fn end(&mut self, id: &OrderId, step: OrderStep) -> Result<(), LedgerError> {
         self.open_order(id)?.state.apply(step)?;
         if let Some(order) = self.orders.remove(id) {
-            self.open.remove(&order.document);
+            self.open.remove(&order.document, order.state);
         }
         Ok(())
     }

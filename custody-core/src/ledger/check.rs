@@ -1,8 +1,10 @@
+use super::index::Mark;
 use super::{Key, Ledger};
+use crate::caip::AccountId;
 use crate::command::{Command, FreezeScope, Resolution};
 use crate::crypto::SignInput;
 use crate::document::TaskReference;
-use crate::id::{KeyId, WalletId};
+use crate::id::{BookId, KeyId, WalletId};
 use crate::key::KeyState;
 use crate::order::OrderState;
 use crate::principal::{Principal, rotation_signing_digest};
@@ -86,11 +88,11 @@ impl Ledger {
             Command::Freeze { scope } => self.check_freeze(scope, true),
             Command::Thaw { scope } => self.check_freeze(scope, false),
             Command::AddAddress { book, account } => {
-                let known = self.books.get(book).is_some_and(|book| book.contains_key(account));
+                let known = self.is_in_book(account, book);
                 if known { Err(CommandRefusal::Exists { what: "address" }) } else { Ok(()) }
             }
             Command::RemoveAddress { book, account } => {
-                let known = self.books.get(book).is_some_and(|book| book.contains_key(account));
+                let known = self.is_in_book(account, book);
                 if known { Ok(()) } else { Err(CommandRefusal::NotFound { what: "address" }) }
             }
             Command::ResolveOrder { order, resolution } => {
@@ -161,14 +163,7 @@ impl Ledger {
     }
 
     pub(super) fn check_no_orders(&self, id: &KeyId) -> Result<(), CommandRefusal> {
-        let count = self
-            .orders
-            .values()
-            .filter(|order| {
-                matches!(order.state, OrderState::Reserved | OrderState::Unknown)
-                    && order.document.tasks.iter().any(|task| task.key == *id)
-            })
-            .count();
+        let count = self.open.of_key(id);
         if count == 0 { Ok(()) } else { Err(CommandRefusal::OpenOrders { count }) }
     }
 
@@ -209,11 +204,14 @@ impl Ledger {
     }
 
     fn check_new_key(&self, id: &KeyId) -> Result<(), CommandRefusal> {
-        let is_seed = |wallet: &super::Wallet| wallet.seed() == Some(id);
-        if self.keys.contains_key(id) || self.wallets.values().any(is_seed) {
+        if self.keys.contains_key(id) || self.index.knows(Mark::of_seed(id)) {
             return Err(CommandRefusal::Exists { what: "key" });
         }
         Ok(())
+    }
+
+    fn is_in_book(&self, account: &AccountId, book: &BookId) -> bool {
+        self.addresses.get(account).is_some_and(|books| books.contains_key(book))
     }
 
     fn find_wallet(&self, id: &WalletId) -> Result<&super::Wallet, CommandRefusal> {

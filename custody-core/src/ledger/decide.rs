@@ -123,7 +123,7 @@ impl Ledger {
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it does, it is no sweep")]
     fn is_sweep(&self, order: &OrderDocument) -> bool {
         let is_successor = |account: &AccountId| {
-            self.accounts.get(account).and_then(|id| self.keys.get(id)).is_some_and(|key| {
+            self.key_of(account).and_then(|id| self.keys.get(id)).is_some_and(|key| {
                 key.state.allows(KeyOperation::Sign) && Some(&key.wallet) == order.wallet.as_ref()
             })
         };

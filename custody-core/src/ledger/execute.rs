@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::index::Mark;
 use super::{Key, Ledger, LedgerError, Member, PolicyInForce, SeedEntry, Wallet};
 use crate::command::{Command, CommandResult, FreezeScope, KeyStart};
 use crate::crypto::PublicKey;
@@ -120,9 +121,16 @@ impl Ledger {
         Ok(())
     }
 
-    fn schedule(&mut self, id: &KeyId, due: Option<Timestamp>) -> Result<(), LedgerError> {
+    pub(super) fn schedule(
+        &mut self,
+        id: &KeyId,
+        due: Option<Timestamp>,
+    ) -> Result<(), LedgerError> {
         let key = self.keys.get_mut(id).ok_or(LedgerError::Unknown { what: "key" })?;
-        key.destruction = due;
+        if let Some(before) = std::mem::replace(&mut key.destruction, due) {
+            self.index.cancel(id, before);
+        }
+        self.index.schedule(id, due);
         Ok(())
     }
 
@@ -148,13 +156,17 @@ impl Ledger {
                 self.backends.insert(backend.clone(), identity.clone());
             }
             Command::AddAddress { book, account } => {
-                self.books.entry(book.clone()).or_default().insert(account.clone(), at);
+                self.addresses.or_default(account).insert(book.clone(), at);
             }
             Command::RemoveAddress { book, account } => {
-                if let Some(addresses) = self.books.get_mut(book) {
-                    addresses.remove(account);
+                let books = self.addresses.get_mut(account);
+                let is_last = books.is_some_and(|books| {
+                    books.remove(book);
+                    books.is_empty()
+                });
+                if is_last {
+                    self.addresses.remove(account);
                 }
-                self.books.retain(|_, addresses| !addresses.is_empty());
             }
             _ => {}
         }
@@ -172,6 +184,7 @@ impl Ledger {
                 };
                 let (chain, tier, backend) = (chain.clone(), tier.clone(), backend.clone());
                 let entry = Wallet { chain, tier, backend, seed, keys: Vec::new(), frozen: false };
+                self.index.add_wallet(&entry);
                 self.wallets.insert(wallet.clone(), entry);
                 Ok(())
             }
@@ -184,7 +197,7 @@ impl Ledger {
     }
 
     fn is_new_key(&self, public_key: &PublicKey) -> bool {
-        self.keys.values().all(|key| key.public_key != *public_key)
+        !self.index.knows(Mark::of_key(public_key))
     }
 
     /// Whether a result can be the one of this command now. A backend that answers two key ids
@@ -192,9 +205,7 @@ impl Ledger {
     pub(crate) fn fits(&self, command: &Command, result: &CommandResult) -> bool {
         match result {
             CommandResult::Key { public_key, .. } => self.is_new_key(public_key),
-            CommandResult::Seed { handle } => {
-                self.wallets.values().all(|wallet| wallet.seed_handle() != Some(handle))
-            }
+            CommandResult::Seed { handle } => !self.index.knows(Mark::of_handle(handle)),
             CommandResult::Done {} | CommandResult::Extension { .. } => {
                 !matches!(command, Command::CreateKey { .. } | Command::DeriveAccount { .. })
             }
@@ -234,9 +245,7 @@ impl Ledger {
         };
         let entry = self.wallets.get_mut(wallet).ok_or(LedgerError::Unknown { what: "wallet" })?;
         entry.keys.push(id.clone());
-        if let Some(account) = account {
-            self.accounts.insert(account.clone(), id.clone());
-        }
+        self.index.add(id, &key);
         self.keys.insert(id.clone(), key);
         Ok(())
     }

@@ -187,15 +187,11 @@ impl Ledger {
     }
 
     fn destination_facts(&self, account: &AccountId) -> DestinationFacts {
-        let entries: Vec<_> = self
-            .books
-            .iter()
-            .filter_map(|(book, addresses)| Some((book.clone(), *addresses.get(account)?)))
-            .collect();
+        let books = self.addresses.get(account);
         DestinationFacts {
-            known_since: entries.iter().map(|(_, since)| *since).min(),
-            books: entries.into_iter().map(|(book, _)| book).collect(),
-            self_owned: self.accounts.contains_key(account),
+            known_since: books.and_then(|books| books.values().min().copied()),
+            books: books.into_iter().flat_map(|books| books.keys().cloned()).collect(),
+            self_owned: self.key_of(account).is_some(),
         }
     }
 }

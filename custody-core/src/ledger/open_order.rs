@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -6,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::digest::Digest;
 use crate::document::{Hold, OrderDocument};
-use crate::id::{OrderId, PrincipalId, RequestId, WalletId};
+use crate::id::PrincipalId;
 use crate::order::OrderState;
 use crate::principal::SignedStatement;
 use crate::seam::{Authentication, Position};
@@ -28,14 +27,6 @@ pub struct OpenOrder {
     pub(super) approvals: Vec<SignedStatement>,
     pub(super) counted: Vec<PrincipalId>,
     pub(super) lost: Option<Hold>,
-}
-
-/// What is looked up about open orders; made from them when a state is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OpenIndex {
-    pub(super) requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
-    pub(super) by_requester: BTreeMap<PrincipalId, usize>,
-    pub(super) by_wallet: BTreeMap<WalletId, usize>,
 }
 
 impl OpenOrder {
@@ -120,39 +111,5 @@ impl OpenOrder {
     #[must_use]
     pub fn approvals(&self) -> &[SignedStatement] {
         &self.approvals
-    }
-}
-
-impl OpenIndex {
-    pub(super) fn add(&mut self, order: &OrderDocument) {
-        let request = (order.requester.clone(), order.request.clone());
-        self.requests.insert(request, order.order.clone());
-        increment(&mut self.by_requester, &order.requester);
-        if let Some(wallet) = &order.wallet {
-            increment(&mut self.by_wallet, wallet);
-        }
-    }
-
-    pub(super) fn remove(&mut self, order: &OrderDocument) {
-        self.requests.remove(&(order.requester.clone(), order.request.clone()));
-        decrement(&mut self.by_requester, &order.requester);
-        if let Some(wallet) = &order.wallet {
-            decrement(&mut self.by_wallet, wallet);
-        }
-    }
-}
-
-fn increment<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_add(1);
-    } else {
-        counts.insert(key.clone(), 1);
-    }
-}
-
-fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    match counts.get_mut(key) {
-        Some(count) if *count > 1 => *count = count.saturating_sub(1),
-        _ => drop(counts.remove(key)),
     }
 }

@@ -37,8 +37,8 @@ impl Replay {
                 self.check_conclusion(ledger, concluded, documents)
             }
             EventBody::Snapshot(reference) => {
-                let bytes = sized(documents, reference)?;
-                if Ledger::read(&bytes)? == *ledger {
+                let head = sized(documents, reference)?;
+                if ledger.is(&head, |part| sized(documents, part))? {
                     Ok(())
                 } else {
                     Err(wrong("the snapshot is of another state"))

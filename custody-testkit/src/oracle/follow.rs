@@ -68,9 +68,7 @@ impl Oracle {
             }
             EventBody::OrderDecided(decided) => vec![of(&decided.order)],
             EventBody::OrderSubmitted(submitted) => vec![of(&submitted.order)],
-            EventBody::Snapshot(reference) => {
-                vec![format!("document/snapshot/{}", reference.sha256)]
-            }
+            EventBody::Snapshot(_) => vec!["document/snapshot/".to_owned()],
             _ => Vec::new(),
         }
     }

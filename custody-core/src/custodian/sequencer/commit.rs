@@ -230,7 +230,9 @@ impl Sequencer {
         }
         if !draft.events.is_empty() {
             self.durable.position = draft.end();
-            self.durable.snapshot = draft.snapshot.unwrap_or(self.durable.snapshot);
+            if let Some(snapshot) = draft.snapshot.take() {
+                self.durable.snapshot = snapshot;
+            }
             self.shared.wake(self.durable.position);
         }
         // Only now: a refusal may rest on an order of the same turn.

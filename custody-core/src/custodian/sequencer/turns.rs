@@ -111,7 +111,7 @@ impl Sequencer {
         let published = self.shared.read().clone();
         self.ledger = published.ledger;
         self.engine = published.engine;
-        self.snapshot = self.durable.snapshot;
+        self.snapshot = self.durable.snapshot.clone();
         if let Some(committing) = &self.committing {
             let draft = &committing.turn.draft;
             for (event, attached) in &draft.events {
@@ -123,7 +123,9 @@ impl Sequencer {
             if let Some(engine) = &draft.engine {
                 self.engine = Arc::clone(engine);
             }
-            self.snapshot = draft.snapshot.unwrap_or(self.snapshot);
+            if let Some(snapshot) = &draft.snapshot {
+                self.snapshot = snapshot.clone();
+            }
         }
         self.open = Turn::new(&self.ledger);
     }

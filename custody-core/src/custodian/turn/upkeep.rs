@@ -1,7 +1,9 @@
-use crate::custodian::draft::{After, Draft};
+use std::sync::Arc;
+
+use crate::custodian::draft::{After, Draft, Kept};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Finished, JobResult, Progress};
-use crate::custodian::record::{document_key, handle_key, snapshot_key};
+use crate::custodian::record::{document_key, handle_key, snapshot_keys};
 use crate::custodian::sequencer::Sequencer;
 use crate::document::{CloseReason, Conclusion, EventBody, Hold, SignatureSet, Stored, V1};
 use crate::ledger::{Attached, OpenOrder};
@@ -93,46 +95,50 @@ impl Sequencer {
     pub(in crate::custodian) fn tick(&mut self, draft: &mut Draft) -> Result<(), Error> {
         const MANY: usize = 64;
         if !self.clock.has_jumped() {
-            let expired: Vec<_> = self
-                .ledger
-                .orders()
-                .filter(|order| order.state() == OrderState::Pending)
-                .filter(|order| order.document().expires < draft.at)
-                .map(|order| order.document().order.clone())
-                .take(MANY)
-                .collect();
+            let expired: Vec<_> = self.ledger.expired(draft.at).take(MANY).cloned().collect();
             for id in expired {
                 self.close_early(&id, CloseReason::Expired {}, draft)?;
             }
-            for key in self.ledger.due_destructions(draft.at).into_iter().take(MANY) {
+            let due = self.ledger.due_destructions(draft.at);
+            for key in due.take(MANY).cloned().collect::<Vec<_>>() {
                 let record = Record { key: handle_key(&key)?, value: Vec::new() };
                 draft.batch.puts.push(record);
                 draft.push(&mut self.ledger, EventBody::KeyDestroyed(key), Attached::default())?;
             }
         }
-        let since = self.ledger.position().value().saturating_sub(self.snapshot.value());
+        let since = self.ledger.position().value().saturating_sub(self.snapshot.since.value());
         if since >= self.shared.config.snapshot_interval {
             self.keep_snapshot(draft)?;
         }
         Ok(())
     }
 
+    /// Keeps the state: its head, and the parts that are not in the store already.
     pub(super) fn keep_snapshot(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        const SNAPSHOT_MAX: usize = 8 * 1024 * 1024;
-        let state = Stored::write(self.ledger.clone())?;
-        if state.bytes().len() > SNAPSHOT_MAX {
-            tracing::warn!(bytes = state.bytes().len(), "the state is too large for a snapshot");
-            self.snapshot = self.ledger.position();
+        const DOCUMENT_MAX: usize = 8 * 1024 * 1024;
+        let state = self.ledger.documents(&self.snapshot.parts)?;
+        let sizes = state.parts().iter().map(|(_, bytes)| bytes.len());
+        let largest = sizes.chain([state.head().len()]).max().unwrap_or_default();
+        if largest > DOCUMENT_MAX {
+            tracing::warn!(bytes = largest, "the state is too large for a snapshot");
+            self.snapshot.since = self.ledger.position();
             return Ok(());
         }
-        let key = document_key("snapshot", state.digest())?;
-        draft.batch.puts.push(Record { key, value: state.bytes().to_vec() });
-        let event = EventBody::Snapshot(state.reference());
+        let reference = state.reference();
+        let head = (reference.sha256, state.head().to_vec());
+        for (sha256, value) in state.parts().iter().cloned().chain([head]) {
+            draft.batch.puts.push(Record { key: document_key("snapshot", &sha256)?, value });
+        }
+        let event = EventBody::Snapshot(reference);
         let index = draft.push(&mut self.ledger, event, Attached::default())?;
-        let pointer = index.value().to_string().into_bytes();
-        draft.batch.puts.push(Record { key: snapshot_key()?, value: pointer });
-        self.snapshot = index;
-        draft.snapshot = Some(index);
+        let pointers = [Some(index), self.snapshot.index];
+        for (key, index) in snapshot_keys()?.into_iter().zip(pointers) {
+            let value = index.map(|index| index.value().to_string().into_bytes());
+            draft.batch.puts.extend(value.map(|value| Record { key, value }));
+        }
+        let parts = Arc::new(state.names().clone());
+        self.snapshot = Kept { since: index, index: Some(index), parts };
+        draft.snapshot = Some(self.snapshot.clone());
         Ok(())
     }
 
