@@ -44,7 +44,7 @@ fn a_real_log_is_verified_and_the_answer_says_what_was_checked() {
          decisions: 12 judged again with {engine}\n\
          releases: 5 with 5 signatures over payloads decoded again\n\
          commands: 6 executed\n\
-         documents: 43 hashed, 0 files are no part of the log\n\
+         documents: 56 hashed, 0 files are no part of the log\n\
          completeness: not checked beyond the 51 entries seen; \
          --checkpoint takes one that you got elsewhere\n\
          result: verified\n"
@@ -91,7 +91,7 @@ fn the_json_answer_has_the_same_facts() {
             "engine": CedarCompiler::new().unwrap().engine().to_string(),
         },
         "key": { "in_force": key.to_string(), "rotations": 0, "trusted": "in_force" },
-        "documents": { "hashed": 43, "foreign": 1, "foreign_paths": ["notes.txt"] },
+        "documents": { "hashed": 56, "foreign": 1, "foreign_paths": ["notes.txt"] },
         "checkpoint": { "entries": 26, "covers_all": false },
         "receipts": { "receipts": 1, "beyond": 0 },
         "complete_to": 26,
