@@ -32,7 +32,7 @@ fn sabotaged_worlds_repeat_too() {
 
 #[test]
 fn the_worlds_together_hold_everything_that_can_happen() {
-    let missing = worlds(1_000..2_000, |outcome| {
+    let missing = worlds(2_000..3_600, |outcome| {
         let mut missing = HAPPENS.to_vec();
         for line in &outcome.trace {
             missing.retain(|what| !line.contains(what));
