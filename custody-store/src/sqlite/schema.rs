@@ -170,7 +170,7 @@ fn start_log_afresh(connection: &Connection) -> Result<(), OpenError> {
 
 /// "CSTD", at offset 68 of the file.
 const APPLICATION_ID: i64 = 0x4353_5444;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const PAGE_SIZE: i64 = 8_192;
 /// No database of SQLite is shorter.
 const PAGE_SIZE_MIN: u64 = 512;
