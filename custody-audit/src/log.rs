@@ -8,7 +8,7 @@ mod error;
 mod growth;
 mod proved;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -88,7 +88,7 @@ impl TileLog {
         };
         if let Some(note) = log.tiles.checkpoint().await.map_err(LogError::Tiles)? {
             let current = log.reopen(&note).await?;
-            *log.sealing.lock().await = current.sealed.as_ref().map(|sealed| sealed.edge.head());
+            *log.sealing.lock().await = current.sealed.as_ref().map(|sealed| sealed.head);
             log.replace(current);
         }
         Ok(log)
@@ -117,7 +117,7 @@ impl TileLog {
         let signer = self.signers.iter().find(|signer| signer.key == *key);
         let signer = signer.cloned().ok_or(LogError::NoSigner)?;
         let edge = self.take_up(head.tree()).await?;
-        Ok(Current { signer, sealed: Some(Arc::new(Sealed { edge, note })) })
+        Ok(Current { signer, sealed: Some(Arc::new(Sealed::new(edge, note))) })
     }
 
     async fn extend(&self, through: u64) -> Result<Arc<Sealed>, LogError> {
@@ -134,10 +134,12 @@ impl TileLog {
             None => edge,
         };
         let edge = self.grow(edge, through, None).await?;
-        *promised = Some(edge.head());
-        let note = self.sign(&signer, edge.head()).await?;
-        self.tiles.put_checkpoint(note.to_string()).await.map_err(LogError::Tiles)?;
-        let sealed = Arc::new(Sealed { edge, note });
+        let head = edge.head();
+        *promised = Some(head);
+        let note = self.sign(&signer, head).await?;
+        let sealed = Arc::new(Sealed::new(edge, note));
+        let note = sealed.checkpoint.note.clone();
+        self.tiles.put_checkpoint(note).await.map_err(LogError::Tiles)?;
         self.replace(Current { signer, sealed: Some(Arc::clone(&sealed)) });
         Ok(sealed)
     }
@@ -157,7 +159,7 @@ impl TileLog {
     async fn prove(&self, index: u64) -> Result<LogProof, LogError> {
         let sealed = self.sealed().filter(|sealed| index < sealed.edge.size());
         let sealed = sealed.ok_or(LogError::NotSealed { index })?;
-        let head = sealed.edge.head();
+        let head = sealed.head;
         let plan = ProofPlan::inclusion(index, head.size)?;
         let path = self.assemble(&sealed.edge, &plan).await?;
         let event = match self.recent.get(index) {
@@ -194,17 +196,20 @@ impl AuditLog for TileLog {
     }
 
     async fn head(&self) -> Result<Option<Checkpoint>, AuditError> {
-        Ok(self.sealed().map(|sealed| sealed.checkpoint()))
+        Ok(self.sealed().map(|sealed| sealed.checkpoint.clone()))
     }
 
     async fn seal(&self, through: Position) -> Result<Checkpoint, AuditError> {
         let sealed = self.extend(through.value()).await;
-        sealed.map(|sealed| sealed.checkpoint()).map_err(|error| error.during("seal"))
+        sealed.map(|sealed| sealed.checkpoint.clone()).map_err(|error| error.during("seal"))
     }
 
     async fn receipt(&self, index: Position) -> Result<Receipt, AuditError> {
         let proof = self.prove(index.value()).await.map_err(|error| error.during("prove"))?;
-        Ok(Receipt { index, proof: proof.to_string() })
+        let mut text = String::with_capacity(RECEIPT_BYTES);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{proof}");
+        Ok(Receipt { index, proof: text })
     }
 
     async fn includes(&self, events: &[Event]) -> Result<(), AuditError> {
@@ -259,17 +264,24 @@ struct Current {
     sealed: Option<Arc<Sealed>>,
 }
 
-/// A signed head and the edge of the tree under it.
+/// A signed head and the edge of the tree under it. What every receipt needs is worked out once.
 #[derive(Debug)]
 struct Sealed {
     edge: Edge,
+    head: TreeHead,
     note: SignedNote,
+    checkpoint: Checkpoint,
 }
 
 impl Sealed {
-    fn checkpoint(&self) -> Checkpoint {
-        let TreeHead { size, root } = self.edge.head();
-        let head = Head { size: Position::new(size), root: Digest::new(*root.as_bytes()) };
-        Checkpoint { head, note: self.note.to_string() }
+    fn new(edge: Edge, note: SignedNote) -> Self {
+        let head = edge.head();
+        let root = Digest::new(*head.root.as_bytes());
+        let told = Head { size: Position::new(head.size), root };
+        let checkpoint = Checkpoint { head: told, note: note.to_string() };
+        Self { edge, head, note, checkpoint }
     }
 }
+
+/// Most receipts fit into the room that is made for them at once.
+const RECEIPT_BYTES: usize = 3 * 1_024;

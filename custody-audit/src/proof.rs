@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::checkpoint::{CheckpointError, LogHead};
 use crate::note::{NoteError, SignedNote, VerifierKey};
-use crate::text::{parse_base64, parse_decimal, parse_hash, to_base64};
+use crate::text::{as_base64, parse_base64, parse_decimal, parse_hash};
 use crate::tree::{ProofError, TreeHash, verify_inclusion};
 
 /// A proof that an entry stands in a log, which nobody has checked yet.
@@ -103,11 +103,11 @@ impl fmt::Display for LogProof {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{VERSION}")?;
         if let Some(extra) = &self.extra {
-            writeln!(formatter, "extra {}", to_base64(extra))?;
+            writeln!(formatter, "extra {}", as_base64(extra))?;
         }
         writeln!(formatter, "index {}", self.index)?;
         for hash in &self.path {
-            writeln!(formatter, "{}", to_base64(hash.as_bytes()))?;
+            writeln!(formatter, "{}", as_base64(hash.as_bytes()))?;
         }
         write!(formatter, "\n{}", self.checkpoint)
     }

@@ -3,7 +3,10 @@
 //! **Invariant:** each value has exactly one text, so that what was parsed and written again has
 //! the same bytes.
 
+use std::fmt;
+
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::tree::TreeHash;
@@ -23,6 +26,11 @@ pub(crate) fn parse_base64(text: &str) -> Option<Vec<u8>> {
 /// Writes standard base64 with its padding.
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Standard base64 with its padding, to be written into a text.
+pub(crate) fn as_base64(bytes: &[u8]) -> impl fmt::Display + '_ {
+    Base64Display::new(bytes, &STANDARD)
 }
 
 /// Reads the base64 of a hash.

@@ -52,8 +52,8 @@ impl EvmDecoder {
 
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, EvmError> {
         let reading = Reading::of(payload, context)?;
-        let (effects, summary) =
-            effects::describe(&reading.transaction, reading.sender, &context.chain)?;
+        let sender = address(&reading.account.public_key)?;
+        let (effects, summary) = effects::describe(&reading.transaction, sender, &context.chain)?;
         let replayable = reading.transaction.chain_id().is_none();
         Ok(Intent {
             chain: context.chain.clone(),
@@ -109,7 +109,6 @@ impl Decoder for EvmDecoder {
 struct Reading<'a> {
     transaction: Transaction<'a>,
     account: &'a ContextAccount,
-    sender: Address,
 }
 
 impl<'a> Reading<'a> {
@@ -119,11 +118,11 @@ impl<'a> Reading<'a> {
         }
         let expected = chain_number(&context.chain)?;
         let account = signer::first(context)?;
-        let sender = address(&account.public_key)?;
+        check_algorithm(&account.public_key)?;
         let transaction = Transaction::decode(&payload.bytes)?;
         match transaction.chain_id() {
             Some(found) if found != expected => Err(EvmError::Chain { expected, found }),
-            Some(_) | None => Ok(Self { transaction, account, sender }),
+            Some(_) | None => Ok(Self { transaction, account }),
         }
     }
 }
@@ -148,15 +147,16 @@ fn assemble(
 
 /// The address of a key (Yellow Paper, appendix F).
 fn address(key: &PublicKey) -> Result<Address, EvmError> {
-    let expected = Algorithm::EcdsaSecp256k1;
-    let found = key.algorithm();
-    let wrong = SignerError::Algorithm { expected, found };
-    if found != expected {
-        return Err(wrong.into());
-    }
-    let point = key.to_uncompressed().ok_or(wrong)?;
+    check_algorithm(key)?;
+    let point = key.to_uncompressed().ok_or(EvmError::Encoding)?;
     let (_, coordinates) = point.split_first().ok_or(EvmError::Encoding)?;
     Ok(Address::from_word(keccak256(coordinates)))
+}
+
+/// Only ECDSA over secp256k1 signs transactions.
+fn check_algorithm(key: &PublicKey) -> Result<(), SignerError> {
+    let (expected, found) = (Algorithm::EcdsaSecp256k1, key.algorithm());
+    if found == expected { Ok(()) } else { Err(SignerError::Algorithm { expected, found }) }
 }
 
 /// The number of an `eip155` chain, written as CAIP-2 wants it: decimal, without leading zeros.

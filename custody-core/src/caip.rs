@@ -4,6 +4,7 @@
 //! `eip155`) are kept in lower case, so that one account has one name.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -33,7 +34,7 @@ macro_rules! caip_name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -90,6 +91,12 @@ impl ChainId {
     /// # Errors
     /// Fails on any other text.
     pub fn parse(text: &str) -> Result<Self, CaipError> {
+        Self::split(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Namespace and reference of a chain's name.
+    fn split(text: &str) -> Result<(&str, &str), CaipError> {
         const NAME: &str = "chain id";
         let (namespace, reference) = text
             .split_once(':')
@@ -98,7 +105,7 @@ impl ChainId {
             .check(namespace)?;
         Part { name: NAME, part: "reference", least: 1, most: 32, alphabet: is_mixed }
             .check(reference)?;
-        Ok(Self(text.into()))
+        Ok((namespace, reference))
     }
 
     /// The part before the colon.
@@ -133,10 +140,13 @@ impl AccountId {
     pub fn new(chain: &ChainId, address: &str) -> Result<Self, CaipError> {
         Part { name: "account id", part: "address", least: 1, most: 128, alphabet: is_address }
             .check(address)?;
-        if chain.namespace() == "eip155" {
-            return Ok(Self(format!("{chain}:{}", address.to_ascii_lowercase()).into()));
+        let mut text = [chain.as_str(), ":", address].concat();
+        if chain.namespace() == "eip155"
+            && let Some(own) = text.get_mut(chain.as_str().len()..)
+        {
+            own.make_ascii_lowercase();
         }
-        Ok(Self(format!("{chain}:{address}").into()))
+        Ok(Self(text.into()))
     }
 
     /// The part after the last colon.
@@ -162,13 +172,13 @@ impl AssetId {
         const NAME: &str = "asset id";
         const FORM: CaipError = CaipError::Form { name: NAME, form: "chain/namespace:reference" };
         let (chain, asset) = text.split_once('/').ok_or(FORM)?;
-        let chain = ChainId::parse(chain)?;
+        let (network, _) = ChainId::split(chain)?;
         let (namespace, reference) = asset.split_once(':').ok_or(FORM)?;
         Part { name: NAME, part: "asset namespace", least: 3, most: 8, alphabet: is_lower }
             .check(namespace)?;
         Part { name: NAME, part: "asset reference", least: 1, most: 128, alphabet: is_address }
             .check(reference)?;
-        if chain.namespace() == "eip155" {
+        if network == "eip155" && reference.bytes().any(|byte| byte.is_ascii_uppercase()) {
             let reference = reference.to_ascii_lowercase();
             return Ok(Self(format!("{chain}/{namespace}:{reference}").into()));
         }

@@ -58,7 +58,7 @@ impl<T: Serialize + DeserializeOwned> Stored<T> {
 }
 
 /// A document's bytes. Most documents fit into the room that is made for them at once.
-fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, DocumentError> {
+pub(crate) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, DocumentError> {
     let mut bytes = Vec::with_capacity(1_024);
     serde_json::to_writer(&mut bytes, value).map_err(|_| DocumentError::Write)?;
     Ok(bytes)
@@ -80,6 +80,11 @@ impl<T> Stored<T> {
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The document and its stored bytes.
+    pub(crate) fn into_parts(self) -> (T, Vec<u8>) {
+        (self.value, self.bytes)
     }
 
     /// How events name the document.

@@ -1,9 +1,10 @@
 //! Ids as parsed newtypes: once one exists, its text is known to be well-formed.
 //!
 //! Invariant: no id carries free text; each has a closed alphabet and a bounded length, so that an
-//! id can stand in a log line, a record key or a file name.
+//! id can stand in a log line, a record key or a file name. A clone shares the text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -37,7 +38,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $limit:literal, $alphabet:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Parses the text of an id.
@@ -201,7 +202,7 @@ fn parse(
     text: &str,
     limit: usize,
     alphabet: fn(u8) -> bool,
-) -> Result<Box<str>, IdError> {
+) -> Result<Arc<str>, IdError> {
     if text.is_empty() || text.len() > limit {
         return Err(IdError::Length { id, length: text.len(), limit });
     }

@@ -1,4 +1,5 @@
-//! The SQLite store: one file, one writer thread, a few reader threads.
+//! The SQLite store: one file, one writer thread, one that moves the write-ahead log, a few reader
+//! threads.
 //!
 //! **Invariant:** no call waits for the disk on the caller's thread, except opening and closing,
 //! and nothing is answered from a store whose last commit is undecided.
@@ -7,8 +8,10 @@ mod fault;
 mod file;
 mod journal;
 mod limit;
+mod mover;
 mod query;
 mod queue;
+mod recent;
 mod schema;
 mod sum;
 mod writer;
@@ -26,7 +29,9 @@ use rusqlite::Connection;
 use self::fault::Fault;
 use self::file::StoreFile;
 use self::journal::SqliteJournal;
+use self::mover::Mover;
 use self::queue::Queue;
+use self::recent::Recent;
 pub use self::schema::OpenError;
 use self::writer::{Commit, Health, Writer};
 
@@ -54,6 +59,7 @@ pub struct SqliteStore {
     commits: Queue<Commit>,
     reads: Queue<Read>,
     health: Arc<Health>,
+    recent: Arc<Recent>,
     workers: Mutex<Option<Workers>>,
 }
 
@@ -76,7 +82,8 @@ impl SqliteStore {
     /// is damaged, or cannot be read and written durably.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = StoreFile::claim(path.as_ref())?;
-        let journal = SqliteJournal::new(schema::open_writer(file.path())?);
+        let connection = schema::open_writer(file.path())?;
+        let moving = schema::open_mover(file.path())?;
         let connections = (0..READERS)
             .map(|_| schema::open_reader(file.path()))
             .collect::<Result<Vec<_>, _>>()?;
@@ -84,10 +91,14 @@ impl SqliteStore {
         let (commits, commits_queued) = Queue::new(COMMITS_WAITING_MAX);
         let (reads, reads_queued) = Queue::new(READS_WAITING_MAX);
         let health = Arc::new(Health::default());
-        let mut writer = Writer::new(journal, Arc::clone(&health));
+        let step = move || mover::move_log(&moving);
+        let mover = Mover::start(Arc::clone(&health), step).map_err(OpenError::Io)?;
+        let journal = SqliteJournal::new(connection, mover);
+        let recent = Arc::new(Recent::default());
+        let mut writer = Writer::new(journal, Arc::clone(&health), Arc::clone(&recent));
         let workers = Workers { readers: Vec::new(), writer: Vec::new(), file };
         // From here on a failure drops the store, which ends the threads that have begun.
-        let store = Self { commits, reads, health, workers: Mutex::new(Some(workers)) };
+        let store = Self { commits, reads, health, recent, workers: Mutex::new(Some(workers)) };
         if let Some(workers) = &mut *store.workers() {
             for connection in connections {
                 let reader = reads_queued.clone().serve(move |read: Read| read(&connection));
@@ -110,6 +121,7 @@ impl SqliteStore {
         // write.
         drop(commits);
         join(workers.writer);
+        self.recent.clear();
         drop(workers.file);
     }
 
@@ -202,6 +214,10 @@ impl Store for SqliteStore {
     }
 
     async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
+        self.health.check(READ_EVENTS)?;
+        if let Some(events) = self.recent.get(from, limit) {
+            return Ok(events);
+        }
         self.read(READ_EVENTS, move |connection| query::events(connection, from, limit)).await
     }
 }
@@ -266,7 +282,7 @@ mod tests {
         });
         let workers = Workers { readers: Vec::new(), writer: vec![writer.unwrap()], file };
         let workers = Mutex::new(Some(workers));
-        SqliteStore { commits, reads, health: Arc::default(), workers }
+        SqliteStore { commits, reads, health: Arc::default(), recent: Arc::default(), workers }
     }
 
     #[test]

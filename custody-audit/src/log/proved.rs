@@ -1,6 +1,6 @@
 //! Full tiles of a log, each proved under the signed head before it is used.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody_core::seam::Event;
@@ -16,9 +16,9 @@ impl TileLog {
         edge: &Edge,
         plan: &ProofPlan,
     ) -> Result<Vec<TreeHash>, LogError> {
-        let mut hashes = BTreeMap::new();
+        let mut hashes = VecDeque::with_capacity(NODES);
         for node in plan.nodes() {
-            hashes.insert(node, self.hash(edge, node).await?);
+            hashes.push_back((node, self.hash(edge, node).await?));
         }
         plan.assemble(&mut Known(hashes))
     }
@@ -190,15 +190,16 @@ impl KnownNodes {
     }
 }
 
-/// The hashes a plan asks for.
-struct Known(BTreeMap<Node, TreeHash>);
+/// The hashes a plan asks for, in its order.
+struct Known(VecDeque<(Node, TreeHash)>);
 
 impl HashSource for Known {
     type Error = LogError;
 
     fn hash(&mut self, node: Node) -> Result<TreeHash, LogError> {
         let TileId { level, index } = TileId::of(node);
-        self.0.get(&node).copied().ok_or(LogError::TileMissing { level, index })
+        let next = self.0.pop_front().filter(|(known, _)| *known == node);
+        next.map(|(_, hash)| hash).ok_or(LogError::TileMissing { level, index })
     }
 }
 
@@ -208,6 +209,8 @@ fn root_of(id: TileId) -> Node {
     Node { level, index: id.index }
 }
 
+/// The audit path of most logs has no more nodes.
+const NODES: usize = 40;
 /// Half a mebibyte of tiles.
 const CACHE_TILES: usize = 64;
 /// At most 64 MiB of events, as a rule about one.

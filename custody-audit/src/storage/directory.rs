@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use async_trait::async_trait;
@@ -15,8 +16,9 @@ use crate::tile::{Tile, TileId, TilePath};
 ///
 /// Files are written and synced behind the caller, on a thread of its own: first the tiles, then
 /// the newest checkpoint, so that a checkpoint on the disk never covers a tile that is not. What a
-/// crash loses is made again from the events. A write that failed is reported by the next call
-/// and tried again. One directory belongs to one log and one process.
+/// crash loses is made again from the events. While a log grows, they are written twenty times a
+/// second at most; dropping the storage writes the rest. A write that failed is reported by the
+/// next call and tried again. One directory belongs to one log and one process.
 pub struct DirectoryTiles {
     root: PathBuf,
     behind: Arc<Behind>,
@@ -38,6 +40,8 @@ struct State {
     failed: Option<AuditError>,
     is_due: bool,
     is_closed: bool,
+    /// How long the files rest between the beginnings of two writes.
+    pace: Duration,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -51,6 +55,7 @@ impl DirectoryTiles {
         let root = root.into();
         file::create_directory(&root).map_err(|error| nothing("open the tiles", error))?;
         let behind = Arc::new(Behind::default());
+        behind.lock().pace = PACE;
         let (folder, shared) = (root.clone(), Arc::clone(&behind));
         let writer = thread::Builder::new()
             .name("custody-audit".to_owned())
@@ -59,18 +64,29 @@ impl DirectoryTiles {
         Ok(Self { root, behind, writer: Some(writer) })
     }
 
+    /// How long the files rest between two writes; 50 ms unless told otherwise. With none, they are
+    /// written as soon as the disk has written what came before.
+    #[must_use]
+    pub fn with_pace(self, pace: Duration) -> Self {
+        self.behind.lock().pace = pace;
+        self
+    }
+
     /// Hands work to the writer; waits only if too much is waiting already.
     async fn hand_over(&self, add: impl FnOnce(&mut State)) -> Result<(), AuditError> {
         let waits = {
             let mut state = self.behind.lock();
             let failed = state.failed.take();
             add(&mut state);
-            state.is_due = true;
-            self.behind.work.notify_one();
+            let was_due = std::mem::replace(&mut state.is_due, true);
+            let is_full = state.tiles.len() > BEHIND_MAX;
+            if !was_due || is_full {
+                self.behind.work.notify_one();
+            }
             if let Some(error) = failed {
                 return Err(error);
             }
-            (state.tiles.len() > BEHIND_MAX).then(|| {
+            is_full.then(|| {
                 let (done, wait) = oneshot::channel();
                 state.waiting.push(done);
                 wait
@@ -89,16 +105,24 @@ impl Behind {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until something is to be written, and since `begun` the files have had their rest.
+    /// Who closes the storage or waits for room is not kept waiting. None if nothing is left.
+    fn next(&self, begun: Option<Instant>) -> Option<MutexGuard<'_, State>> {
+        let has_nothing = |state: &mut State| !state.is_due && !state.is_closed;
+        let state = self.work.wait_while(self.lock(), has_nothing);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let rest = begun.map_or(Duration::ZERO, |begun| state.pace.saturating_sub(begun.elapsed()));
+        let is_patient = |state: &mut State| !state.is_closed && state.waiting.is_empty();
+        let state = self.work.wait_timeout_while(state, rest, is_patient);
+        let (state, _) = state.unwrap_or_else(PoisonError::into_inner);
+        state.is_due.then_some(state)
+    }
+
     /// Writes what is due until the storage is closed and everything was tried.
     fn run(&self, root: &Path) {
-        let mut state = self.lock();
-        loop {
-            while !state.is_due && !state.is_closed {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if !state.is_due {
-                return;
-            }
+        let mut begun = None;
+        while let Some(mut state) = self.next(begun) {
+            begun = Some(Instant::now());
             state.is_due = false;
             let tiles: Vec<_> = state.tiles.iter().map(|(id, tile)| (*id, tile.clone())).collect();
             let checkpoint = state.checkpoint.clone();
@@ -228,6 +252,8 @@ fn nothing(operation: &'static str, error: io::Error) -> AuditError {
 const CHECKPOINT: &str = "checkpoint";
 const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024;
 const TILE_BYTES: u64 = 8_192;
+/// How often the files of a busy log are written costs the disk, and saves a crash little.
+const PACE: Duration = Duration::from_millis(50);
 /// Tiles that may wait for the disk: eight mebibytes.
 const BEHIND_MAX: usize = 1_024;
 
@@ -319,6 +345,47 @@ mod tests {
         drop(tiles);
         assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"last\n");
         assert_eq!(fs::read_dir(folder.path().join("tile/0/x002")).unwrap().count(), 1_000);
+    }
+
+    #[test]
+    fn a_busy_log_is_written_once_for_each_pace_and_the_rest_when_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let pace = Duration::from_secs(3_600);
+        let tiles = DirectoryTiles::open(folder.path()).unwrap().with_pace(pace);
+        let written = || fs::read_to_string(folder.path().join("checkpoint")).unwrap();
+        block_on(tiles.put_checkpoint("first\n".into())).unwrap();
+        settle(&tiles);
+        for note in ["second\n", "third\n"] {
+            block_on(tiles.put_checkpoint(note.into())).unwrap();
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(written(), "first\n");
+            assert_eq!(block_on(tiles.checkpoint()).unwrap().as_deref(), Some(note));
+        }
+        drop(tiles);
+        assert_eq!(written(), "third\n");
+    }
+
+    #[test]
+    fn files_are_written_once_their_rest_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let pace = Duration::from_millis(30);
+        let tiles = DirectoryTiles::open(folder.path()).unwrap().with_pace(pace);
+        block_on(tiles.put_checkpoint("first\n".into())).unwrap();
+        settle(&tiles);
+        block_on(tiles.put_checkpoint("second\n".into())).unwrap();
+        settle(&tiles);
+        assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"second\n");
+    }
+
+    #[test]
+    fn too_many_tiles_are_written_before_their_rest_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let pace = Duration::from_secs(3_600);
+        let tiles = DirectoryTiles::open(folder.path()).unwrap().with_pace(pace);
+        for index in 0..3 * BEHIND_MAX as u64 {
+            block_on(tiles.put_tiles(vec![(TileId { level: 0, index }, tile())])).unwrap();
+        }
+        assert!(tiles.behind.lock().tiles.len() <= BEHIND_MAX + 1);
     }
 
     fn settle(tiles: &DirectoryTiles) {

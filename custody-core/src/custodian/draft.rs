@@ -5,7 +5,7 @@ use super::error::Error;
 use super::message::{Carried, Ended, Entry, Progress};
 use super::record::{OrderRecord, RequestRecord, order_key, request_key};
 use crate::digest::Digest;
-use crate::document::{EventBody, EventDocument, Stored, V1};
+use crate::document::{EventBody, EventDocument, V1, to_bytes};
 use crate::id::{OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger};
 use crate::order::OrderState;
@@ -19,7 +19,6 @@ pub(super) struct Draft {
     pub(super) expected: Position,
     pub(super) events: Vec<(EventDocument, Attached)>,
     pub(super) batch: Batch,
-    pub(super) sent: Vec<Vec<u8>>,
     pub(super) after: Vec<After>,
     pub(super) refused: Vec<(usize, Error)>,
     pub(super) requests: BTreeMap<(PrincipalId, RequestId), (OrderId, Digest)>,
@@ -83,7 +82,6 @@ impl Draft {
             expected: ledger.position(),
             events: Vec::new(),
             batch: Batch::default(),
-            sent: Vec::new(),
             after: Vec::new(),
             refused: Vec::new(),
             requests: BTreeMap::new(),
@@ -134,8 +132,7 @@ impl Draft {
             (requester.clone(), request.clone()),
             (record.order.clone(), record.submission),
         );
-        let value = Stored::write(record)?.bytes().to_vec();
-        self.batch.inserts.push(Record { key, value });
+        self.batch.inserts.push(Record { key, value: to_bytes(&record)? });
         Ok(())
     }
 
@@ -148,8 +145,7 @@ impl Draft {
         ended: Position,
     ) -> Result<(), Error> {
         let record = OrderRecord { v: V1, order: order.clone(), state, submitted, ended };
-        let value = Stored::write(record)?.bytes().to_vec();
-        self.batch.puts.push(Record { key: order_key(order)?, value });
+        self.batch.puts.push(Record { key: order_key(order)?, value: to_bytes(&record)? });
         Ok(())
     }
 }

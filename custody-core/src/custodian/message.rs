@@ -5,7 +5,9 @@ use futures::channel::oneshot;
 use super::error::Error;
 use crate::command::{Command, CommandResult};
 use crate::digest::Digest;
-use crate::document::{Conclusion, Hold, OrderDocument, Stored, SubmissionDocument};
+use crate::document::{
+    Conclusion, DocumentReference, Hold, OrderDocument, Stored, SubmissionDocument,
+};
 use crate::id::{KeyId, OrderId, RuleId};
 use crate::order::OrderState;
 use crate::principal::{Credential, SignedStatement, SubmissionSignature};
@@ -60,7 +62,7 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) submission: Stored<SubmissionDocument>,
-    pub(crate) order: Stored<OrderDocument>,
+    pub(crate) order: DocumentReference,
     pub(crate) document: Arc<OrderDocument>,
     pub(crate) carried: Arc<Carried>,
     pub(crate) documents: Vec<Record>,

@@ -85,14 +85,13 @@ pub(crate) fn prepare(
         let key = document_key(order.as_str(), submission.digest())?;
         documents.push(Record { key, value: submission.bytes().to_vec() });
     }
-    documents.push(Record {
-        key: document_key(order.as_str(), document.digest())?,
-        value: document.bytes().to_vec(),
-    });
+    let reference = document.reference();
+    let (document, value) = document.into_parts();
+    documents.push(Record { key: document_key(order.as_str(), &reference.sha256)?, value });
     Ok(Prepared {
         submission,
-        document: Arc::new(document.value().clone()),
-        order: document,
+        document: Arc::new(document),
+        order: reference,
         carried: Arc::new(work.carried),
         documents,
         authentication,
@@ -161,7 +160,7 @@ fn payload_work(
     };
     let intent = shared.decode(decoder.as_ref(), &payload, &context)?;
     let tasks = task_references(&intent, &context)?;
-    let context_document = Stored::write(context.clone())?;
+    let context_document = Stored::write(context)?;
     let sha256 = Digest::of(&payload.bytes);
     let reference = PayloadReference {
         format: payload.format.clone(),
@@ -170,12 +169,11 @@ fn payload_work(
         decoder: decoder.id().clone(),
         context: context_document.reference(),
     };
+    let key = document_key(order.as_str(), context_document.digest())?;
+    let (context, value) = context_document.into_parts();
     let documents = vec![
         Record { key: document_key(order.as_str(), &sha256)?, value: payload.bytes.clone() },
-        Record {
-            key: document_key(order.as_str(), context_document.digest())?,
-            value: context_document.bytes().to_vec(),
-        },
+        Record { key, value },
     ];
     Ok(PreparedWork {
         wallet: Some(id),

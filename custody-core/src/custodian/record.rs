@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -31,11 +33,11 @@ pub(crate) fn request_key(
     requester: &PrincipalId,
     request: &RequestId,
 ) -> Result<RecordKey, RecordKeyError> {
-    RecordKey::parse(&format!("request/{requester}/{request}"))
+    RecordKey::parse(&["request/", requester.as_str(), "/", request.as_str()].concat())
 }
 
 pub(crate) fn order_key(order: &OrderId) -> Result<RecordKey, RecordKeyError> {
-    RecordKey::parse(&format!("order/{order}"))
+    RecordKey::parse(&["order/", order.as_str()].concat())
 }
 
 pub(crate) fn handle_key(key: &KeyId) -> Result<RecordKey, RecordKeyError> {
@@ -44,7 +46,10 @@ pub(crate) fn handle_key(key: &KeyId) -> Result<RecordKey, RecordKeyError> {
 
 /// The key of a document: under its order's time-ordered id, or under `genesis` or `snapshot`.
 pub(crate) fn document_key(owner: &str, sha256: &Digest) -> Result<RecordKey, RecordKeyError> {
-    RecordKey::parse(&format!("document/{owner}/{sha256}"))
+    let mut key = String::with_capacity(128);
+    // Writing to a string cannot fail.
+    let _ = write!(key, "document/{owner}/{sha256}");
+    RecordKey::parse(&key)
 }
 
 /// The key of a snapshot's pointer: the newest, and the one before it, which the log has under its

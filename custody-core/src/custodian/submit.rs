@@ -313,7 +313,7 @@ pub(super) fn simulate(shared: &Shared, request: Request) -> Result<Explanation,
     };
     let order = OpenOrder::simulated(
         Arc::clone(&prepared.document),
-        *prepared.order.digest(),
+        prepared.order.sha256,
         prepared.authentication,
         prepared.carried.command().cloned(),
     );

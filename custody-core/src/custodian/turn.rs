@@ -145,7 +145,7 @@ impl Sequencer {
         let document = &prepared.document;
         let event = EventBody::OrderSubmitted(OrderSubmitted {
             order: document.order.clone(),
-            document: prepared.order.reference(),
+            document: prepared.order,
             requester: document.requester.clone(),
             request: document.request.clone(),
             submission: *prepared.submission.digest(),

@@ -1,4 +1,5 @@
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -96,7 +97,7 @@ impl fmt::Display for Position {
 
 /// The key of a record: 1 to 512 bytes of visible ASCII.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordKey(Box<str>);
+pub struct RecordKey(Arc<str>);
 
 impl RecordKey {
     /// Parses a key.

@@ -6,6 +6,7 @@ use custody_core::seam::{Batch, Position, Record};
 use rusqlite::Connection;
 
 use super::fault::Fault;
+use super::mover::Mover;
 use super::{query, sum};
 
 /// The steps of a commit, in the order in which the writer takes them.
@@ -28,19 +29,33 @@ pub(super) trait Journal {
     /// The head as it is stored.
     fn head(&self) -> Result<Position, Fault>;
 
-    /// Moves the log into the database if it has grown long.
+    /// Has the log moved into the database if it has grown long.
     fn shorten(&mut self) -> Result<(), Fault>;
 }
 
 /// SQLite's write-ahead log.
 pub(super) struct SqliteJournal {
+    mover: Mover,
     connection: Connection,
+    /// How many pages the log may hold before it is looked after.
+    patience: i64,
 }
 
 impl SqliteJournal {
-    /// The journal behind a connection that may write.
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    /// The journal behind a connection that may write. `mover` moves its log, and is gone before
+    /// the connection is closed.
+    pub(super) const fn new(connection: Connection, mover: Mover) -> Self {
+        Self { mover, connection, patience: LOG_FRAMES }
+    }
+
+    /// How many pages the log holds, and how many of them are not in the database yet.
+    fn log_frames(&self) -> Result<(i64, i64), Fault> {
+        let frames = |row: &rusqlite::Row<'_>| {
+            let (frames, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((frames, frames.saturating_sub(moved)))
+        };
+        let mut length = self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        Ok(length.query_row([], frames)?)
     }
 
     fn run(&self, statement: &str) -> Result<(), Fault> {
@@ -99,20 +114,38 @@ impl Journal for SqliteJournal {
         query::head(&self.connection)
     }
 
+    /// The mover takes what is long, beside the commits. What came in meanwhile is little; with that
+    /// moved here, once no reader needs the log any more, the next commit starts it again.
     fn shorten(&mut self) -> Result<(), Fault> {
-        let waiting: i64 = self
-            .connection
-            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
-            .query_row([], |row| Ok(row.get::<_, i64>(1)?.saturating_sub(row.get(2)?)))?;
-        if waiting >= LOG_FRAMES_MAX {
-            // Waits for readers of older states, so that the next commit starts the log again.
-            self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_row| Ok(()))?;
+        let (frames, waiting) = self.log_frames()?;
+        if frames < LOG_FRAMES {
+            self.patience = LOG_FRAMES;
+        }
+        if frames < self.patience {
+            return Ok(());
+        }
+        if frames >= LOG_FRAMES_MAX {
+            self.mover.wait();
+        } else if !self.mover.is_idle() || waiting > LOG_FRAMES_TAIL {
+            self.mover.ask();
+            return Ok(());
+        }
+        // If this fails, or a reader stays for long, the next try is not at the next commit.
+        self.patience = frames.saturating_add(LOG_FRAMES);
+        let busy: bool =
+            self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+        if !busy {
+            self.patience = LOG_FRAMES;
         }
         Ok(())
     }
 }
 
-/// Pages that the log may hold before they are moved: 160 MiB.
+/// Pages that the log may hold before they are moved: 32 MiB.
+const LOG_FRAMES: i64 = 4_096;
+/// Pages that are moved between two commits: 2 MiB.
+const LOG_FRAMES_TAIL: i64 = 256;
+/// Pages that the log may hold before commits wait for the mover: 160 MiB.
 const LOG_FRAMES_MAX: i64 = 20_000;
 
 const INSERT_RECORD: &str = "INSERT INTO records (key, value, sum) VALUES (?1, ?2, ?3)";

@@ -68,6 +68,7 @@ impl From<rusqlite::Error> for OpenError {
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     check_start(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     // Closing must not move anything into a file that turns out to be somebody else's.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let empty = inspect(&connection)?;
@@ -80,6 +81,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         create(&connection)?;
     }
     start_log_afresh(&connection)?;
+    Ok(connection)
+}
+
+/// A connection that moves the log of a file that [`open_writer`] has accepted, as durably.
+pub(super) fn open_mover(path: &Path) -> Result<Connection, OpenError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    keep_log(&connection)?;
     Ok(connection)
 }
 
@@ -170,7 +178,7 @@ fn start_log_afresh(connection: &Connection) -> Result<(), OpenError> {
 
 /// "CSTD", at offset 68 of the file.
 const APPLICATION_ID: i64 = 0x4353_5444;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const PAGE_SIZE: i64 = 8_192;
 /// No database of SQLite is shorter.
 const PAGE_SIZE_MIN: u64 = 512;
@@ -179,6 +187,8 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const SYNCHRONOUS_FULL: i64 = 2;
 /// Negative: in KiB, not in pages.
 const CACHE_KIB: i64 = -32_768;
+/// The writer needs the ends of its trees; SQLite looks over all of this at the end of most commits.
+const WRITER_CACHE_KIB: i64 = -8_192;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 const DURABLE: [(&str, i64); 5] = [

@@ -13,6 +13,7 @@ use futures::channel::oneshot;
 use super::COMMIT;
 use super::fault::Fault;
 use super::journal::Journal;
+use super::recent::Recent;
 
 /// A batch on its way to the disk.
 pub(super) struct Commit {
@@ -45,18 +46,34 @@ impl Health {
         }
         Ok(())
     }
+
+    /// A failure to move the log. Nothing is lost by it: what is busy or full passes, and anything
+    /// else puts the store out of use.
+    pub(super) fn weigh(&self, fault: Fault) {
+        if matches!(fault, Fault::Busy(_) | Fault::Full(_)) {
+            tracing::warn!(%fault, "the log of the store could not be shortened");
+        } else {
+            self.condemn(fault);
+        }
+    }
+
+    fn condemn(&self, fault: Fault) {
+        tracing::error!(%fault, "the store is out of use until it is opened again");
+        self.poison();
+    }
 }
 
 /// Runs one commit at a time.
 pub(super) struct Writer<J> {
     journal: J,
     health: Arc<Health>,
+    recent: Arc<Recent>,
 }
 
 impl<J: Journal> Writer<J> {
     /// A writer to `journal`, which nobody else writes to.
-    pub(super) fn new(journal: J, health: Arc<Health>) -> Self {
-        Self { journal, health }
+    pub(super) const fn new(journal: J, health: Arc<Health>, recent: Arc<Recent>) -> Self {
+        Self { journal, health, recent }
     }
 
     /// Answers one commit; the log is tidied afterwards, while nobody waits.
@@ -66,6 +83,9 @@ impl<J: Journal> Writer<J> {
         }
         let answer = self.commit(commit.expected, &commit.batch);
         let committed = answer.is_ok();
+        if committed {
+            self.recent.add(commit.expected, commit.batch.events);
+        }
         // A caller who left reads the head.
         let _ = commit.reply.send(answer);
         if committed {
@@ -89,7 +109,7 @@ impl<J: Journal> Writer<J> {
     fn abandon(&mut self, fault: Fault) -> StoreError {
         self.undo();
         if matches!(fault, Fault::Corrupt(_) | Fault::Damaged(_) | Fault::Disk(_)) {
-            self.poison(fault);
+            self.health.condemn(fault);
         }
         fault.before_commit(COMMIT)
     }
@@ -113,7 +133,7 @@ impl<J: Journal> Writer<J> {
         if before && !self.journal.is_open() && self.journal.head() == Ok(head) {
             return fault.before_commit(COMMIT);
         }
-        self.poison(fault);
+        self.health.condemn(fault);
         let kind = if fault.is_damage() { ErrorKind::Corrupt } else { ErrorKind::Indeterminate };
         StoreError::new(kind, COMMIT).with_source(fault)
     }
@@ -127,23 +147,14 @@ impl<J: Journal> Writer<J> {
         if let Err(fault) = undone
             && self.journal.is_open()
         {
-            self.poison(fault);
+            self.health.condemn(fault);
         }
     }
 
     fn shorten(&mut self) {
-        match self.journal.shorten() {
-            Ok(()) => (),
-            Err(fault @ (Fault::Busy(_) | Fault::Full(_))) => {
-                tracing::warn!(%fault, "the log of the store could not be shortened");
-            }
-            Err(fault) => self.poison(fault),
+        if let Err(fault) = self.journal.shorten() {
+            self.health.weigh(fault);
         }
-    }
-
-    fn poison(&self, fault: Fault) {
-        tracing::error!(%fault, "the store is out of use until it is opened again");
-        self.health.poison();
     }
 }
 
@@ -253,7 +264,7 @@ mod tests {
     const OUT_OF_USE: bool = true;
 
     fn writer(script: Script) -> Writer<Script> {
-        Writer::new(script, Arc::default())
+        Writer::new(script, Arc::default(), Arc::default())
     }
 
     fn batch() -> Batch {

@@ -36,7 +36,6 @@ impl Committing {
     /// Commits while the next turn is judged.
     pub(super) fn start(shared: &Shared, mut turn: Turn) -> Self {
         let batch = std::mem::take(&mut turn.draft.batch);
-        turn.draft.sent.clone_from(&batch.events);
         let (expected, store) = (turn.draft.expected, Arc::clone(&shared.commits));
         let commit = async move { store.commit(expected, batch).await };
         let deadline = shared.clock.monotonic().saturating_add(shared.config.store_timeout);
@@ -137,9 +136,11 @@ impl Sequencer {
         if head == draft.expected {
             return Written::Failed(ErrorKind::Unavailable);
         }
-        let count = u16::try_from(draft.sent.len()).unwrap_or(u16::MAX);
+        let sent = draft.events.iter().map(|(event, _)| event.to_bytes());
+        let Ok(sent) = sent.collect::<Result<Vec<_>, _>>() else { return Written::Doubt };
+        let count = u16::try_from(sent.len()).unwrap_or(u16::MAX);
         let Ok(found) = store.events(draft.expected, count).await else { return Written::Doubt };
-        let ours = found.iter().map(|event| &event.bytes).eq(draft.sent.iter());
+        let ours = found.iter().map(|event| &event.bytes).eq(&sent);
         if ours { Written::Done } else { Written::Conflict }
     }
 

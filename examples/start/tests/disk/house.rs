@@ -92,10 +92,11 @@ impl House {
             opened => opened?,
         };
         let events: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
-        let tiles = Arc::new(DirectoryTiles::open(data.join("log"))?);
+        // Each write of the log's files has its turn to fail.
+        let tiles = DirectoryTiles::open(data.join("log"))?.with_pace(Duration::ZERO);
         let key = LogKey(TestKey::seeded(Algorithm::Ed25519, 99));
         let signers: Vec<Arc<dyn Signer>> = vec![Arc::new(key)];
-        let log = TileLog::open(origin, Arc::clone(&events), tiles, signers).await?;
+        let log = TileLog::open(origin, Arc::clone(&events), Arc::new(tiles), signers).await?;
 
         let entropy: Arc<dyn Entropy> = Arc::new(TestEntropy::seeded(life));
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());

@@ -64,6 +64,7 @@ impl Rolled {
     async fn crash_and_flip(&self, back: u64) {
         let house = self.open().await.unwrap();
         request(&house, "third").await;
+        self.wait_for_log(&house).await;
         copy(&self.path("house"), &self.path("crashed"));
         house.custodian.close().await.unwrap();
         drop(house);
@@ -74,6 +75,19 @@ impl Rolled {
         fs::write(log, bytes).unwrap();
         fs::remove_dir_all(self.path("house")).unwrap();
         copy(&self.path("crashed"), &self.path("house"));
+    }
+
+    /// Waits until the log's files, which are written behind, have come as far as the custodian.
+    async fn wait_for_log(&self, house: &House) {
+        let newest = house.custodian.checkpoint().await.unwrap().unwrap().note;
+        let file = self.path("house/log/checkpoint");
+        for _ in 0..1_000 {
+            if fs::read_to_string(&file).unwrap() == newest {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("the newest head was not written");
     }
 
     /// Puts `names` of the copy `from` in the place of what the house has.
