@@ -246,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_reserved_if_one_of_many_sums_would_overflow() {
+        let now = Timestamp::from_millis(1);
+        let first = WindowKey {
+            scope: WindowScope::Requester(PrincipalId::parse("olivia").unwrap()),
+            ..key()
+        };
+        let mut windows = Windows::default();
+        windows.reserve(&charge(1), now).unwrap();
+        let before = windows.clone();
+        let charges = Charges::from([(first, Units::from(5_u64)), (key(), Units::MAX)]);
+        assert_eq!(windows.reserve(&charges, now), Err(WindowOverflow));
+        assert_eq!(windows, before);
+    }
+
+    #[test]
     fn windows_survive_their_document() {
         let mut windows = Windows::default();
         windows.reserve(&charge(5), Timestamp::from_millis(60_000)).unwrap();

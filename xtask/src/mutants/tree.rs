@@ -1,0 +1,146 @@
+//! The copy of the workspace that mutants are put into.
+//!
+//! It has a target folder of its own. Files that did not change are left alone, so that what was
+//! built of them stays good.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::MutantsError;
+use super::patch::Mutant;
+use crate::process::cargo;
+
+/// The copy, and the workspace it is a copy of.
+pub(crate) struct Tree {
+    source: PathBuf,
+    folder: PathBuf,
+}
+
+impl Tree {
+    /// Makes `folder` a copy of the workspace at `source`; also says how many files had to be
+    /// written or removed for that.
+    pub(crate) fn copy(source: &Path, folder: &Path) -> io::Result<(Self, usize)> {
+        let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
+        let changed = copy_folder(source, folder, Path::new(""))?;
+        let config = fs::read_to_string(source.join(CONFIG))?;
+        let written = write_if_other(&folder.join(CONFIG), [config.as_str(), FAST].concat())?;
+        Ok((tree, changed.saturating_add(usize::from(written))))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Puts a mutant into the copy.
+    pub(crate) fn apply(&self, mutant: &Mutant) -> Result<(), MutantsError> {
+        let failed = |error| MutantsError::Patch { name: mutant.name.clone(), error };
+        for (path, text) in mutant.files(&self.source).map_err(failed)? {
+            fs::write(self.folder.join(path), text)?;
+        }
+        Ok(())
+    }
+
+    /// Takes it out again. The files are new, so that nothing that was built with it is believed.
+    pub(crate) fn restore(&self, mutant: &Mutant) -> io::Result<()> {
+        for change in &mutant.changes {
+            let text = fs::read(self.source.join(&change.path))?;
+            fs::write(self.folder.join(&change.path), text)?;
+        }
+        Ok(())
+    }
+
+    /// A cargo that works in the copy.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.folder);
+        command.env_remove("CARGO_TARGET_DIR").env("CARGO_TERM_COLOR", "never");
+        command
+    }
+}
+
+/// Makes `to` have exactly the files of `from`, but for what was built.
+fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
+    let is_left_out = |name: &std::ffi::OsStr| {
+        inside.as_os_str().is_empty() && [".git", "target"].iter().any(|left| name == *left)
+    };
+    fs::create_dir_all(to)?;
+    let mut changed = 0_usize;
+    for entry in fs::read_dir(from)? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        if is_left_out(&name) || inside.join(&name) == Path::new(CONFIG) {
+            continue;
+        }
+        let copy = to.join(&name);
+        if path.is_dir() {
+            let more = copy_folder(&path, &copy, &inside.join(&name))?;
+            changed = changed.saturating_add(more);
+        } else if write_if_other(&copy, &fs::read(&path)?)? {
+            changed = changed.saturating_add(1);
+        }
+    }
+    for entry in fs::read_dir(to)? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        if is_left_out(&name) || from.join(&name).exists() {
+            continue;
+        }
+        if path.is_dir() {
+            fs::remove_dir_all(&path)?
+        } else {
+            fs::remove_file(&path)?
+        }
+        changed = changed.saturating_add(1);
+    }
+    Ok(changed)
+}
+
+fn write_if_other(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<bool> {
+    if fs::read(path).is_ok_and(|found| found == bytes.as_ref()) {
+        return Ok(false);
+    }
+    fs::write(path, bytes)?;
+    Ok(true)
+}
+
+const CONFIG: &str = ".cargo/config.toml";
+
+/// What is rebuilt for each mutant is built fast; what is not, as it always is.
+const FAST: &str = "
+[build]
+target-dir = \"../target\"
+
+[profile.ci]
+opt-level = 0
+
+[profile.ci.package.\"*\"]
+opt-level = 3
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_follows_its_source_and_keeps_what_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, copy) = (folder.path().join("source"), folder.path().join("copy"));
+        fs::create_dir_all(source.join(".cargo")).unwrap();
+        fs::create_dir_all(source.join("target")).unwrap();
+        fs::create_dir_all(source.join("src/target")).unwrap();
+        fs::write(source.join(CONFIG), "[alias]\n").unwrap();
+        fs::write(source.join("src/a.rs"), "a").unwrap();
+        fs::write(source.join("src/target/b.rs"), "b").unwrap();
+        fs::write(source.join("target/built"), "built").unwrap();
+        let changed = || Tree::copy(&source, &copy).unwrap().1;
+        assert_eq!(changed(), 3);
+        assert_eq!(changed(), 0);
+        assert!(copy.join("src/target/b.rs").exists() && !copy.join("target").exists());
+        assert!(fs::read_to_string(copy.join(CONFIG)).unwrap().starts_with("[alias]\n"));
+        fs::write(copy.join("src/a.rs"), "mutant").unwrap();
+        fs::write(copy.join("src/left.rs"), "left over").unwrap();
+        assert_eq!(changed(), 2);
+        assert_eq!(fs::read_to_string(copy.join("src/a.rs")).unwrap(), "a");
+        assert!(!copy.join("src/left.rs").exists());
+    }
+}
