@@ -39,7 +39,7 @@ struct Fates(BTreeMap<String, Fate>);
 pub(super) fn run(project: &Project, root: &Path, draw: Draw) -> Result<bool, MutantsError> {
     install()?;
     let folder = project.target.join("mutants");
-    let (tree, changed) = Tree::copy(root, &folder.join("tree"))?;
+    let (tree, changed) = Tree::copy(root, &folder.join("tree"), &project.packages)?;
     let names = list(&tree)?;
     let drawn = draw.of(&names);
     let Draw { seed, from, .. } = draw;
@@ -283,12 +283,12 @@ const GROUPS: [Group; 5] = [
             "custody-core/src/ledger/**",
         ],
         tests: &["custody-core"],
-        besides: &["custody-verify", "examples-start"],
+        besides: &["custody-verify"],
     },
     Group {
         files: &["custody-core/src/replay.rs", "custody-core/src/replay/**"],
         tests: &["custody-verify"],
-        besides: &["custody-core", "examples-start"],
+        besides: &[],
     },
     Group { files: &["custody-verify/src/**"], tests: &["custody-verify"], besides: &[] },
     Group {

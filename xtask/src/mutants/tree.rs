@@ -11,6 +11,7 @@ use std::process::Command;
 use super::MutantsError;
 use super::patch::Mutant;
 use crate::process::cargo;
+use crate::project::Package;
 
 /// The copy, and the workspace it is a copy of.
 pub(crate) struct Tree {
@@ -20,12 +21,21 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Makes `folder` a copy of the workspace at `source`; also says how many files had to be
-    /// written or removed for that.
-    pub(crate) fn copy(source: &Path, folder: &Path) -> io::Result<(Self, usize)> {
+    /// written or removed for that. Its `packages` are built fast rather than well, their
+    /// dependencies as always.
+    pub(crate) fn copy(
+        source: &Path,
+        folder: &Path,
+        packages: &[Package],
+    ) -> io::Result<(Self, usize)> {
         let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
         let changed = copy_folder(source, folder, Path::new(""))?;
         let config = fs::read_to_string(source.join(CONFIG))?;
-        let written = write_if_other(&folder.join(CONFIG), [config.as_str(), FAST].concat())?;
+        let fast = packages
+            .iter()
+            .map(|package| format!("\n[profile.ci.package.{}]\nopt-level = 0\n", package.name));
+        let fast: String = [config, OWN_TARGET.to_owned()].into_iter().chain(fast).collect();
+        let written = write_if_other(&folder.join(CONFIG), fast)?;
         Ok((tree, changed.saturating_add(usize::from(written))))
     }
 
@@ -105,17 +115,7 @@ fn write_if_other(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<bool> {
 
 const CONFIG: &str = ".cargo/config.toml";
 
-/// What is rebuilt for each mutant is built fast; what is not, as it always is.
-const FAST: &str = "
-[build]
-target-dir = \"../target\"
-
-[profile.ci]
-opt-level = 0
-
-[profile.ci.package.\"*\"]
-opt-level = 3
-";
+const OWN_TARGET: &str = "\n[build]\ntarget-dir = \"../target\"\n";
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +132,7 @@ mod tests {
         fs::write(source.join("src/a.rs"), "a").unwrap();
         fs::write(source.join("src/target/b.rs"), "b").unwrap();
         fs::write(source.join("target/built"), "built").unwrap();
-        let changed = || Tree::copy(&source, &copy).unwrap().1;
+        let changed = || Tree::copy(&source, &copy, &[]).unwrap().1;
         assert_eq!(changed(), 3);
         assert_eq!(changed(), 0);
         assert!(copy.join("src/target/b.rs").exists() && !copy.join("target").exists());
