@@ -165,12 +165,14 @@ fn sixty_three_later_times_are_looked_at_and_of_one_more_it_is_said() {
 #[test]
 fn times_are_those_at_which_the_rules_change() {
     let later = |hours: u64| format!("[not before {}]", Timestamp::from_millis(NOW + hours * HOUR));
-    let one_more = format!("[not before {}]", Timestamp::from_millis(NOW + HOUR + 1));
+    let after = |millis: u64| Timestamp::from_millis(NOW + millis);
+    let one_more = format!("[not before {}]", after(HOUR + 1));
     for (condition, expected) in [
         ("context.age >= duration(\"4h\")", later(4)),
         ("context.age > duration(\"1h\")", one_more),
         ("duration(\"4h\") <= context.age", later(4)),
         ("context.age == duration(\"4h\")", later(4)),
+        ("context.age != duration(\"0h\")", format!("[not before {}]", after(1))),
         ("context.cooled >= duration(\"3h\") && context.known", later(2)),
         ("context.now >= datetime(\"2026-01-07T15:00:00Z\")", later(5)),
         ("context.now.toTime() >= duration(\"18h\")", later(8)),

@@ -14,17 +14,18 @@ mod tree;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::project::{Project, ProjectError};
 use crate::setup::SetupError;
-use draw::Draw;
+use draw::{Draw, Portion};
 use patch::PatchError;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Request {
     /// Mutants that cargo-mutants makes.
-    Drawn(Draw),
+    Drawn(Draw, Portion),
     /// The hand-made ones of these names, or all.
     Hand(Vec<String>),
 }
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, MutantsError> {
     let root = root.unwrap_or(Path::new(".")).to_owned();
     crate::setup::prepare()?;
     match request {
-        Request::Drawn(draw) => drawn::run(&project, &root, draw),
+        Request::Drawn(draw, portion) => drawn::run(&project, &root, draw, portion),
         Request::Hand(names) => hand::run(&project, &root, &names),
     }
 }
@@ -78,18 +79,24 @@ impl Request {
                 Ok(Self::Hand(arguments.to_vec()))
             };
         }
-        let mut draw = Draw::default();
-        for pair in rest.chunks(2) {
-            let [option, value] = pair else { return Err(MutantsError::Usage) };
-            let number: u32 = value.parse().map_err(|_| MutantsError::Usage)?;
+        let (mut draw, mut portion) = (Draw::default(), Portion::Whole);
+        let mut words = rest.iter();
+        while let Some(option) = words.next() {
+            if option == "--missed" {
+                portion = Portion::Missed;
+                continue;
+            }
+            let number = words.next().and_then(|word| word.parse().ok());
+            let number: u32 = number.ok_or(MutantsError::Usage)?;
             match option.as_str() {
                 "--count" => draw.count = number,
                 "--from" => draw.from = number,
+                "--seconds" => portion = Portion::New(Duration::from_secs(number.into())),
                 "--seed" => draw.seed = number,
                 _ => return Err(MutantsError::Usage),
             }
         }
-        Ok(Self::Drawn(draw))
+        Ok(Self::Drawn(draw, portion))
     }
 }
 
@@ -104,15 +111,20 @@ mod tests {
 
     #[test]
     fn arguments_are_names_or_a_draw_and_nothing_else() {
-        let drawn = |seed, from, count| Some(Request::Drawn(Draw { seed, from, count }));
+        let drawn =
+            |seed, from, count, portion| Some(Request::Drawn(Draw { seed, from, count }, portion));
+        let whole = Portion::Whole;
         let hand = |names: &[&str]| {
             Some(Request::Hand(names.iter().map(|name| (*name).to_owned()).collect()))
         };
         for (text, expected) in [
             ("", hand(&[])),
             ("one two", hand(&["one", "two"])),
-            ("--drawn", drawn(1, 0, 200)),
-            ("--drawn --seed 7 --from 20 --count 15", drawn(7, 20, 15)),
+            ("--drawn", drawn(1, 0, 200, whole)),
+            ("--drawn --seed 7 --from 20 --count 15", drawn(7, 20, 15, whole)),
+            ("--drawn --missed --seed 7", drawn(7, 0, 200, Portion::Missed)),
+            ("--drawn --seconds 9", drawn(1, 0, 200, Portion::New(Duration::from_secs(9)))),
+            ("--drawn --missed 7", None),
             ("--drawn --seed", None),
             ("--drawn --seed x", None),
             ("--drawn --sede 1", None),

@@ -5,6 +5,7 @@
 //! other lines of the sources have changed, and a part of a draw can be had by itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Which mutants are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,17 @@ pub(crate) struct Draw {
     /// How many of the draw are left out at its beginning.
     pub(crate) from: u32,
     pub(crate) count: u32,
+}
+
+/// Which of the drawn ones are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Portion {
+    /// Those that were missed.
+    Missed,
+    /// Those that were not run yet, as many as can be begun in this time.
+    New(Duration),
+    /// All.
+    Whole,
 }
 
 impl Default for Draw {

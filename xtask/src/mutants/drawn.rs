@@ -6,20 +6,29 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::MutantsError;
-use super::draw::Draw;
+use super::draw::{Draw, Portion};
 use super::tree::Tree;
 use crate::machine;
 use crate::process::cargo;
 use crate::project::Project;
 
-/// Sources whose mutants are drawn, and the packages whose tests must notice them.
+/// Sources whose mutants are drawn, and the tests that must notice them.
 struct Group {
     files: &'static [&'static str],
-    tests: &'static [&'static str],
-    /// Packages whose tests are asked about what the others missed.
-    besides: &'static [&'static str],
+    tests: Suite,
+    /// Tests that are asked about what the others missed.
+    besides: Option<Suite>,
+}
+
+/// Tests of a package.
+#[derive(Clone, Copy)]
+struct Suite {
+    package: &'static str,
+    /// The test binaries that have to do with the sources, as cargo is told of them.
+    binaries: &'static [&'static str],
 }
 
 /// What became of a mutant.
@@ -35,45 +44,55 @@ enum Fate {
 #[derive(Debug, Default)]
 struct Fates(BTreeMap<String, Fate>);
 
-/// Draws and runs mutants; whether enough were caught.
-pub(super) fn run(project: &Project, root: &Path, draw: Draw) -> Result<bool, MutantsError> {
+/// Draws and runs mutants; whether enough of those that were run by now were caught.
+pub(super) fn run(
+    project: &Project,
+    root: &Path,
+    draw: Draw,
+    portion: Portion,
+) -> Result<bool, MutantsError> {
     install()?;
+    let started = Instant::now();
     let folder = project.target.join("mutants");
-    let (tree, changed) = Tree::copy(root, &folder.join("tree"), &project.packages)?;
+    let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?;
     let names = list(&tree)?;
     let drawn = draw.of(&names);
     let Draw { seed, from, .. } = draw;
-    println!("seed {seed}: {} of {} mutants drawn, from the {from}th on", drawn.len(), names.len());
+    println!(
+        "seed {seed}: {} of {} mutants drawn, after the first {from}",
+        drawn.len(),
+        names.len()
+    );
     let record = folder.join(format!("drawn-{seed}.txt"));
     let mut fates = Fates::read(&record)?;
-    for (number, group) in GROUPS.iter().enumerate() {
-        let mine: Vec<_> = drawn.iter().filter(|name| group.has(name)).cloned().collect();
-        if mine.is_empty() {
-            continue;
+    let wanted: Vec<_> = drawn.iter().filter(|name| fates.wants(portion, name)).collect();
+    for group in GROUPS {
+        let mine: Vec<_> = wanted.iter().filter(|name| group.has(name)).collect();
+        if !mine.is_empty() && portion.goes_on(started.elapsed()) {
+            check_fit(&tree, &group.tests)?;
         }
-        let mark = folder.join(format!("fit-{number}"));
-        if changed > 0 || !mark.exists() {
-            check_fit(&tree, group)?;
-            fs::write(&mark, "")?;
+        for some in mine.chunks(AT_ONCE).take_while(|_| portion.goes_on(started.elapsed())) {
+            let some: Vec<String> = some.iter().map(|name| (**name).clone()).collect();
+            let found = Fates::of(&tree, &folder, &some, &group.tests)?;
+            let missed = found.names(Fate::Missed);
+            fates.0.extend(found.0);
+            if let (Some(besides), false) = (&group.besides, missed.is_empty()) {
+                check_fit(&tree, besides)?;
+                fates.0.extend(Fates::of(&tree, &folder, &missed, besides)?.0);
+            }
+            fates.write(&record)?;
         }
-        let found = Fates::of(&tree, &folder, &mine, group.tests)?;
-        let missed = found.names(Fate::Missed);
-        fates.0.extend(found.0);
-        if !missed.is_empty() && !group.besides.is_empty() {
-            fates.0.extend(Fates::of(&tree, &folder, &missed, group.besides)?.0);
-        }
-        fates.write(&record)?;
     }
     let mine = fates.only(&drawn);
-    for name in mine.names(Fate::Missed) {
-        println!("MISSED    {name}");
+    for (fate, word) in [(Fate::Missed, "MISSED"), (Fate::Timeout, "timeout")] {
+        for name in mine.names(fate) {
+            println!("{word:<9} {name}");
+        }
     }
-    for name in mine.names(Fate::Timeout) {
-        println!("timeout   {name}");
-    }
-    println!("of these: {mine}");
-    let whole = Draw { from: 0, count: u32::MAX, ..draw }.of(&names);
-    println!("of this seed so far: {}", fates.only(&whole));
+    println!(
+        "xtask mutants: seed {seed}: {mine}; {} not run",
+        drawn.len().saturating_sub(mine.0.len())
+    );
     Ok(mine.is_good())
 }
 
@@ -101,23 +120,19 @@ fn list(tree: &Tree) -> Result<Vec<String>, MutantsError> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
-/// Runs the tests of a group without a mutant.
-fn check_fit(tree: &Tree, group: &Group) -> Result<(), MutantsError> {
-    for packages in [group.tests, group.besides] {
-        if packages.is_empty() {
-            continue;
-        }
-        let mut command = tree.cargo();
-        command.args(["nextest", "run", "--cargo-profile", "ci", "--status-level", "fail"]);
-        for package in packages {
-            command.args(["-p", package]);
-        }
-        command.args(["--filterset", &timeless()]);
-        if !command.status()?.success() {
-            return Err(MutantsError::Unfit(packages.join(", ")));
-        }
+/// Runs these tests without a mutant, unless it is known that they pass.
+fn check_fit(tree: &Tree, suite: &Suite) -> Result<(), MutantsError> {
+    if tree.is_fit(suite.package) {
+        return Ok(());
     }
-    Ok(())
+    let mut command = tree.cargo();
+    command.args(["nextest", "run", "--cargo-profile", "ci", "--status-level", "fail"]);
+    command.args(["-p", suite.package]).args(suite.binaries);
+    command.args(["--filterset", &timeless()]);
+    if !command.status()?.success() {
+        return Err(MutantsError::Unfit(suite.package.to_owned()));
+    }
+    Ok(tree.set_fit(suite.package)?)
 }
 
 fn mutants(tree: &Tree) -> Command {
@@ -133,6 +148,15 @@ fn timeless() -> String {
     format!("not ({timed} | {})", machine::measurements())
 }
 
+impl Portion {
+    fn goes_on(self, elapsed: Duration) -> bool {
+        match self {
+            Self::Missed | Self::Whole => true,
+            Self::New(seconds) => elapsed < seconds,
+        }
+    }
+}
+
 impl Group {
     fn has(&self, name: &str) -> bool {
         let file = name.split(':').next().unwrap_or_default();
@@ -144,17 +168,18 @@ impl Group {
 }
 
 impl Fates {
-    /// Runs these mutants against the tests of `packages`.
+    /// Runs these mutants against these tests.
     fn of(
         tree: &Tree,
         folder: &Path,
         names: &[String],
-        packages: &[&str],
+        suite: &Suite,
     ) -> Result<Self, MutantsError> {
         let mut command = mutants(tree);
         command.args(["--in-place", "--baseline", "skip", "--timeout", "90"]);
         command.args(["--build-timeout", "300", "--test-tool", "nextest", "--profile", "ci"]);
-        command.args(["--test-package", &packages.join(",")]).arg("--output").arg(folder);
+        command.args(["--test-package", suite.package]).arg("--output").arg(folder);
+        command.args(suite.binaries.iter().map(|binary| format!("--cargo-arg={binary}")));
         for name in names {
             command.args(["--re", &format!("^{}$", escaped(name))]);
         }
@@ -192,6 +217,15 @@ impl Fates {
     fn write(&self, path: &Path) -> io::Result<()> {
         let lines: Vec<_> = self.0.iter().map(|(name, fate)| format!("{fate} {name}\n")).collect();
         fs::write(path, lines.concat())
+    }
+
+    fn wants(&self, portion: Portion, name: &str) -> bool {
+        let fate = self.0.get(name);
+        match portion {
+            Portion::Missed => matches!(fate, Some(Fate::Missed | Fate::Timeout)),
+            Portion::New(_) => fate.is_none(),
+            Portion::Whole => true,
+        }
     }
 
     fn only(&self, names: &[String]) -> Self {
@@ -265,6 +299,8 @@ fn escaped(name: &str) -> String {
 }
 
 const CAUGHT_PER_MILLE: usize = 900;
+/// After so many mutants what became of them is written down.
+const AT_ONCE: usize = 10;
 
 /// Tests that fail on a busy machine.
 const TIMED: [&str; 2] = [
@@ -272,8 +308,13 @@ const TIMED: [&str; 2] = [
     "speed::a_hundred_thousand_entries_are_verified_in_seconds",
 ];
 
+const AUDIT: Suite = Suite { package: "custody-audit", binaries: &["--lib", "--test=audit"] };
+const CORE: Suite = Suite { package: "custody-core", binaries: &["--lib", "--test=ledger"] };
+const POLICY: Suite = Suite { package: "custody-policy", binaries: &["--lib", "--tests"] };
+const VERIFY: Suite = Suite { package: "custody-verify", binaries: &["--bins", "--test=verify"] };
+
 const GROUPS: [Group; 5] = [
-    Group { files: &["custody-policy/src/**"], tests: &["custody-policy"], besides: &[] },
+    Group { files: &["custody-policy/src/**"], tests: POLICY, besides: None },
     Group {
         files: &[
             "custody-core/src/order.rs",
@@ -282,15 +323,15 @@ const GROUPS: [Group; 5] = [
             "custody-core/src/ledger.rs",
             "custody-core/src/ledger/**",
         ],
-        tests: &["custody-core"],
-        besides: &["custody-verify"],
+        tests: CORE,
+        besides: Some(VERIFY),
     },
     Group {
         files: &["custody-core/src/replay.rs", "custody-core/src/replay/**"],
-        tests: &["custody-verify"],
-        besides: &[],
+        tests: VERIFY,
+        besides: None,
     },
-    Group { files: &["custody-verify/src/**"], tests: &["custody-verify"], besides: &[] },
+    Group { files: &["custody-verify/src/**"], tests: VERIFY, besides: None },
     Group {
         files: &[
             "custody-audit/src/checkpoint.rs",
@@ -301,8 +342,8 @@ const GROUPS: [Group; 5] = [
             "custody-audit/src/verify.rs",
             "custody-audit/src/verify/**",
         ],
-        tests: &["custody-audit"],
-        besides: &["custody-verify"],
+        tests: AUDIT,
+        besides: Some(VERIFY),
     },
 ];
 
@@ -365,6 +406,21 @@ mod tests {
             text,
             "9 caught, 1 missed, 0 timeout, 2 unviable, 90.0 % of 10 viable ones caught"
         );
+    }
+
+    #[test]
+    fn what_was_run_is_run_again_only_if_it_is_asked_for() {
+        let fates = Fates(BTreeMap::from(Fate::ALL.map(|(fate, word)| (word.to_owned(), fate))));
+        let new = Portion::New(Duration::from_secs(1));
+        let wanted = |portion| {
+            ["caught", "missed", "timeout", "unviable", "unknown"]
+                .map(|name| fates.wants(portion, name))
+        };
+        assert_eq!(wanted(Portion::Whole), [true; 5]);
+        assert_eq!(wanted(Portion::Missed), [false, true, true, false, false]);
+        assert_eq!(wanted(new), [false, false, false, false, true]);
+        assert!(new.goes_on(Duration::ZERO) && !new.goes_on(Duration::from_secs(1)));
+        assert!(Portion::Whole.goes_on(Duration::MAX));
     }
 
     #[test]

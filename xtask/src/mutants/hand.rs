@@ -32,7 +32,7 @@ type Binary = (String, Place);
 pub(super) fn run(project: &Project, root: &Path, names: &[String]) -> Result<bool, MutantsError> {
     let mutants = chosen(project, root, names)?;
     let folder = project.target.join("mutants");
-    let (tree, _) = Tree::copy(root, &folder.join("tree"), &project.packages)?;
+    let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?;
     let started = Instant::now();
     let fit = check_fit(project, &tree, &mutants)?;
     println!("{fit} tests pass without a mutant ({})", Seconds(started.elapsed()));

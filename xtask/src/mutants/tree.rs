@@ -20,14 +20,10 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Makes `folder` a copy of the workspace at `source`; also says how many files had to be
-    /// written or removed for that. Its `packages` are built fast rather than well, their
+    /// Makes `folder` a copy of the workspace at `source`. If files had to be written or removed for
+    /// that, what was known about the copy is forgotten. Its `packages` are built fast rather than well, their
     /// dependencies as always.
-    pub(crate) fn copy(
-        source: &Path,
-        folder: &Path,
-        packages: &[Package],
-    ) -> io::Result<(Self, usize)> {
+    pub(crate) fn copy(source: &Path, folder: &Path, packages: &[Package]) -> io::Result<Self> {
         let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
         let changed = copy_folder(source, folder, Path::new(""))?;
         let config = fs::read_to_string(source.join(CONFIG))?;
@@ -36,7 +32,25 @@ impl Tree {
             .map(|package| format!("\n[profile.ci.package.{}]\nopt-level = 0\n", package.name));
         let fast: String = [config, OWN_TARGET.to_owned()].into_iter().chain(fast).collect();
         let written = write_if_other(&folder.join(CONFIG), fast)?;
-        Ok((tree, changed.saturating_add(usize::from(written))))
+        if changed > 0 || written {
+            drop(fs::remove_dir_all(tree.marks()));
+        }
+        Ok(tree)
+    }
+
+    /// Whether it is known that these tests pass without a mutant.
+    pub(crate) fn is_fit(&self, tests: &str) -> bool {
+        self.marks().join(tests).exists()
+    }
+
+    /// Notes that these tests pass without a mutant.
+    pub(crate) fn set_fit(&self, tests: &str) -> io::Result<()> {
+        fs::create_dir_all(self.marks())?;
+        fs::write(self.marks().join(tests), "")
+    }
+
+    fn marks(&self) -> PathBuf {
+        self.folder.with_extension("fit")
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -132,14 +146,18 @@ mod tests {
         fs::write(source.join("src/a.rs"), "a").unwrap();
         fs::write(source.join("src/target/b.rs"), "b").unwrap();
         fs::write(source.join("target/built"), "built").unwrap();
-        let changed = || Tree::copy(&source, &copy, &[]).unwrap().1;
-        assert_eq!(changed(), 3);
-        assert_eq!(changed(), 0);
+        let made = || Tree::copy(&source, &copy, &[]).unwrap();
+        let tree = made();
+        assert!(!tree.is_fit("some"));
+        tree.set_fit("some").unwrap();
+        let written = fs::metadata(copy.join("src/a.rs")).unwrap().modified().unwrap();
+        assert!(made().is_fit("some") && !made().is_fit("others"));
+        assert_eq!(fs::metadata(copy.join("src/a.rs")).unwrap().modified().unwrap(), written);
         assert!(copy.join("src/target/b.rs").exists() && !copy.join("target").exists());
         assert!(fs::read_to_string(copy.join(CONFIG)).unwrap().starts_with("[alias]\n"));
         fs::write(copy.join("src/a.rs"), "mutant").unwrap();
         fs::write(copy.join("src/left.rs"), "left over").unwrap();
-        assert_eq!(changed(), 2);
+        assert!(!made().is_fit("some"), "what was known is forgotten");
         assert_eq!(fs::read_to_string(copy.join("src/a.rs")).unwrap(), "a");
         assert!(!copy.join("src/left.rs").exists());
     }
