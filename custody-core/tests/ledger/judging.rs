@@ -8,23 +8,27 @@ use custody_core::command::{Command, CommandResult, FreezeScope};
 use custody_core::digest::Digest;
 use custody_core::document::{Hold, Verdict};
 use custody_core::id::{BookId, OrderId, PolicyId, RuleId};
-use custody_core::ledger::Decision;
-use custody_core::seam::{DestinationFacts, Facts, Judgement, Missing, MoneyFacts, PolicyEngine};
+use custody_core::ledger::{CommandRefusal, Decision, LedgerError};
+use custody_core::seam::{
+    DestinationFacts, Facts, Judgement, Missing, MoneyFacts, PolicyEngine, Requirement,
+};
 use custody_core::time::Timestamp;
 
-use crate::house::{Asked, DAY, House, START, account, key_id, principal, wallet};
+use crate::house::{Asked, DAY, House, START, account, key_id, policy, principal, wallet};
 
 /// An engine that answers as it is told, and remembers what it was told.
 #[derive(Debug)]
 struct Told {
     allowed: bool,
     errors: Vec<RuleId>,
+    missing: Missing,
     heard: Mutex<Vec<(Option<MoneyFacts>, Option<DestinationFacts>)>>,
 }
 
 impl Told {
     fn new(allowed: bool) -> Self {
-        Self { allowed, errors: Vec::new(), heard: Mutex::default() }
+        let (errors, missing) = (Vec::new(), Missing::Never);
+        Self { allowed, errors, missing, heard: Mutex::default() }
     }
 }
 
@@ -42,7 +46,7 @@ impl PolicyEngine for Told {
     }
 
     fn missing(&self, _: &Facts<'_>) -> Missing {
-        Missing::Never
+        self.missing.clone()
     }
 }
 
@@ -120,6 +124,22 @@ fn what_no_rule_can_change_is_said_before_the_rules_are_asked() {
     assert_eq!(held(&house, &order), None, "in its last millisecond");
     house.wait(Duration::from_millis(1));
     assert_eq!(held(&house, &order), final_("expired"));
+}
+
+#[test]
+fn rules_under_which_they_could_never_be_changed_are_refused() {
+    let house = House::new();
+    let rules = String::from_utf8(policy("// new").to_bytes().unwrap()).unwrap();
+    let check = |engine: &Told| house.ledger.check_succession(&rules, engine, house.now);
+    let someday = Missing::Await { options: vec![Requirement::default()], complete: true };
+    assert_eq!(check(&Told::new(true)), Ok(()));
+    assert_eq!(check(&Told { missing: someday, ..Told::new(false) }), Ok(()));
+    let refused = check(&Told::new(false));
+    assert!(
+        matches!(refused, Err(LedgerError::Command(CommandRefusal::Policy { .. }))),
+        "{refused:?}"
+    );
+    assert!(house.ledger.check_succession("{}", &Told::new(true), house.now).is_err());
 }
 
 #[test]

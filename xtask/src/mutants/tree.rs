@@ -20,8 +20,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Makes `folder` a copy of the workspace at `source`. If files had to be written or removed for
-    /// that, what was known about the copy is forgotten. Its `packages` are built fast rather than well, their
+    /// Makes `folder` a copy of the workspace at `source`. If files had to be written for that, what
+    /// was known about the copy is forgotten. Its `packages` are built fast rather than well, their
     /// dependencies as always.
     pub(crate) fn copy(source: &Path, folder: &Path, packages: &[Package]) -> io::Result<Self> {
         let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
@@ -80,11 +80,12 @@ impl Tree {
         let mut command = cargo();
         command.current_dir(&self.folder);
         command.env_remove("CARGO_TARGET_DIR").env("CARGO_TERM_COLOR", "never");
+        command.env("INSTA_UPDATE", "no");
         command
     }
 }
 
-/// Makes `to` have exactly the files of `from`, but for what was built.
+/// Makes `to` have exactly the files of `from`, but for what was built; how many had to be written.
 fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let is_left_out = |name: &std::ffi::OsStr| {
         inside.as_os_str().is_empty() && [".git", "target"].iter().any(|left| name == *left)
