@@ -52,7 +52,6 @@ pub(super) fn run(
     portion: Portion,
 ) -> Result<bool, MutantsError> {
     install()?;
-    let started = Instant::now();
     let folder = project.target.join("mutants");
     let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?;
     let names = list(&tree)?;
@@ -65,13 +64,18 @@ pub(super) fn run(
     );
     let record = folder.join(format!("drawn-{seed}.txt"));
     let mut fates = Fates::read(&record)?;
+    let mut spent = Duration::ZERO;
     let wanted: Vec<_> = drawn.iter().filter(|name| fates.wants(portion, name)).collect();
     for group in GROUPS {
         let mine: Vec<_> = wanted.iter().filter(|name| group.has(name)).collect();
-        if !mine.is_empty() && portion.goes_on(started.elapsed()) {
+        if !mine.is_empty() && portion.goes_on(spent) {
             check_fit(&tree, &group.tests)?;
         }
-        for some in mine.chunks(AT_ONCE).take_while(|_| portion.goes_on(started.elapsed())) {
+        for some in mine.chunks(AT_ONCE) {
+            if !portion.goes_on(spent) {
+                break;
+            }
+            let started = Instant::now();
             let some: Vec<String> = some.iter().map(|name| (**name).clone()).collect();
             let mut found = Fates::of(&tree, &folder, &some, &group.tests)?;
             for besides in group.besides {
@@ -83,6 +87,7 @@ pub(super) fn run(
             }
             fates.0.extend(found.0);
             fates.write(&record)?;
+            spent = spent.saturating_add(started.elapsed());
         }
     }
     let mine = fates.only(&drawn);
@@ -302,7 +307,7 @@ fn escaped(name: &str) -> String {
 
 const CAUGHT_PER_MILLE: usize = 900;
 /// After so many mutants what became of them is written down.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 8;
 
 /// Tests that fail on a busy machine.
 const TIMED: [&str; 2] = [

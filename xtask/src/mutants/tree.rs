@@ -30,7 +30,7 @@ impl Tree {
         let fast = packages
             .iter()
             .map(|package| format!("\n[profile.ci.package.{}]\nopt-level = 0\n", package.name));
-        let fast: String = [config, OWN_TARGET.to_owned()].into_iter().chain(fast).collect();
+        let fast: String = [config].into_iter().chain(fast).collect();
         let written = write_if_other(&folder.join(CONFIG), fast)?;
         if changed > 0 || written {
             drop(fs::remove_dir_all(tree.marks()));
@@ -79,13 +79,14 @@ impl Tree {
     pub(crate) fn cargo(&self) -> Command {
         let mut command = cargo();
         command.current_dir(&self.folder);
-        command.env_remove("CARGO_TARGET_DIR").env("CARGO_TERM_COLOR", "never");
-        command.env("INSTA_UPDATE", "no");
+        command.env("CARGO_TARGET_DIR", self.folder.with_file_name("target"));
+        command.env("CARGO_TERM_COLOR", "never").env("INSTA_UPDATE", "no");
         command
     }
 }
 
-/// Makes `to` have exactly the files of `from`, but for what was built; how many had to be written.
+/// Makes `to` have exactly the files of `from`, but for what was built. How many of those that matter
+/// had to be written.
 fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let is_left_out = |name: &std::ffi::OsStr| {
         inside.as_os_str().is_empty() && [".git", "target"].iter().any(|left| name == *left)
@@ -101,7 +102,7 @@ fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
         if path.is_dir() {
             let more = copy_folder(&path, &copy, &inside.join(&name))?;
             changed = changed.saturating_add(more);
-        } else if write_if_other(&copy, &fs::read(&path)?)? {
+        } else if write_if_other(&copy, &fs::read(&path)?)? && matters(&inside.join(&name)) {
             changed = changed.saturating_add(1);
         }
     }
@@ -120,6 +121,12 @@ fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     Ok(changed)
 }
 
+/// Whether a file can change what a test of a crate says.
+fn matters(path: &Path) -> bool {
+    let is_apart = ["docs", "xtask", super::patch::FOLDER].iter().any(|at| path.starts_with(at));
+    !is_apart && path.extension().is_none_or(|extension| extension != "md")
+}
+
 fn write_if_other(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<bool> {
     if fs::read(path).is_ok_and(|found| found == bytes.as_ref()) {
         return Ok(false);
@@ -129,8 +136,6 @@ fn write_if_other(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<bool> {
 }
 
 const CONFIG: &str = ".cargo/config.toml";
-
-const OWN_TARGET: &str = "\n[build]\ntarget-dir = \"../target\"\n";
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +161,11 @@ mod tests {
         assert_eq!(fs::metadata(copy.join("src/a.rs")).unwrap().modified().unwrap(), written);
         assert!(copy.join("src/target/b.rs").exists() && !copy.join("target").exists());
         assert!(fs::read_to_string(copy.join(CONFIG)).unwrap().starts_with("[alias]\n"));
+        tree.set_fit("some").unwrap();
+        fs::create_dir_all(source.join("docs")).unwrap();
+        fs::write(source.join("docs/a.rs"), "no test reads it").unwrap();
+        fs::write(source.join("src/README.md"), "nor this").unwrap();
+        assert!(made().is_fit("some"));
         fs::write(copy.join("src/a.rs"), "mutant").unwrap();
         fs::write(copy.join("src/left.rs"), "left over").unwrap();
         assert!(!made().is_fit("some"), "what was known is forgotten");
