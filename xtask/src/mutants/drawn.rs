@@ -67,7 +67,9 @@ pub(super) fn run(
     let mut spent = Duration::ZERO;
     let wanted: Vec<_> = drawn.iter().filter(|name| fates.wants(portion, name)).collect();
     for group in GROUPS {
-        let mine: Vec<_> = wanted.iter().filter(|name| group.has(name)).collect();
+        let mut mine: Vec<_> = wanted.iter().filter(|name| group.has(name)).collect();
+        // Those of one file together.
+        mine.sort();
         if !mine.is_empty() && portion.goes_on(spent) {
             check_fit(&tree, &group.tests)?;
         }
@@ -124,7 +126,8 @@ fn list(tree: &Tree) -> Result<Vec<String>, MutantsError> {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         return Err(MutantsError::Failed("cargo mutants --list"));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter(|name| !name.contains(NOT_CHOSEN)).map(str::to_owned).collect())
 }
 
 /// Runs these tests without a mutant, unless it is known that they pass.
@@ -166,7 +169,7 @@ impl Portion {
 
 impl Group {
     fn has(&self, name: &str) -> bool {
-        let file = name.split(':').next().unwrap_or_default();
+        let file = file(name);
         self.files.iter().any(|pattern| match pattern.strip_suffix("**") {
             Some(folder) => file.starts_with(folder),
             None => file == *pattern,
@@ -188,7 +191,7 @@ impl Fates {
         command.args(["--test-package", suite.package]).arg("--output").arg(folder);
         command.args(suite.binaries.iter().map(|binary| format!("--cargo-arg={binary}")));
         for name in names {
-            command.args(["--re", &format!("^{}$", escaped(name))]);
+            command.args(["--file", file(name), "--re", &format!("^{}$", escaped(name))]);
         }
         command.args(["--", "--fail-fast", "--filterset", &timeless()]);
         // Fails when a mutant is missed; whether it ran is seen in what it wrote.
@@ -292,6 +295,11 @@ impl fmt::Display for Fate {
     }
 }
 
+/// The file that a mutant is in.
+fn file(name: &str) -> &str {
+    name.split(':').next().unwrap_or_default()
+}
+
 /// The name as a regular expression that matches it alone.
 fn escaped(name: &str) -> String {
     let is_special = |letter| r"\.+*?()|[]{}^$#&-~".contains(letter);
@@ -308,6 +316,9 @@ fn escaped(name: &str) -> String {
 const CAUGHT_PER_MILLE: usize = 900;
 /// After so many mutants what became of them is written down.
 const AT_ONCE: usize = 8;
+
+/// Mutants that cargo-mutants does not choose by name: it runs all of a file. They are not drawn.
+const NOT_CHOSEN: &str = ": delete field ";
 
 /// Tests that fail on a busy machine.
 const TIMED: [&str; 2] = [
