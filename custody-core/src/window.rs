@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn of_two_reservations_in_one_bucket_the_other_stays() {
+        let (first, second) = (Timestamp::from_millis(60_000), Timestamp::from_millis(60_001));
+        for (returned, left) in [(5, 3_u64), (3, 5)] {
+            let mut windows = Windows::default();
+            windows.reserve(&charge(5), first).unwrap();
+            windows.reserve(&charge(3), second).unwrap();
+            windows.release(&charge(returned), first);
+            let sums = windows.sums(&key(), Units::ZERO, second).unwrap();
+            assert_eq!([sums.h1, sums.h24, sums.d7, sums.d30], [Units::from(left); 4]);
+        }
+    }
+
+    #[test]
     fn a_sum_that_would_overflow_reserves_nothing() {
         let now = Timestamp::from_millis(1);
         let mut windows = Windows::default();
@@ -251,6 +264,21 @@ mod tests {
         let most = Charges::from([(key(), Units::MAX)]);
         assert_eq!(windows.reserve(&most, now), Err(WindowOverflow));
         assert_eq!(windows.sums(&key(), Units::ZERO, now).unwrap().h1, Units::from(1_u64));
+    }
+
+    #[test]
+    fn nothing_is_reserved_if_one_of_many_sums_would_overflow() {
+        let now = Timestamp::from_millis(1);
+        let first = WindowKey {
+            scope: WindowScope::Requester(PrincipalId::parse("olivia").unwrap()),
+            ..key()
+        };
+        let mut windows = Windows::default();
+        windows.reserve(&charge(1), now).unwrap();
+        let before = windows.clone();
+        let charges = Charges::from([(first, Units::from(5_u64)), (key(), Units::MAX)]);
+        assert_eq!(windows.reserve(&charges, now), Err(WindowOverflow));
+        assert_eq!(windows, before);
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod approvals;
 mod commands;
 #[path = "ledger/house.rs"]
 mod house;
+#[path = "ledger/judging.rs"]
+mod judging;
 #[path = "ledger/keys.rs"]
 mod keys;
 #[path = "ledger/sequences.rs"]

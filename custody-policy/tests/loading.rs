@@ -60,6 +60,11 @@ fn a_condition_that_could_lose_money_does_not_load() {
                 .to_owned(),
             asset,
         ),
+        (
+            "resource == Wallet::\"w\" && context.amount.lessThanOrEqual(decimal(\"1.0\"))"
+                .to_owned(),
+            asset,
+        ),
         // Operators that are not exact.
         (format!("{ETH} && context.amount.lessThan(decimal(\"1.0\"))"), exact),
         (format!("{ETH} && context.amount.greaterThanOrEqual(decimal(\"1.0\"))"), exact),
@@ -93,6 +98,7 @@ fn a_condition_that_could_lose_money_does_not_load() {
         ("context.approvals.treasurer + context.approvals.operator >= 3".to_owned(), number),
         ("context.approvals.treasurer >= context.approvals.operator".to_owned(), number),
         ("[2, 3].contains(context.approvals.treasurer)".to_owned(), number),
+        ("-context.approvals.treasurer <= -2".to_owned(), number),
         // Whole records.
         ("context.approvals == context.organisations".to_owned(), record),
         ("context.spent.wallet == context.spent.requester".to_owned(), record),
@@ -237,6 +243,22 @@ fn a_permit_for_every_wallet_is_only_a_warning() {
             "context.known || resource in Tier::\"hot\"",
             1,
         ),
+        (
+            "principal, action == Action::\"transfer\", resource",
+            "principal in Role::\"operator\"",
+            1,
+        ),
+        (
+            "principal, action == Action::\"transfer\", resource",
+            "principal is User in Role::\"operator\"",
+            1,
+        ),
+        (
+            "principal, action == Action::\"transfer\", resource",
+            "resource is Wallet in Tier::\"hot\"",
+            0,
+        ),
+        ("principal, action == Action::\"transfer\", resource", "resource == resource", 1),
         ("principal, action in Action::\"govern\", resource", "context.approvals.operator > 1", 0),
     ] {
         let rule = format!("@id(\"r\") permit ({scope}) when {{ {condition} }};");
@@ -266,6 +288,7 @@ fn careful_conditions_load() {
         "context.now.toDate() == datetime(\"2026-01-01\") || context.age.toHours() > 3".to_owned(),
         "context.facts.contains(\"replayable\") || context.order.count > 3".to_owned(),
         "principal.service && resource.chain like \"eip155:*\"".to_owned(),
+        "principal has service && resource has chain".to_owned(),
         "if context.known then context.approvals.treasurer >= 1 else \
          context.approvals.treasurer >= 2"
             .to_owned(),

@@ -125,14 +125,54 @@ fn each_way_to_be_allowed_is_an_option() {
 }
 
 #[test]
+fn what_takes_the_fewest_people_comes_first() {
+    for (condition, expected) in [
+        (
+            "context.approvals.treasurer >= 1 || context.approvals.administrator >= 2",
+            ["[1 more of treasurer]", "[2 more of administrator]"],
+        ),
+        (
+            "context.approvals.treasurer >= 2 || context.approvals.administrator >= 1",
+            ["[1 more of administrator]", "[2 more of treasurer]"],
+        ),
+        (
+            "context.approvals.operator >= 2 || context.organisations.treasurer >= 2
+                || context.approvals.administrator >= 3",
+            ["[2 more of operator]", "[3 more of administrator]"],
+        ),
+    ] {
+        let (mut found, complete) = shown(&engine(condition).missing(&order().facts()));
+        found.retain(|option| !option.contains("organisations"));
+        assert_eq!((found, complete), (expected.map(str::to_owned).to_vec(), true), "{condition}");
+    }
+}
+
+#[test]
+fn sixty_three_later_times_are_looked_at_and_of_one_more_it_is_said() {
+    for (times, complete) in [(63, true), (64, false)] {
+        let each = (1..=times).map(|minute| {
+            format!(
+                "@id(\"r{minute}\") permit ({SPEND}) when {{ context.approvals.treasurer >= 1 \
+                 && context.age >= duration(\"{minute}m\") }};"
+            )
+        });
+        let missing = rules(&each.collect::<String>()).missing(&order().facts());
+        let first = "[1 more of treasurer, not before 2026-01-07T10:01:00.000Z]".to_owned();
+        assert_eq!(shown(&missing), (vec![first], complete), "{times} times");
+    }
+}
+
+#[test]
 fn times_are_those_at_which_the_rules_change() {
     let later = |hours: u64| format!("[not before {}]", Timestamp::from_millis(NOW + hours * HOUR));
-    let one_more = format!("[not before {}]", Timestamp::from_millis(NOW + HOUR + 1));
+    let after = |millis: u64| Timestamp::from_millis(NOW + millis);
+    let one_more = format!("[not before {}]", after(HOUR + 1));
     for (condition, expected) in [
         ("context.age >= duration(\"4h\")", later(4)),
         ("context.age > duration(\"1h\")", one_more),
         ("duration(\"4h\") <= context.age", later(4)),
         ("context.age == duration(\"4h\")", later(4)),
+        ("context.age != duration(\"0h\")", format!("[not before {}]", after(1))),
         ("context.cooled >= duration(\"3h\") && context.known", later(2)),
         ("context.now >= datetime(\"2026-01-07T15:00:00Z\")", later(5)),
         ("context.now.toTime() >= duration(\"18h\")", later(8)),

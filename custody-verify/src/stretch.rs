@@ -84,6 +84,10 @@ const CUTS_MAX: u64 = 256;
 
 #[cfg(test)]
 mod tests {
+    use custody_core::document::{DocumentReference, V1};
+    use custody_core::id::KeyId;
+    use custody_core::time::Timestamp;
+
     use super::*;
 
     fn cuts(indexes: &[u64]) -> Vec<Cut> {
@@ -113,6 +117,20 @@ mod tests {
                 assert!(pair[0].first < pair[1].first && pair[1].snapshot.is_some());
                 assert!(indexes.contains(&pair[1].first));
             }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_known_by_what_it_is_and_not_by_its_word() {
+        let at = Timestamp::from_millis(1);
+        let state = DocumentReference { sha256: Digest::of(b"state"), size: 5 };
+        let entry = |event| EventDocument { v: V1, at, event }.to_bytes().unwrap();
+        let kept = entry(EventBody::Snapshot(state));
+        assert_eq!(snapshot(&kept), Some(Digest::of(b"state")));
+        let other = entry(EventBody::KeyDestroyed(KeyId::parse("snapshot").unwrap()));
+        assert!(other.windows(SNAPSHOT.len()).any(|window| window == SNAPSHOT));
+        for entry in [&other, &kept[..kept.len() - 1], b"\"snapshot\"", b""] {
+            assert_eq!(snapshot(entry), None);
         }
     }
 

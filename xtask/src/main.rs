@@ -3,6 +3,7 @@
 //! `cargo xtask test [--long] [PACKAGE…]` runs every test and searches what they printed for
 //! secrets; with `--long`, tests that draw do so more often.
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
+//! `cargo xtask mutants` puts faults into a copy of the code and sees whether the tests notice.
 //!
 //! **Invariant:** nothing here is linked into a crate that ships.
 #![expect(
@@ -12,6 +13,7 @@
 )]
 
 mod machine;
+mod mutants;
 mod process;
 mod project;
 mod scan;
@@ -30,12 +32,13 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some("test") => test(&arguments.collect::<Vec<_>>()),
         Some("speed") => speed(),
+        Some("mutants") => mutants(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
-            println!("{USAGE}");
+            println!("{USAGE}\n       {}", mutants::USAGE);
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("{USAGE}");
+            eprintln!("{USAGE}\n       {}", mutants::USAGE);
             ExitCode::from(2)
         }
     }
@@ -66,6 +69,17 @@ fn speed() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask speed: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn mutants(arguments: &[String]) -> ExitCode {
+    match mutants::run(arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask mutants: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

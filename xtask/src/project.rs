@@ -17,6 +17,8 @@ pub(crate) struct Project {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) has_library: bool,
+    /// Where its manifest is.
+    pub(crate) folder: PathBuf,
     /// Its features, but for the default set.
     features: Vec<String>,
 }
@@ -87,10 +89,12 @@ impl Package {
         let targets = package.get("targets")?.as_array()?;
         let mut kinds =
             targets.iter().filter_map(|target| target.get("kind")?.as_array()).flatten();
+        let manifest = PathBuf::from(package.get("manifest_path")?.as_str()?);
+        let folder = manifest.parent()?.to_owned();
         let has_library = kinds.any(|kind| kind == "lib" || kind == "proc-macro");
         let features = package.get("features")?.as_object()?.keys();
         let features = features.filter(|name| *name != "default").cloned().collect();
-        Some(Self { name, has_library, features })
+        Some(Self { name, has_library, folder, features })
     }
 }
 

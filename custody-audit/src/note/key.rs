@@ -173,6 +173,7 @@ mod tests {
             (key.name().as_str(), key.id().to_string()),
             ("example.com/foo", "530d903a".into())
         );
+        assert_eq!(format!("{:?}", key.id()), "530d903a");
         assert_eq!(key.to_string(), EXAMPLE);
     }
 

@@ -13,7 +13,7 @@ use custody_audit::verify::{
     KeyHistory, LogDirectory, ReplayError, ReplayedLog, VerifiedLog, VerifyError,
 };
 use custody_core::digest::Digest;
-use custody_core::seam::{AuditLog, Position};
+use custody_core::seam::{AuditLog, Batch, Position, Store};
 use pollster::block_on;
 use tempfile::TempDir;
 
@@ -53,6 +53,23 @@ fn every_entry_is_shown_once_in_order_with_its_bytes() {
         let log = replayed.unwrap().authenticate(KeyHistory::new(house.signer.key())).unwrap();
         assert_eq!((shown, log.head().tree().size), (size, size));
     }
+}
+
+#[test]
+fn a_bundle_of_long_entries_is_read_whole() {
+    let house = House::new(0);
+    let long = |index: u8| vec![b'a' + index; 30_000];
+    let batch = Batch { events: (0..4).map(long).collect(), ..Batch::default() };
+    block_on(house.store.commit(Position::START, batch)).unwrap();
+    let folder = exported(&house);
+    let mut shown = Vec::new();
+    let log = LogDirectory::open(folder.path()).unwrap();
+    let replayed = log.replay(|_, entry| {
+        shown.push(entry.to_vec());
+        Ok::<_, Infallible>(())
+    });
+    replayed.unwrap().authenticate(KeyHistory::new(house.signer.key())).unwrap();
+    assert_eq!(shown, (0..4).map(long).collect::<Vec<_>>());
 }
 
 #[test]

@@ -183,6 +183,8 @@ fn house_rows(unknown: &OrderId) -> Vec<Row> {
     let identity = BackendIdentity::parse("kek").unwrap();
     let text = |document: &PolicyDocument| String::from_utf8(document.to_bytes().unwrap()).unwrap();
     let update = |policy| Command::UpdatePolicy { policy };
+    let frame = text(&policy("")).len();
+    let of_size = |size| text(&policy(&" ".repeat(size - frame)));
     let newer = PolicyDocument { v: 2, ..policy("") };
     let mut rows = vec![
         (Command::Freeze { scope: FreezeScope::House }, Ok(())),
@@ -203,7 +205,8 @@ fn house_rows(unknown: &OrderId) -> Vec<Row> {
         (update(text(&policy("// new"))), Ok(())),
         (update(text(&newer)), malformed("rule set")),
         (update("{}".to_owned()), malformed("rule set")),
-        (update(text(&policy(&" ".repeat(PolicyDocument::MAX)))), malformed("rule set")),
+        (update(of_size(PolicyDocument::MAX)), Ok(())),
+        (update(of_size(PolicyDocument::MAX + 1)), malformed("rule set")),
         (rotation(90, 91, 91), Ok(())),
         (rotation(92, 91, 91), malformed("rotation signature")),
         (rotation(90, 91, 92), malformed("rotation signature")),

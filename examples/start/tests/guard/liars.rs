@@ -24,7 +24,7 @@ use crate::host::Host;
 use crate::world::words;
 
 /// A host's custodian with a wallet `hot` on `chain` whose key `hot.0` is active.
-async fn furnish(host: &Host, custodian: &Custodian, chain: &ChainId) -> Vec<String> {
+pub(crate) async fn furnish(host: &Host, custodian: &Custodian, chain: &ChainId) -> Vec<String> {
     let wallet = Command::CreateWallet {
         wallet: WalletId::parse("hot").unwrap(),
         chain: chain.clone(),
@@ -47,7 +47,7 @@ async fn furnish(host: &Host, custodian: &Custodian, chain: &ChainId) -> Vec<Str
 }
 
 /// A beginning under these rules, with the coin of the test chain known.
-fn genesis(host: &Host, rules: &str) -> Genesis {
+pub(crate) fn genesis(host: &Host, rules: &str) -> Genesis {
     let mut genesis = host.genesis(rules);
     genesis.assets.push(Asset::new(TestTransfer::coin(), 2));
     genesis
@@ -61,7 +61,7 @@ fn refusal(error: &OpenError) -> String {
 }
 
 /// What an outsider finds who replays what a store shows, in full and with honest parts.
-async fn replay(
+pub(crate) async fn replay(
     store: &dyn Store,
     id: CustodianId,
     compiler: Arc<dyn PolicyCompiler>,

@@ -25,6 +25,7 @@ mod host;
 mod keys;
 mod liars;
 mod logins;
+mod many_tasks;
 mod policies;
 mod records;
 mod resolving;

@@ -1,9 +1,13 @@
 use std::sync::Arc;
 
+use custody_core::caip::{AccountId, ChainId};
+use custody_core::crypto::PublicKey;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
-use custody_core::id::{KeyId, PayloadFormat, RequestId, WalletId};
+use custody_core::id::{DecoderId, KeyId, PayloadFormat, RequestId, WalletId};
 use custody_core::replay::{ReplayError, Report};
-use custody_core::seam::{Decoder as _, Payload};
+use custody_core::seam::{
+    ContextAccount, DecodeContext, DecodeError, Decoder, Intent, Payload, TaskSignature,
+};
 use custody_testkit::decoder::{DecoderLie, LyingDecoder, TestDecoder, TestTransfer};
 use custody_testkit::policy::TestRules;
 
@@ -108,14 +112,14 @@ async fn what_a_decoder_puts_together_wrongly_changes_no_signature() {
 }
 
 /// What an honest decoder is told about the wallet.
-fn context(cheated: &Cheated) -> custody_core::seam::DecodeContext {
+fn context(cheated: &Cheated) -> DecodeContext {
     let (key, wallet) = (KeyId::parse("hot.0").unwrap(), WalletId::parse("hot").unwrap());
     let public_key = cheated.custodian.key(&key).unwrap().public_key().clone();
-    custody_core::seam::DecodeContext {
+    DecodeContext {
         v: 1,
         wallet,
         chain: TestTransfer::chain(),
-        accounts: vec![custody_core::seam::ContextAccount { key, public_key }],
+        accounts: vec![ContextAccount { key, public_key }],
     }
 }
 
@@ -129,4 +133,66 @@ async fn a_payload_that_a_decoder_quotes_is_not_in_the_message_of_the_error() {
     assert_eq!(refused.to_string(), "the payload was not decoded");
     assert_eq!(cheated.host.store.snapshot(), before);
     assert_eq!(cheated.host.keys.sign_calls(), 0);
+}
+
+/// The honest decoder as another version of itself.
+#[derive(Debug)]
+struct NextVersion(TestDecoder, DecoderId);
+
+impl Decoder for NextVersion {
+    fn id(&self) -> &DecoderId {
+        &self.1
+    }
+
+    fn reads(&self, format: &PayloadFormat, chain: &ChainId) -> bool {
+        self.0.reads(format, chain)
+    }
+
+    fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId> {
+        self.0.account(chain, key)
+    }
+
+    fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
+        self.0.decode(payload, context)
+    }
+
+    fn assemble(
+        &self,
+        payload: &Payload,
+        context: &DecodeContext,
+        signatures: &[TaskSignature],
+    ) -> Result<Vec<u8>, DecodeError> {
+        self.0.assemble(payload, context, signatures)
+    }
+}
+
+#[tokio::test]
+async fn what_one_version_of_a_decoder_has_read_is_not_delivered_by_another() {
+    let mut host = Host::new();
+    host.compiler = Arc::new(TestRules::new());
+    let honest = || Arc::new(TestDecoder::new());
+    let next = Arc::new(NextVersion(TestDecoder::new(), DecoderId::parse("test/2").unwrap()));
+    let builder = host.builder().await.backend(host.backend()).decoder(honest());
+    let custodian = builder.create(genesis(&host, RULES)).await.unwrap();
+    furnish(&host, &custodian, &TestTransfer::chain()).await;
+    let id = custodian.id();
+    let request = || {
+        let request = RequestId::parse("paid").unwrap();
+        let wallet = WalletId::parse("hot").unwrap();
+        Request::payload(host.people.olivia.id.clone(), request, wallet, plain())
+    };
+    let paid = custodian.submit(request()).await.unwrap();
+    crate::assert_released(&paid);
+    custodian.close().await.unwrap();
+
+    let builder = host.builder().await.backend(host.backend());
+    let opened = builder.decoder(next).open(id).await.unwrap();
+    let refused = opened.submit(request()).await;
+    assert!(matches!(refused, Err(Error::Decoder { .. })), "{refused:?}");
+    opened.close().await.unwrap();
+
+    let builder = host.builder().await.backend(host.backend());
+    let opened = builder.decoder(honest()).open(id).await.unwrap();
+    crate::assert_same(&opened.submit(request()).await.unwrap(), &paid);
+    assert_eq!(host.keys.sign_calls(), 1);
 }
