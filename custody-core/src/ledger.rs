@@ -32,7 +32,7 @@ pub use wallet::{Key, Wallet};
 use crate::amount::Asset;
 use crate::caip::{AccountId, AssetId};
 use crate::crypto::PublicKey;
-use crate::document::{DocumentError, parse};
+use crate::document::{DocumentError, parse, unique_keys, unique_maps};
 use crate::id::{
     BackendId, BackendIdentity, BookId, CustodianId, EngineId, KeyId, OrderId, OrganisationId,
     PolicyId, PrincipalId, RequestId, RoleId, WalletId,
@@ -52,16 +52,25 @@ pub struct Ledger {
     engine: EngineId,
     log_key: PublicKey,
     policy: Arc<PolicyInForce>,
+    #[serde(deserialize_with = "unique_keys")]
     members: BTreeMap<PrincipalId, Member>,
+    #[serde(deserialize_with = "unique_maps")]
     roles: BTreeMap<RoleId, BTreeMap<OrganisationId, u32>>,
+    #[serde(deserialize_with = "unique_keys")]
     wallets: BTreeMap<WalletId, Wallet>,
+    #[serde(deserialize_with = "unique_keys")]
     keys: BTreeMap<KeyId, Key>,
+    #[serde(deserialize_with = "unique_keys")]
     accounts: BTreeMap<AccountId, KeyId>,
+    #[serde(deserialize_with = "unique_keys")]
     assets: BTreeMap<AssetId, Asset>,
+    #[serde(deserialize_with = "unique_keys")]
     backends: BTreeMap<BackendId, BackendIdentity>,
+    #[serde(deserialize_with = "unique_maps")]
     books: BTreeMap<BookId, BTreeMap<AccountId, Timestamp>>,
     frozen: bool,
     windows: Windows,
+    #[serde(deserialize_with = "unique_keys")]
     orders: BTreeMap<OrderId, OpenOrder>,
     #[serde(skip)]
     open: OpenIndex,

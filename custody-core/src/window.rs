@@ -164,8 +164,13 @@ impl Serialize for Windows {
 
 impl<'de> Deserialize<'de> for Windows {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pairs = Vec::<(WindowKey, [Ring; 4])>::deserialize(deserializer)?;
-        Ok(Self { rings: pairs.into_iter().collect() })
+        let mut rings = BTreeMap::new();
+        for (key, ring) in Vec::<(WindowKey, [Ring; 4])>::deserialize(deserializer)? {
+            if rings.insert(key, ring).is_some() {
+                return Err(serde::de::Error::custom("a window stands twice"));
+            }
+        }
+        Ok(Self { rings })
     }
 }
 

@@ -8,7 +8,7 @@ use custody_core::digest::Digest;
 use custody_core::document::{
     CloseReason, Conclusion, DocumentReference, EventBody, Hold, OrderSubmitted, Verdict,
 };
-use custody_core::id::OrderId;
+use custody_core::id::{BookId, OrderId};
 use custody_core::ledger::{Ledger, LedgerError};
 use custody_core::order::{OrderState, OrderStep};
 use custody_core::principal::Verb;
@@ -256,4 +256,40 @@ fn a_state_with_a_field_more_or_less_is_refused() {
         more.pointer_mut(place).unwrap()["unknown"] = serde_json::json!(1);
         assert!(read(&more).is_err(), "more in {place:?}");
     }
+}
+
+#[test]
+fn a_state_in_which_a_key_or_a_window_stands_twice_is_refused() {
+    let (mut house, _) = in_state(OrderState::Reserved);
+    let (book, account) = (BookId::parse("payees").unwrap(), crate::house::account(7));
+    house.execute(Command::AddAddress { book, account }, CommandResult::Done {});
+    let text = serde_json::to_string(&house.ledger).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(Ledger::read(text.as_bytes()).as_ref(), Ok(&house.ledger));
+    let first = |map: &serde_json::Value| {
+        let (key, value) = map.as_object().unwrap().iter().next().unwrap();
+        (key.clone(), value.clone())
+    };
+    let doubled = |start: &str, member: String| {
+        assert_eq!(text.matches(start).count(), 1, "{start}");
+        text.replacen(start, &format!("{start}{member},"), 1)
+    };
+    for name in
+        ["members", "roles", "wallets", "keys", "accounts", "assets", "backends", "books", "orders"]
+    {
+        let (key, value) = first(&state[name]);
+        let whole = text.find(&format!("\"{name}\":{{\"{key}\":")).unwrap();
+        let (before, after) = text.split_at(whole + name.len() + 4);
+        let twice = format!("{before}\"{key}\":{value},{after}");
+        assert!(Ledger::read(twice.as_bytes()).is_err(), "{key:?} twice in {name}");
+    }
+    for name in ["roles", "books"] {
+        let (outer, inner) = first(&state[name]);
+        let (key, value) = first(&inner);
+        let start = format!("\"{name}\":{{\"{outer}\":{{");
+        let twice = doubled(&start, format!("\"{key}\":{value}"));
+        assert!(Ledger::read(twice.as_bytes()).is_err(), "{key:?} twice in {name}/{outer}");
+    }
+    let twice = doubled("\"windows\":[", state["windows"][0].to_string());
+    assert!(Ledger::read(twice.as_bytes()).is_err(), "a window twice");
 }
