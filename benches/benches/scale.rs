@@ -43,7 +43,8 @@ struct Found {
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     if let (Some("measure"), Some(directory)) = (arguments.next().as_deref(), arguments.next()) {
-        return measure(Path::new(&directory)).await;
+        let wallets = arguments.next().ok_or("how many wallets it has is missing")?;
+        return measure(Path::new(&directory), wallets.parse()?).await;
     }
     let (orders, wallets) = (number("SCALE_ORDERS")?, number("SCALE_WALLETS")?);
     let is_asked = orders.is_none() && wallets.is_none();
@@ -53,8 +54,8 @@ async fn main() -> Result<(), Failure> {
     let empty = make(base, 0, 1).await?;
     let (mut of_large, mut of_empty) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        of_large.push(in_a_process(&large)?);
-        of_empty.push(in_a_process(&empty)?);
+        of_large.push(in_a_process(&large, wallets)?);
+        of_empty.push(in_a_process(&empty, 1)?);
     }
     let slowest = most(&of_large, |found| found.open_ms);
     let memory = most(&of_large, |found| found.peak_kib) / 1_024.0;
@@ -89,8 +90,9 @@ async fn make(base: &Path, orders: u64, wallets: u64) -> Result<PathBuf, Failure
     Ok(path)
 }
 
-fn in_a_process(directory: &Path) -> Result<Found, Failure> {
-    let output = Command::new(std::env::current_exe()?).arg("measure").arg(directory).output()?;
+fn in_a_process(directory: &Path, wallets: u64) -> Result<Found, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let output = command.arg("measure").arg(directory).arg(wallets.to_string()).output()?;
     let text = String::from_utf8(output.stdout)?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
@@ -110,16 +112,12 @@ fn in_a_process(directory: &Path) -> Result<Found, Failure> {
 }
 
 /// Opens a house, signs from one wallet, then from all in turn.
-async fn measure(directory: &Path) -> Result<(), Failure> {
+async fn measure(directory: &Path, wallets: u64) -> Result<(), Failure> {
     let house = kept::open(directory, usize::try_from(IN_FLIGHT)?).await?;
     let opened = resident("VmRSS:")?;
-    let one = |_| 0;
-    kept::payments_for(&house.custodian, IN_FLIGHT, TURN / 4, one).await?;
-    let rate = kept::payments_for(&house.custodian, IN_FLIGHT, TURN, one).await?;
-    let is_large = house.events > 1_000;
-    let all = |number| number % 1_000;
-    let from = if is_large { all } else { one };
-    let spread = kept::payments_for(&house.custodian, IN_FLIGHT, TURN / 2, from).await?;
+    kept::payments_for(&house.custodian, IN_FLIGHT, TURN / 4, 1).await?;
+    let rate = kept::payments_for(&house.custodian, IN_FLIGHT, TURN, 1).await?;
+    let spread = kept::payments_for(&house.custodian, IN_FLIGHT, TURN / 2, wallets).await?;
     let peak = resident("VmHWM:")?;
     house.custodian.close().await?;
     let open_ms = house.opened_in.as_secs_f64() * 1_000.0;

@@ -127,13 +127,13 @@ pub async fn make_payments(custodian: &Custodian, wallets: u64, count: u64) -> R
     .await
 }
 
-/// Payments for `duration` with `in_flight` at once, each from the wallet that `from` says; how many
-/// were released a second.
+/// Payments for `duration` with `in_flight` at once, from `wallets` wallets in turn; how many were
+/// released a second.
 pub async fn payments_for(
     custodian: &Custodian,
     in_flight: u64,
     duration: Duration,
-    from: fn(u64) -> u64,
+    wallets: u64,
 ) -> Result<f64, Failure> {
     let run = format!("2-{:020}", std::time::UNIX_EPOCH.elapsed()?.as_nanos());
     let (next, run) = (Arc::new(AtomicU64::new(0)), Arc::new(run));
@@ -145,7 +145,7 @@ pub async fn payments_for(
             while Instant::now() < end {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let payload = load::transfer_to(number, number % 5_000);
-                pay(&custodian, from(number), &format!("{run}-{number:012}"), payload).await?;
+                pay(&custodian, number % wallets, &format!("{run}-{number:012}"), payload).await?;
                 RELEASED.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())

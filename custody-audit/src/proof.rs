@@ -229,7 +229,8 @@ mod tests {
     fn malformed_files_are_refused() {
         let (receipt, _) = receipt(2, 5);
         let good = receipt.to_string();
-        let hash = to_base64(TreeHash::empty_root().as_bytes());
+        let root = TreeHash::empty_root();
+        let hash = as_base64(root.as_bytes());
         let many = format!("index 2\n{}", format!("{hash}\n").repeat(62));
         for (name, file, error) in [
             ("empty", String::new(), LogProofError::Lines),

@@ -137,6 +137,24 @@ where
     deserializer.deserialize_map(UniqueKeys(PhantomData))
 }
 
+/// Reads a map of maps, in each of which no key stands twice.
+pub(crate) fn unique_maps<'de, D, K, L, V>(
+    deserializer: D,
+) -> Result<BTreeMap<K, BTreeMap<L, V>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    L: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(transparent, bound(deserialize = "L: Deserialize<'de> + Ord, V: Deserialize<'de>"))]
+    struct Inner<L: Ord, V>(#[serde(deserialize_with = "unique_keys")] BTreeMap<L, V>);
+
+    let maps: BTreeMap<K, Inner<L, V>> = unique_keys(deserializer)?;
+    Ok(maps.into_iter().map(|(key, Inner(map))| (key, map)).collect())
+}
+
 /// The length of bytes as documents state it.
 #[must_use]
 pub fn size_of_bytes(bytes: &[u8]) -> u64 {

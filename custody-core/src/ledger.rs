@@ -35,6 +35,7 @@ pub use wallet::{Key, Wallet};
 use crate::amount::Asset;
 use crate::caip::{AccountId, AssetId};
 use crate::crypto::PublicKey;
+use crate::document::unique_keys;
 use crate::id::{
     BackendId, BackendIdentity, BookId, CustodianId, EngineId, KeyId, OrderId, OrganisationId,
     PolicyId, PrincipalId, RequestId, RoleId, WalletId,
@@ -63,13 +64,18 @@ pub struct Ledger {
     assets: BTreeMap<AssetId, Asset>,
     backends: BTreeMap<BackendId, BackendIdentity>,
     /// Since when an address stands in which book.
-    addresses: Parted<AccountId, BTreeMap<BookId, Timestamp>>,
+    addresses: Parted<AccountId, Books>,
     frozen: bool,
     windows: Windows,
     orders: BTreeMap<OrderId, OpenOrder>,
     open: OrderIndex,
     index: KeyIndex,
 }
+
+/// Since when an address stands in which book.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Books(#[serde(deserialize_with = "unique_keys")] BTreeMap<BookId, Timestamp>);
 
 /// The rule set in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,12 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A point in time, in milliseconds since the Unix epoch.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+/// A point in time, in milliseconds since the Unix epoch; never after [`Self::MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
@@ -41,6 +39,15 @@ impl Timestamp {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            millis if millis <= Self::MAX.0 => Ok(Self(millis)),
+            _ => Err(serde::de::Error::custom("a time after the last one")),
+        }
     }
 }
 
@@ -76,6 +83,18 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_after_the_last_one_is_not_read() {
+        let last = Timestamp::MAX.as_millis();
+        assert_eq!(serde_json::from_str::<Timestamp>(&last.to_string()).unwrap(), Timestamp::MAX);
+        for later in [last + 1, 1 << 63, u64::MAX] {
+            assert!(serde_json::from_str::<Timestamp>(&later.to_string()).is_err(), "{later}");
+        }
+        for text in ["-1", "1.0", "1e3", "\"1\"", "null"] {
+            assert!(serde_json::from_str::<Timestamp>(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_written_as_rfc_3339() {

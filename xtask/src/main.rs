@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test [--long] [PACKAGE…]` runs every test and searches what they printed for
 //! secrets; with `--long`, tests that draw do so more often.
+//! `cargo xtask fuzz [TARGET…] [--seconds N]` runs the fuzz targets, two at a time.
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
 //! `cargo xtask mutants` puts faults into a copy of the code and sees whether the tests notice.
 //!
@@ -12,6 +13,7 @@
     reason = "a command-line tool talks to its terminal"
 )]
 
+mod fuzz;
 mod machine;
 mod mutants;
 mod process;
@@ -25,12 +27,14 @@ use std::process::ExitCode;
 
 use suite::Length;
 
-const USAGE: &str = "usage: cargo xtask test [--long] [PACKAGE…]\n       cargo xtask speed";
+const USAGE: &str = "usage: cargo xtask test [--long] [PACKAGE…]\n       \
+                     cargo xtask fuzz [--seconds N] [TARGET…]\n       cargo xtask speed";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("test") => test(&arguments.collect::<Vec<_>>()),
+        Some("fuzz") => fuzz(&arguments.collect::<Vec<_>>()),
         Some("speed") => speed(),
         Some("mutants") => mutants(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
@@ -58,6 +62,26 @@ fn test(arguments: &[String]) -> ExitCode {
         }
         Err(error) => {
             eprintln!("xtask test: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fuzz(arguments: &[String]) -> ExitCode {
+    let arguments = match fuzz::Arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("xtask fuzz: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match fuzz::run(&arguments) {
+        Ok(report) => {
+            println!("{report}");
+            if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("xtask fuzz: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::OnceLock;
 
 use ed25519_dalek::pkcs8::{DecodePublicKey, EncodePublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,15 +8,18 @@ use super::Algorithm;
 use crate::bytes::HexBytes;
 
 /// A public key, checked to be a point on its curve (and for Ed25519 not of small order).
-#[derive(Clone, PartialEq, Eq)]
+///
+/// A key of a state that is read again was checked when it was recorded. It is checked once more
+/// when it is used first: nothing verifies under one that is no point.
+#[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
     bytes: Box<[u8]>,
-    pub(super) point: Point,
+    point: OnceLock<Option<Point>>,
 }
 
 /// The decoded point, kept so that verification need not decompress it each time.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Point {
     Bip340(Box<k256::schnorr::VerifyingKey>),
     EcdsaP256(Box<p256::ecdsa::VerifyingKey>),
@@ -54,7 +58,7 @@ impl PublicKey {
                 (Point::Ed25519(Box::new(key)), bytes.into())
             }
         };
-        Ok(Self { algorithm, bytes, point })
+        Ok(Self { algorithm, bytes, point: OnceLock::from(Some(point)) })
     }
 
     /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7). BIP-340 has no such form.
@@ -84,7 +88,7 @@ impl PublicKey {
     /// The DER `SubjectPublicKeyInfo`; none for BIP-340.
     #[must_use]
     pub fn to_spki(&self) -> Option<Vec<u8>> {
-        let document = match &self.point {
+        let document = match self.point()? {
             Point::Bip340(_) => return None,
             Point::EcdsaP256(key) => p256::PublicKey::from(key.as_ref()).to_public_key_der(),
             Point::EcdsaSecp256k1(key) => k256::PublicKey::from(key.as_ref()).to_public_key_der(),
@@ -108,13 +112,43 @@ impl PublicKey {
     /// The 65-byte uncompressed SEC 1 form of an ECDSA key; none for the others.
     #[must_use]
     pub fn to_uncompressed(&self) -> Option<Vec<u8>> {
-        match &self.point {
+        match self.point()? {
             Point::EcdsaP256(key) => Some(key.to_sec1_point(false).as_bytes().to_vec()),
             Point::EcdsaSecp256k1(key) => Some(key.to_sec1_point(false).as_bytes().to_vec()),
             Point::Bip340(_) | Point::Ed25519(_) => None,
         }
     }
+
+    /// The decoded point; none if the bytes, which were read unchecked, are no key.
+    pub(super) fn point(&self) -> Option<&Point> {
+        let decode = || Self::from_bytes(self.algorithm, &self.bytes).ok()?.point.into_inner()?;
+        self.point.get_or_init(decode).as_ref()
+    }
+
+    /// Reads a key of a state whose documents are checked already, without decoding its point.
+    pub(crate) fn deserialize_recorded<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        let PublicKeyDocument { algorithm, bytes } = PublicKeyDocument::deserialize(deserializer)?;
+        let length = match algorithm {
+            Algorithm::Bip340 | Algorithm::Ed25519 => 32,
+            Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => 33,
+        };
+        let bytes = bytes.into_bytes();
+        if bytes.len() != length {
+            return Err(serde::de::Error::custom("a public key is stored in its canonical form"));
+        }
+        Ok(Self { algorithm, bytes: bytes.into(), point: OnceLock::new() })
+    }
 }
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.bytes == other.bytes
+    }
+}
+
+impl Eq for PublicKey {}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

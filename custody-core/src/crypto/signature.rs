@@ -93,7 +93,7 @@ impl Signature {
     /// Fails with one opaque variant if it does not verify, and names an input that the algorithm
     /// does not sign.
     pub fn checked(self, key: &PublicKey, input: SignInput<'_>) -> Result<Self, SignatureError> {
-        if let (Point::EcdsaSecp256k1(_), SignInput::Prehash(digest)) = (&key.point, input) {
+        if let (Algorithm::EcdsaSecp256k1, SignInput::Prehash(digest)) = (key.algorithm(), input) {
             let recovery = self.derive_recovery(key, digest)?;
             return Ok(Self { recovery: Some(recovery), ..self });
         }
@@ -110,7 +110,8 @@ impl Signature {
         if key.algorithm() != self.algorithm {
             return Err(SignatureError::Algorithm);
         }
-        let verified = match (&key.point, input) {
+        let point = key.point().ok_or(SignatureError::Invalid)?;
+        let verified = match (point, input) {
             (Point::Bip340(key), SignInput::Message(message)) => {
                 k256::schnorr::Signature::try_from(self.bytes.as_slice())
                     .and_then(|signature| key.verify_raw(message, &signature))

@@ -211,7 +211,7 @@ impl Ledger {
     }
 
     fn is_in_book(&self, account: &AccountId, book: &BookId) -> bool {
-        self.addresses.get(account).is_some_and(|books| books.contains_key(book))
+        self.addresses.get(account).is_some_and(|books| books.0.contains_key(book))
     }
 
     fn find_wallet(&self, id: &WalletId) -> Result<&super::Wallet, CommandRefusal> {

@@ -156,13 +156,13 @@ impl Ledger {
                 self.backends.insert(backend.clone(), identity.clone());
             }
             Command::AddAddress { book, account } => {
-                self.addresses.or_default(account).insert(book.clone(), at);
+                self.addresses.or_default(account).0.insert(book.clone(), at);
             }
             Command::RemoveAddress { book, account } => {
                 let books = self.addresses.get_mut(account);
                 let is_last = books.is_some_and(|books| {
-                    books.remove(book);
-                    books.is_empty()
+                    books.0.remove(book);
+                    books.0.is_empty()
                 });
                 if is_last {
                     self.addresses.remove(account);

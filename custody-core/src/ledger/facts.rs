@@ -189,8 +189,8 @@ impl Ledger {
     fn destination_facts(&self, account: &AccountId) -> DestinationFacts {
         let books = self.addresses.get(account);
         DestinationFacts {
-            known_since: books.and_then(|books| books.values().min().copied()),
-            books: books.into_iter().flat_map(|books| books.keys().cloned()).collect(),
+            known_since: books.and_then(|books| books.0.values().min().copied()),
+            books: books.into_iter().flat_map(|books| books.0.keys().cloned()).collect(),
             self_owned: self.key_of(account).is_some(),
         }
     }

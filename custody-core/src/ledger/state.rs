@@ -18,7 +18,9 @@ use crate::amount::Asset;
 use crate::caip::AssetId;
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
-use crate::document::{DocumentError, DocumentReference, Stored, V1, size_of_bytes};
+use crate::document::{
+    DocumentError, DocumentReference, Stored, V1, size_of_bytes, unique_keys, unique_maps,
+};
 use crate::id::{
     BackendId, BackendIdentity, CustodianId, EngineId, OrderId, OrganisationId, PrincipalId, RoleId,
 };
@@ -87,9 +89,13 @@ struct Head {
     engine: EngineId,
     log_key: PublicKey,
     policy: Arc<PolicyInForce>,
+    #[serde(deserialize_with = "unique_keys")]
     members: BTreeMap<PrincipalId, Member>,
+    #[serde(deserialize_with = "unique_maps")]
     roles: BTreeMap<RoleId, BTreeMap<OrganisationId, u32>>,
+    #[serde(deserialize_with = "unique_keys")]
     assets: BTreeMap<AssetId, Asset>,
+    #[serde(deserialize_with = "unique_keys")]
     backends: BTreeMap<BackendId, BackendIdentity>,
     frozen: bool,
     parts: Vec<PartReference>,
@@ -123,6 +129,14 @@ impl StateDocuments {
     #[must_use]
     pub fn parts(&self) -> &[(Digest, Vec<u8>)] {
         &self.parts
+    }
+
+    /// The documents that have to be kept, head and parts, each with its SHA-256.
+    #[must_use]
+    pub fn into_documents(self) -> Vec<(Digest, Vec<u8>)> {
+        let mut documents = self.parts;
+        documents.push((*self.head.digest(), self.head.bytes().to_vec()));
+        documents
     }
 
     /// SHA-256 of every part that the head names.

@@ -33,6 +33,7 @@ pub(super) struct SeedEntry {
 #[serde(deny_unknown_fields)]
 pub struct Key {
     pub(super) wallet: WalletId,
+    #[serde(deserialize_with = "PublicKey::deserialize_recorded")]
     pub(super) public_key: PublicKey,
     pub(super) handle: Digest,
     pub(super) state: KeyState,

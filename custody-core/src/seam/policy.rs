@@ -283,8 +283,10 @@ pub enum Missing {
 #[expect(clippy::exhaustive_structs, reason = "engines build it")]
 pub struct Requirement {
     /// How many more people of a role.
+    #[serde(deserialize_with = "crate::document::unique_keys")]
     pub approvals: BTreeMap<RoleId, u32>,
     /// How many more organisations among that role's approvals.
+    #[serde(deserialize_with = "crate::document::unique_keys")]
     pub organisations: BTreeMap<RoleId, u32>,
     /// Not before this time.
     pub not_before: Option<Timestamp>,

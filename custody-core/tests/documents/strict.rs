@@ -266,3 +266,15 @@ fn upper_case_hex_is_refused_in_digests_and_bytes() {
     let case = self::case::<Command>("extension", &command);
     assert_refused(&case, "upper-case bytes", &changed(&case, "/extension/document", json!("AB")));
 }
+
+#[test]
+fn a_requirement_in_which_a_role_stands_twice_is_refused() {
+    let reads = |text: &str| reads::<custody_core::seam::Requirement>(text.as_bytes());
+    assert!(reads(r#"{"approvals":{"a":1,"b":2},"organisations":{"a":1},"not_before":5}"#));
+    for text in [
+        r#"{"approvals":{"a":1,"a":2},"organisations":{},"not_before":null}"#,
+        r#"{"approvals":{},"organisations":{"a":1,"b":1,"a":1},"not_before":null}"#,
+    ] {
+        assert!(!reads(text), "{text}");
+    }
+}

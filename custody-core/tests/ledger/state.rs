@@ -210,3 +210,43 @@ fn a_part_of_another_size_than_its_name_says_is_refused() {
     let read = read_parts(&serde_json::to_vec(&head).unwrap(), &parts);
     assert_eq!(read, Err(StateError::Part));
 }
+
+/// `text` with the first entry of each map called `name` written twice.
+fn doubled(text: &str, name: &str, value: &Value) -> String {
+    let (key, entry) = value.as_object().unwrap().iter().next().unwrap();
+    let start = format!("\"{name}\":{{\"{key}\":");
+    assert_eq!(text.matches(&start).count(), 1, "{start}");
+    text.replacen(&start, &format!("\"{name}\":{{\"{key}\":{entry},\"{key}\":"), 1)
+}
+
+#[test]
+fn a_head_in_which_a_key_stands_twice_is_refused() {
+    let documents = filled().ledger.documents(&BTreeSet::new()).unwrap();
+    let text = std::str::from_utf8(documents.head()).unwrap();
+    let head: Value = serde_json::from_str(text).unwrap();
+    for name in ["members", "assets", "backends"] {
+        let twice = doubled(text, name, &head[name]);
+        assert!(StateReader::new(twice.as_bytes()).is_err(), "in {name}");
+    }
+    let (role, organisations) = head["roles"].as_object().unwrap().iter().next().unwrap();
+    let twice = doubled(text, role, organisations);
+    assert!(StateReader::new(twice.as_bytes()).is_err(), "in a role");
+    let twice = text.replacen("\"roles\":{", &format!("\"roles\":{{\"{role}\":{{}},"), 1);
+    assert!(StateReader::new(twice.as_bytes()).is_err(), "in roles");
+}
+
+#[test]
+fn an_address_that_stands_in_a_book_twice_is_refused() {
+    let documents = filled().ledger.documents(&BTreeSet::new()).unwrap();
+    let mut head: Value = serde_json::from_slice(documents.head()).unwrap();
+    let mut parts: Vec<_> = documents.parts().iter().map(|(_, bytes)| bytes.clone()).collect();
+    assert_eq!(head["parts"][0]["kind"], "addresses");
+    let text = String::from_utf8(parts[0].clone()).unwrap();
+    let twice = text.replacen("{\"suppliers\":", "{\"suppliers\":1,\"suppliers\":", 1);
+    assert_ne!(twice, text);
+    head["parts"][0]["sha256"] = json!(Digest::of(twice.as_bytes()));
+    head["parts"][0]["size"] = json!(twice.len());
+    parts[0] = twice.into_bytes();
+    let read = read_parts(&serde_json::to_vec(&head).unwrap(), &parts);
+    assert!(matches!(read, Err(StateError::Document(_))), "{read:?}");
+}

@@ -124,9 +124,8 @@ impl Sequencer {
             self.snapshot.since = self.ledger.position();
             return Ok(());
         }
-        let reference = state.reference();
-        let head = (reference.sha256, state.head().to_vec());
-        for (sha256, value) in state.parts().iter().cloned().chain([head]) {
+        let (reference, parts) = (state.reference(), Arc::new(state.names().clone()));
+        for (sha256, value) in state.into_documents() {
             draft.batch.puts.push(Record { key: document_key("snapshot", &sha256)?, value });
         }
         let event = EventBody::Snapshot(reference);
@@ -136,7 +135,6 @@ impl Sequencer {
             let value = index.map(|index| index.value().to_string().into_bytes());
             draft.batch.puts.extend(value.map(|value| Record { key, value }));
         }
-        let parts = Arc::new(state.names().clone());
         self.snapshot = Kept { since: index, index: Some(index), parts };
         draft.snapshot = Some(self.snapshot.clone());
         Ok(())
