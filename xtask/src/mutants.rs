@@ -51,7 +51,8 @@ pub(crate) enum MutantsError {
     Usage,
 }
 
-pub(crate) const USAGE: &str = "cargo xtask mutants [NAME…]\n       cargo xtask mutants --drawn [--seed N] [--from K] [--count N]";
+pub(crate) const USAGE: &str = "cargo xtask mutants [NAME…]
+       cargo xtask mutants --drawn [--seed N] [--from K] [--count N] [--seconds S | --missed]";
 
 /// Runs what the arguments ask for; whether the tests are good enough.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, MutantsError> {

@@ -260,7 +260,7 @@ impl Fates {
 
     fn per_mille(&self) -> usize {
         let caught = self.count(Fate::Caught).saturating_mul(1_000);
-        caught.checked_div(self.viable()).unwrap_or(1_000)
+        caught.checked_div(self.viable()).unwrap_or_default()
     }
 
     fn is_good(&self) -> bool {
@@ -416,7 +416,7 @@ mod tests {
             (of(9, 0, 1, 5), 900, true),
             (of(899, 101, 0, 0), 899, false),
             (of(8, 1, 1, 9), 800, false),
-            (of(0, 0, 0, 1), 1_000, true),
+            (of(0, 0, 0, 1), 0, false),
         ] {
             assert_eq!((fates.per_mille(), fates.is_good()), (per_mille, is_good), "{fates}");
         }

@@ -23,6 +23,8 @@ enum Fate {
     NotBuilt,
     /// Its test passed.
     Survived,
+    /// Its test does not pass without it either.
+    Unfit,
 }
 
 /// The binary that a test is in.
@@ -34,20 +36,19 @@ pub(super) fn run(project: &Project, root: &Path, names: &[String]) -> Result<bo
     let folder = project.target.join("mutants");
     let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?;
     let started = Instant::now();
-    let fit = check_fit(project, &tree, &mutants)?;
-    println!("{fit} tests pass without a mutant ({})", Seconds(started.elapsed()));
+    let unfit = find_unfit(project, &tree, &mutants)?;
+    println!("looked for tests that fail without a mutant ({})", Seconds(started.elapsed()));
     let mut caught = 0_usize;
     for (binary, mutant) in &mutants {
         let started = Instant::now();
-        tree.apply(mutant)?;
-        let output = test(project, &tree, binary, &BTreeSet::from([mutant.test.as_str()]));
-        tree.restore(mutant)?;
-        let output = output?;
-        let fate = Fate::of(&output);
-        if fate == Fate::Caught {
-            caught = caught.saturating_add(1);
-        }
-        keep(&folder, &mutant.name, &output)?;
+        let fate = if unfit.contains(binary) {
+            Fate::Unfit
+        } else {
+            let output = with(&tree, mutant, || test_one(project, &tree, binary, &mutant.test))?;
+            keep(&folder, &mutant.name, &output)?;
+            Fate::of(&output)
+        };
+        caught = caught.saturating_add(usize::from(fate == Fate::Caught));
         let (name, took) = (&mutant.name, Seconds(started.elapsed()));
         println!("{fate:<9} {name:<40} {took:>7}  {} {}", mutant.package, mutant.test);
         if fate != Fate::Caught {
@@ -87,24 +88,46 @@ fn chosen(
     Ok(mutants)
 }
 
-/// Runs every test that is named, without a mutant; how many there are.
-fn check_fit(
+/// Runs every test that is named, without a mutant; the binaries in which one fails.
+fn find_unfit<'a>(
     project: &Project,
     tree: &Tree,
-    mutants: &[(Binary, Mutant)],
-) -> Result<usize, MutantsError> {
+    mutants: &'a [(Binary, Mutant)],
+) -> Result<BTreeSet<&'a Binary>, MutantsError> {
     let mut tests: BTreeMap<&Binary, BTreeSet<&str>> = BTreeMap::new();
     for (binary, mutant) in mutants {
         tests.entry(binary).or_default().insert(&mutant.test);
     }
-    for (binary, names) in &tests {
-        let output = test(project, tree, binary, names)?;
+    let mut unfit = BTreeSet::new();
+    for (binary, names) in tests {
+        let output = test(project, tree, binary, &names)?;
         if !output.status.success() {
             print!("{}", text(&output));
-            return Err(MutantsError::Unfit(binary.0.clone()));
+            unfit.insert(binary);
         }
     }
-    Ok(tests.values().map(BTreeSet::len).sum())
+    Ok(unfit)
+}
+
+/// What `run` says while the mutant is in the copy.
+fn with(
+    tree: &Tree,
+    mutant: &Mutant,
+    run: impl FnOnce() -> Result<Output, MutantsError>,
+) -> Result<Output, MutantsError> {
+    tree.apply(mutant)?;
+    let output = run();
+    tree.restore(mutant)?;
+    output
+}
+
+fn test_one(
+    project: &Project,
+    tree: &Tree,
+    binary: &Binary,
+    name: &str,
+) -> Result<Output, MutantsError> {
+    test(project, tree, binary, &BTreeSet::from([name]))
 }
 
 /// Builds one test binary and runs these tests of it.
@@ -175,6 +198,7 @@ impl fmt::Display for Fate {
             Self::Ended => "ENDED",
             Self::NotBuilt => "NOT BUILT",
             Self::Survived => "SURVIVED",
+            Self::Unfit => "UNFIT",
         })
     }
 }

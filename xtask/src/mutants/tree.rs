@@ -20,9 +20,9 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Makes `folder` a copy of the workspace at `source`. If files had to be written for that, what
-    /// was known about the copy is forgotten. Its `packages` are built fast rather than well, their
-    /// dependencies as always.
+    /// Makes `folder` a copy of the workspace at `source`. If files had to be written for that,
+    /// what was known about the copy is forgotten. Its `packages` are built fast rather than well,
+    /// their dependencies as always.
     pub(crate) fn copy(source: &Path, folder: &Path, packages: &[Package]) -> io::Result<Self> {
         let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
         let changed = copy_folder(source, folder, Path::new(""))?;
@@ -85,8 +85,8 @@ impl Tree {
     }
 }
 
-/// Makes `to` have exactly the files of `from`, but for what was built. How many of those that matter
-/// had to be written.
+/// Makes `to` have exactly the files of `from`, but for what was built. How many of those that
+/// matter had to be written.
 fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let is_left_out = |name: &std::ffi::OsStr| {
         inside.as_os_str().is_empty() && [".git", "target"].iter().any(|left| name == *left)
