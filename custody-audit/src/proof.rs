@@ -166,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::note::tests::TestKey;
+    use crate::text::to_base64;
     use crate::tree::tests::Leaves;
     use crate::tree::{ProofPlan, TreeHead};
 
