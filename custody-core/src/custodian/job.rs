@@ -85,9 +85,10 @@ async fn sign_order(
 ) -> Result<JobResult, JobResult> {
     const FAILED: JobResult = JobResult::Failed(Hold::Corrupt);
     let document = order.document();
-    let decoder = shared.decoder(&payload.format, &context.chain).map_err(|_| FAILED)?;
-    let intent =
-        decode_again(shared, order, decoder.as_ref(), payload, context).map_err(|_| FAILED)?;
+    let decoder = shared.decoder(&payload.format, &context.chain).map_err(|_| FAILED)?.as_ref();
+    let is_same = same_decoder(&document.work, decoder);
+    let intent = is_same.then(|| decode_again(shared, order, decoder, payload, context));
+    let intent = intent.ok_or(FAILED)?.map_err(|_| FAILED)?;
     let wallet = document.wallet.as_ref().ok_or(FAILED)?;
     let backend = wallet_backend(shared, wallet).map_err(|stop| stop.after(false))?;
     // One place for all tasks: an order of which something is signed waits for no other.
@@ -103,8 +104,7 @@ async fn sign_order(
     Ok(JobResult::Signed(signatures))
 }
 
-/// Decodes the payload once more and compares it with the order: the signer is fed these bytes. What
-/// another version of the decoder makes of them was not judged, and could not be delivered.
+/// Decodes the payload once more and compares it with the order: the signer is fed these bytes.
 fn decode_again(
     shared: &Shared,
     order: &OpenOrder,
@@ -114,9 +114,6 @@ fn decode_again(
 ) -> Result<Intent, Error> {
     const WRONG: Error = Error::Request { what: "the order contradicts its payload" };
     let document = order.document();
-    if !same_decoder(&document.work, decoder) {
-        return Err(Error::Decoder { what: "the order was decoded by another version" });
-    }
     let intent = shared.decode(decoder, payload, context)?;
     let same = task_references(&intent, context)? == document.tasks
         && intent.effects == document.effects
@@ -198,24 +195,21 @@ async fn sign_task(
 
 /// Fails with what stands against the order right now, durable or not.
 fn may_go_on(shared: &Shared, order: &OpenOrder) -> Result<(), Stop> {
-    stop_now(shared, order).map_or(Ok(()), |reason| Err(Stop::before(reason)))
-}
-
-fn stop_now(shared: &Shared, order: &OpenOrder) -> Option<Hold> {
+    let stop = |reason| Err(Stop::before(reason));
     {
         let holds = shared.holds();
         if holds.stops(order.document()) {
-            return Some(Hold::Frozen);
+            return stop(Hold::Frozen);
         }
         let removed = |id| holds.has_removed(id);
         if removed(&order.document().requester) || order.counted().iter().any(removed) {
-            return Some(Hold::ApproverRemoved);
+            return stop(Hold::ApproverRemoved);
         }
     }
     if order.document().expires < shared.now() {
-        return Some(Hold::Expired);
+        return stop(Hold::Expired);
     }
-    shared.read().ledger.stop(order)
+    shared.read().ledger.stop(order).map_or(Ok(()), stop)
 }
 
 /// The backend, if it still is what was registered.
@@ -400,7 +394,7 @@ fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {
     Ok(Record { key, value })
 }
 
-/// Whether an order carries a payload of this decoder's version.
+/// Whether an order carries a payload of this decoder's version: what another says was not judged.
 pub(super) fn same_decoder(work: &Work, decoder: &dyn Decoder) -> bool {
     matches!(work, Work::Payload(payload) if payload.decoder == *decoder.id())
 }
