@@ -18,14 +18,15 @@ use custody_core::custodian::{Config, Custodian, CustodianBuilder, Genesis};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, RoleId, TierId};
 use custody_core::seam::{
-    BackendError, Clock, Decoder, Entropy, EntropyError, ErrorKind, PolicyCompiler, PolicyDocument,
-    Position, Signer, Store,
+    BackendError, Clock, Decoder, Entropy, EntropyError, ErrorKind, KeyBackend, PolicyCompiler,
+    PolicyDocument, Position, Signer, Store,
 };
 use custody_core::secret::Secret;
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_policy::CedarCompiler;
 use custody_soft::{KdfParameters, KekDocument, PassphraseKek, SoftBackend};
 use custody_store::SqliteStore;
+use custody_testkit::backend::{MemoryBackend, SlowBackend};
 use custody_testkit::key::TestKey;
 use custody_testkit::oracle::{Oracle, Promises};
 use custody_testkit::people::People;
@@ -52,10 +53,44 @@ pub struct House {
     pub people: People,
 }
 
+/// What a house is equipped with.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "tests build it")]
+pub struct Equipment {
+    /// Limits and time-outs.
+    pub config: Config,
+    /// Backends besides the software keys, the same at each opening.
+    pub vaults: Vec<MemoryBackend>,
+    /// The backend whose keys never answer when they are to sign.
+    pub hanging: Option<BackendId>,
+}
+
+impl Default for Equipment {
+    fn default() -> Self {
+        Self { config: config(), vaults: Vec::new(), hanging: None }
+    }
+}
+
+impl Equipment {
+    fn backends(&self, software: SoftBackend) -> impl Iterator<Item = Arc<dyn KeyBackend>> {
+        let vaults = self.vaults.iter().cloned().map(|vault| Arc::new(vault) as _);
+        let all = std::iter::once(Arc::new(software) as Arc<dyn KeyBackend>).chain(vaults);
+        all.map(|backend| match &self.hanging {
+            Some(id) if id == backend.id() => Arc::new(SlowBackend::hanging(backend)) as _,
+            _ => backend,
+        })
+    }
+}
+
 impl House {
     /// Makes a house in a directory, or goes on with the making of one wherever it was stopped.
     /// What it was that had been done: nothing, some of it, or all.
     pub async fn create(directory: &Path) -> Result<Found, Failure> {
+        Self::create_with(directory, &Equipment::default()).await
+    }
+
+    /// As [`Self::create`], with other equipment than the usual.
+    pub async fn create_with(directory: &Path, equipment: &Equipment) -> Result<Found, Failure> {
         if directory.join(CUSTODIAN).exists() {
             return Ok(Found::House);
         }
@@ -65,7 +100,7 @@ impl House {
                 PassphraseKek::create(passphrase(), parameters, Arc::new(SystemEntropy))?;
             write(directory, KEK, document.to_json().as_bytes())?;
         }
-        let (builder, store, _) = builder(directory).await?;
+        let (builder, store, _) = builder(directory, equipment).await?;
         let first = store.events(Position::START, 1).await?.into_iter().next();
         let (custodian, found) = match first {
             None => (builder.create(genesis()?).await?, Found::Nothing),
@@ -83,7 +118,12 @@ impl House {
 
     /// Opens what is in the directory, whatever happened to it.
     pub async fn open(directory: &Path) -> Result<Self, Failure> {
-        let (builder, store, clock) = builder(directory).await?;
+        Self::open_with(directory, &Equipment::default()).await
+    }
+
+    /// As [`Self::open`], with other equipment than the usual.
+    pub async fn open_with(directory: &Path, equipment: &Equipment) -> Result<Self, Failure> {
+        let (builder, store, clock) = builder(directory, equipment).await?;
         let custodian = builder.open(id(directory)?).await?;
         Ok(Self { custodian, store, clock, people: people() })
     }
@@ -153,6 +193,7 @@ pub fn policy(remark: &str) -> Result<PolicyDocument, Failure> {
 
 async fn builder(
     directory: &Path,
+    equipment: &Equipment,
 ) -> Result<(CustodianBuilder, Arc<SqliteStore>, Arc<dyn Clock>), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -170,15 +211,15 @@ async fn builder(
     let signers: Vec<Arc<dyn Signer>> = vec![Arc::new(LogKey::of_the_house())];
     let log = TileLog::open(origin()?, Arc::clone(&shared), tiles, signers).await?;
     let builder = Custodian::builder()
-        .config(config())
+        .config(equipment.config.clone())
         .store(shared)
         .audit(Arc::new(log))
         .clock(Arc::clone(&clock))
         .entropy(entropy)
         .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
         .policy(compiler()?)
-        .decoder(Arc::new(EvmDecoder::new()))
-        .backend(Arc::new(backend));
+        .decoder(Arc::new(EvmDecoder::new()));
+    let builder = equipment.backends(backend).fold(builder, CustodianBuilder::backend);
     Ok((builder, store, clock))
 }
 

@@ -26,6 +26,7 @@
 pub mod creation;
 pub mod driver;
 pub mod failpoints;
+pub mod figures;
 pub mod finish;
 pub mod house;
 pub mod life;
@@ -33,6 +34,7 @@ pub mod line;
 mod process;
 pub mod random;
 pub mod requests;
+pub mod soak;
 pub mod work;
 
 /// Why a life could not be lived.

@@ -10,6 +10,7 @@ use custody_core::command::{Command, FreezeScope, Resolution};
 use custody_core::custodian::{Answer, Error, Outcome, Request};
 use custody_core::principal::Verb;
 use custody_testkit::oracle::Given;
+use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::house::House;
@@ -61,11 +62,18 @@ pub async fn live(directory: &Path, seed: u64, life: u64, manner: Manner) -> Res
 }
 
 impl Callers {
+    /// The callers of a house that lives once.
+    #[must_use]
+    pub fn of(house: House) -> Self {
+        let (house, manner) = (Arc::new(house), Manner::Honest);
+        Self { house, life: 0, day: 0, manner, pipe: Arc::default(), closing: Arc::default() }
+    }
+
     /// Everybody works until the house is closed.
     async fn work(self, random: Random) -> Result<(), Failure> {
         self.go_on().await?;
         self.furnish().await?;
-        let mut tasks = tokio::task::JoinSet::new();
+        let mut tasks = JoinSet::new();
         for caller in 0..8 {
             tasks.spawn(payers::small(self.clone(), caller, random.other(caller)));
         }
@@ -76,6 +84,14 @@ impl Callers {
         tasks.spawn(admin::govern(self.clone(), random.other(13)));
         tasks.spawn(admin::watch(self.clone()));
         tasks.spawn(admin::close(self.clone(), random.other(14)));
+        self.ended(tasks).await
+    }
+
+    /// Waits until everybody has ended, which nobody does by an error but because of the closing.
+    pub(crate) async fn ended(
+        &self,
+        mut tasks: JoinSet<Result<(), Failure>>,
+    ) -> Result<(), Failure> {
         while let Some(ended) = tasks.join_next().await {
             match ended? {
                 Err(failure) if self.is_closing() && is_closed(&failure) => {}
@@ -83,6 +99,11 @@ impl Callers {
             }
         }
         Ok(())
+    }
+
+    /// Tells something other than what a caller was given.
+    pub(crate) fn report(&self, line: &Line) {
+        self.pipe.tell(line);
     }
 
     /// Closes the custodian; whoever asks it for something from now on hears that.
@@ -131,7 +152,7 @@ impl Callers {
 
     /// Has done what a house needs before anybody can pay. The ids are the same in each life, as
     /// long as the order of an earlier one has not ended without being done.
-    async fn furnish(&self) -> Result<(), Failure> {
+    pub(crate) async fn furnish(&self) -> Result<(), Failure> {
         for (id, command) in requests::furniture(self.life)? {
             let answer = self.command(&id, command.clone()).await?;
             let is_done = |answer: Answer| matches!(answer.outcome, Outcome::Released(_));

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use custody_testkit::oracle::Given;
 use serde::{Deserialize, Serialize};
 
+use crate::figures::Figures;
+
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,6 +18,8 @@ pub enum Line {
     Closed,
     /// The custodian is about to be closed.
     Closing,
+    /// What the process uses.
+    Figures(Figures),
     /// A caller was given this.
     Given(Given),
     /// The custodian is open.

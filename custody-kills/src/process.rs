@@ -99,7 +99,7 @@ fn read(mut pipe: impl BufRead, opened: &mpsc::Sender<()>) -> (Vec<Given>, Phase
                 // The driver waits for the first one only.
                 let _ = opened.send(());
             }
-            Some(Line::Reached(_)) | None => {}
+            Some(Line::Figures(_) | Line::Reached(_)) | None => {}
         }
         line.clear();
     }

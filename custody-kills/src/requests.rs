@@ -23,6 +23,8 @@ use crate::house::ETH;
 
 /// An address in the book `customers`.
 const KNOWN: [u8; 20] = [0x70; 20];
+/// An address in no book: payments to it take two treasurers.
+const STRANGER: [u8; 20] = [0x33; 20];
 
 /// The wallet that payments of a life leave from. It changes, so that limits run out and come back.
 pub fn hot(life: u64) -> Result<WalletId, Failure> {
@@ -73,10 +75,10 @@ pub fn furniture(life: u64) -> Result<Vec<(String, Command)>, Failure> {
     let seed = KeyId::parse("seeded.seed")?;
     Ok(vec![
         ("book".to_owned(), Command::AddAddress { book, account }),
-        ("wallet-cool".to_owned(), wallet(&cool, None)?),
+        ("wallet-cool".to_owned(), wallet(&cool, SOFTWARE, None)?),
         ("key-cool".to_owned(), key(&cool, "0")?),
-        ("wallet-seeded".to_owned(), wallet(&seeded, Some(seed))?),
-        (format!("wallet-{hot}"), wallet(&hot, None)?),
+        ("wallet-seeded".to_owned(), wallet(&seeded, SOFTWARE, Some(seed))?),
+        (format!("wallet-{hot}"), wallet(&hot, SOFTWARE, None)?),
         (format!("key-{hot}"), key(&hot, "0")?),
     ])
 }
@@ -123,17 +125,28 @@ pub fn says(
     Ok(person.say(custodian, statement))
 }
 
-fn wallet(wallet: &WalletId, seed: Option<KeyId>) -> Result<Command, Failure> {
+/// Makes a hot wallet whose keys are in a backend.
+pub fn wallet(wallet: &WalletId, backend: &str, seed: Option<KeyId>) -> Result<Command, Failure> {
     Ok(Command::CreateWallet {
         wallet: wallet.clone(),
         chain: ChainId::parse("eip155:1")?,
         tier: TierId::parse("hot")?,
-        backend: BackendId::parse("software")?,
+        backend: BackendId::parse(backend)?,
         seed,
     })
 }
 
-fn payment(id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
+/// A payment of otto's to an address that is known.
+pub fn payment(id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
+    payment_to(KNOWN, id, wallet, wei)
+}
+
+/// A payment of otto's to an address that nobody knows, which takes two treasurers.
+pub fn payment_to_a_stranger(id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
+    payment_to(STRANGER, id, wallet, wei)
+}
+
+fn payment_to(to: [u8; 20], id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
     let digest = Digest::of(id.as_bytes());
     let nonce = u32::from_be_bytes(*digest.as_bytes().first_chunk().expect("32 bytes"));
     let transaction = TxEip1559 {
@@ -142,7 +155,7 @@ fn payment(id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
         gas_limit: 21_000,
         max_fee_per_gas: 1_000_000_000,
         max_priority_fee_per_gas: 1_000_000,
-        to: TxKind::Call(Address::from(KNOWN)),
+        to: TxKind::Call(Address::from(to)),
         value: U256::from(wei),
         ..TxEip1559::default()
     };
@@ -158,3 +171,6 @@ fn payment(id: &str, wallet: WalletId, wei: u128) -> Result<Request, Failure> {
 const fn authentication() -> Authentication {
     Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false }
 }
+
+/// The backend of the software keys.
+pub const SOFTWARE: &str = "software";

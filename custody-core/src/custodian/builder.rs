@@ -178,8 +178,10 @@ impl CustodianBuilder {
 async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenError> {
     let Opened { ledger, engine, anchored, snapshot } = open::open(&seams, custodian).await?;
     let sealed = AtomicU64::new(ledger.position().value());
-    let (queue, normal) = mpsc::channel(seams.config.queue);
-    let (urgent, urgent_queue) = mpsc::channel(seams.config.queue);
+    // A channel has one place more than it is asked for, for its sender.
+    let places = seams.config.queue.saturating_sub(1);
+    let (queue, normal) = mpsc::channel(places);
+    let (urgent, urgent_queue) = mpsc::channel(places);
     let (finished, finished_queue) = mpsc::unbounded();
     let permits = seams.config.backend_calls;
     let backends: BTreeMap<_, _> = seams

@@ -1,6 +1,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use async_lock::SemaphoreGuard;
 use futures::FutureExt;
 
 use super::error::Error;
@@ -50,7 +51,10 @@ async fn work(
                     Carried::Payload { payload, context } => {
                         sign_order(&shared, &order, payload, context).await
                     }
-                    Carried::Command(command) => run_command(&shared, &order, command).await,
+                    Carried::Command(command) => {
+                        let done = run_command(&shared, &order, command).await;
+                        done.map_err(|stop| stop.after(false))
+                    }
                 }
             };
             // What a backend or handler that panics has done is not known.
@@ -81,14 +85,18 @@ async fn sign_order(
 ) -> Result<JobResult, JobResult> {
     const FAILED: JobResult = JobResult::Failed(Hold::Corrupt);
     let document = order.document();
-    let decoder = shared.decoder(&payload.format, &context.chain).map_err(|_| FAILED)?;
-    let intent =
-        decode_again(shared, order, decoder.as_ref(), payload, context).map_err(|_| FAILED)?;
+    let decoder = shared.decoder(&payload.format, &context.chain).map_err(|_| FAILED)?.as_ref();
+    let is_same = same_decoder(&document.work, decoder);
+    let intent = is_same.then(|| decode_again(shared, order, decoder, payload, context));
+    let intent = intent.ok_or(FAILED)?.map_err(|_| FAILED)?;
     let wallet = document.wallet.as_ref().ok_or(FAILED)?;
+    let backend = wallet_backend(shared, wallet).map_err(|stop| stop.after(false))?;
+    // One place for all tasks: an order of which something is signed waits for no other.
+    let _place = place(shared, order, backend).await.map_err(|stop| stop.after(false))?;
     let mut signatures = Vec::with_capacity(intent.tasks.len());
     for (task, reference) in intent.tasks.iter().zip(&document.tasks) {
         let called = !signatures.is_empty();
-        let signature = sign_task(shared, order, wallet, (task, reference))
+        let signature = sign_task(shared, order, backend, (task, reference))
             .await
             .map_err(|stop| stop.after(called))?;
         signatures.push(signature);
@@ -146,22 +154,28 @@ impl Stop {
     }
 }
 
+/// A place in a backend. A job waits for it as long as for an answer, and has called nobody yet.
+async fn place<'a>(
+    shared: &Shared,
+    order: &OpenOrder,
+    backend: &'a Backend,
+) -> Result<SemaphoreGuard<'a>, Stop> {
+    let place = shared.calls.of(backend.permits.acquire()).await;
+    let place = place.ok_or(Stop::before(Hold::BackendUnavailable))?;
+    may_go_on(shared, order)?;
+    Ok(place)
+}
+
 async fn sign_task(
     shared: &Shared,
     order: &OpenOrder,
-    wallet: &WalletId,
+    backend: &Backend,
     (task, reference): (&SigningTask, &TaskReference),
 ) -> Result<TaskSignature, Stop> {
-    let backend_id = shared.read().ledger.wallet(wallet).map(|wallet| wallet.backend().clone());
-    let backend = backend_id
-        .and_then(|id| backend(shared, &id))
-        .ok_or(Stop::before(Hold::BackendUnavailable))?;
-    let _permit = backend.permits.acquire().await;
+    let wallet = order.document().wallet.as_ref().ok_or(Stop::before(Hold::Corrupt))?;
     let opened = shared.calls.of(open_signer(shared, backend, wallet, reference)).await;
     let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
-    if let Some(reason) = stop_now(shared, order) {
-        return Err(Stop::before(reason));
-    }
+    may_go_on(shared, order)?;
     let answered = shared.calls.of(signer.sign(task.input.as_input())).await;
     let lost = |reason| Stop { reason, called: true, suspends: None };
     let signature = match answered {
@@ -179,22 +193,23 @@ async fn sign_task(
     }
 }
 
-/// What stands against the order right now, durable or not.
-fn stop_now(shared: &Shared, order: &OpenOrder) -> Option<Hold> {
+/// Fails with what stands against the order right now, durable or not.
+fn may_go_on(shared: &Shared, order: &OpenOrder) -> Result<(), Stop> {
+    let stop = |reason| Err(Stop::before(reason));
     {
         let holds = shared.holds();
         if holds.stops(order.document()) {
-            return Some(Hold::Frozen);
+            return stop(Hold::Frozen);
         }
         let removed = |id| holds.has_removed(id);
         if removed(&order.document().requester) || order.counted().iter().any(removed) {
-            return Some(Hold::ApproverRemoved);
+            return stop(Hold::ApproverRemoved);
         }
     }
     if order.document().expires < shared.now() {
-        return Some(Hold::Expired);
+        return stop(Hold::Expired);
     }
-    shared.read().ledger.stop(order)
+    shared.read().ledger.stop(order).map_or(Ok(()), stop)
 }
 
 /// The backend, if it still is what was registered.
@@ -265,25 +280,25 @@ async fn load_handle(shared: &Shared, key: &KeyId, recorded: &Digest) -> Result<
     }
 }
 
+/// What a backend or handler answers; one that does not answer in time may have done it.
+async fn answered<T>(
+    shared: &Shared,
+    call: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, Stop> {
+    const LATE: Stop = Stop { reason: Hold::TimedOut, called: true, suspends: None };
+    shared.calls.of(call).await.ok_or(LATE)?.map_err(|error| Stop::of(&error))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
 async fn run_command(
     shared: &Shared,
     order: &OpenOrder,
     command: &Command,
-) -> Result<JobResult, JobResult> {
-    if let Some(reason) = stop_now(shared, order) {
-        return Err(JobResult::Failed(reason));
-    }
-    let done = shared.calls.of(call(shared, order, command)).await;
-    done.unwrap_or(Err(Stop { reason: Hold::TimedOut, called: true, suspends: None }))
-        .map_err(|stop| stop.after(false))
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-async fn call(shared: &Shared, order: &OpenOrder, command: &Command) -> Result<JobResult, Stop> {
+) -> Result<JobResult, Stop> {
     match command {
         Command::CreateKey { wallet, key, algorithm, exportability, .. } => {
             let backend = wallet_backend(shared, wallet)?;
-            let _permit = backend.permits.acquire().await;
+            let _place = place(shared, order, backend).await?;
             let request = KeyRequest {
                 custodian: order.document().custodian,
                 wallet: wallet.clone(),
@@ -291,18 +306,17 @@ async fn call(shared: &Shared, order: &OpenOrder, command: &Command) -> Result<J
                 algorithm: *algorithm,
                 exportability: *exportability,
             };
-            let made = backend.backend.generate(&request).await;
-            key_result(shared, &request, &made.map_err(|error| Stop::of(&error))?)
+            let made = answered(shared, backend.backend.generate(&request)).await?;
+            key_result(shared, &request, &made)
         }
         Command::CreateWallet { wallet, backend: id, seed: Some(seed), .. } => {
             let backend = backend(shared, id).ok_or(Stop::before(Hold::BackendUnavailable))?;
-            let _permit = backend.permits.acquire().await;
+            let _place = place(shared, order, backend).await?;
             let derivation =
                 backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;
             let custodian = order.document().custodian;
             let request = SeedRequest { custodian, wallet: wallet.clone(), key: seed.clone() };
-            let made = derivation.generate_seed(&request).await;
-            let made = made.map_err(|error| Stop::of(&error))?;
+            let made = answered(shared, derivation.generate_seed(&request)).await?;
             let handle = handle_record(seed, &made.handle)?;
             let result = CommandResult::Seed { handle: Digest::of(&handle.value) };
             Ok(JobResult::Executed { result, handle: Some(handle) })
@@ -311,9 +325,10 @@ async fn call(shared: &Shared, order: &OpenOrder, command: &Command) -> Result<J
         Command::Extension { name, document } => {
             let handler =
                 shared.extensions.get(name).ok_or(Stop::before(Hold::BackendUnavailable))?;
+            may_go_on(shared, order)?;
             let (custodian, id) = (&order.document().custodian, &order.document().order);
-            let answer = handler.run(custodian, id, document.as_bytes()).await;
-            let sha256 = Digest::of(&answer.map_err(|error| Stop::of(&error))?);
+            let run = handler.run(custodian, id, document.as_bytes());
+            let sha256 = Digest::of(&answered(shared, run).await?);
             let result = CommandResult::Extension { sha256 };
             Ok(JobResult::Executed { result, handle: None })
         }
@@ -326,7 +341,7 @@ async fn derive(shared: &Shared, order: &OpenOrder, command: &Command) -> Result
         return Err(Stop::before(Hold::Conflict));
     };
     let backend = wallet_backend(shared, wallet)?;
-    let _permit = backend.permits.acquire().await;
+    let _place = place(shared, order, backend).await?;
     let derivation = backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;
     let seed = shared
         .read()
@@ -344,8 +359,8 @@ async fn derive(shared: &Shared, order: &OpenOrder, command: &Command) -> Result
         algorithm: *algorithm,
         exportability: crate::seam::Exportability::Never,
     };
-    let made = derivation.derive(&seed, path, &request).await;
-    key_result(shared, &request, &made.map_err(|error| Stop::of(&error))?)
+    let made = answered(shared, derivation.derive(&seed, path, &request)).await?;
+    key_result(shared, &request, &made)
 }
 
 fn wallet_backend<'a>(shared: &'a Shared, wallet: &WalletId) -> Result<&'a Backend, Stop> {
@@ -379,7 +394,7 @@ fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {
     Ok(Record { key, value })
 }
 
-/// Whether an order carries a payload of this decoder's version.
+/// Whether an order carries a payload of this decoder's version: what another says was not judged.
 pub(super) fn same_decoder(work: &Work, decoder: &dyn Decoder) -> bool {
     matches!(work, Work::Payload(payload) if payload.decoder == *decoder.id())
 }

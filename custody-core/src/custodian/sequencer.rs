@@ -202,7 +202,11 @@ impl Sequencer {
     async fn wake(&mut self, first: Option<Entry>) {
         self.rests = false;
         if !self.is_sure().await {
+            // All that waits, or each would wait for a look at the store of its own.
+            let waiting = std::iter::from_fn(|| self.queues.try_next());
+            let waiting: Vec<_> = waiting.take(self.shared.config.queue).collect();
             let refused = std::mem::take(&mut self.retained).into_iter().chain(first);
+            let refused = refused.chain(waiting);
             let (closing, refused): (Vec<_>, Vec<_>) =
                 refused.partition(|entry| matches!(entry.message, Message::Close));
             self.closing.extend(closing);

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::{Context, Poll, Waker};
 
 use super::Config;
 use super::error::Error;
@@ -68,6 +69,10 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
+    fn contains(&self, request: &(&PrincipalId, &RequestId)) -> bool {
+        lock(&self.kept).0.contains(&self.keys.hash_one(request))
+    }
+
     /// Whether a request came in before; remembers it.
     fn insert(&self, request: &(&PrincipalId, &RequestId)) -> bool {
         const KEPT: usize = 65_536;
@@ -181,6 +186,11 @@ impl Shared {
         self.recent.insert(&(&submission.requester, &submission.request))
     }
 
+    /// Whether a request with this id came in lately; remembers nothing.
+    pub(crate) fn was_recent(&self, requester: &PrincipalId, request: &RequestId) -> bool {
+        self.recent.contains(&(requester, request))
+    }
+
     /// Ledger time as far as callers know it: what the sequencer made of it last while the clock is
     /// not trusted.
     pub(crate) fn now(&self) -> Timestamp {
@@ -265,11 +275,22 @@ impl Shared {
         Ok(OrderId::parse(&id.hyphenated().to_string())?)
     }
 
+    /// Fails if [`Self::send`] would fail now: asked before work is done for a call, which is still
+    /// decided upon when it is sent.
+    pub(crate) fn has_place(&self, urgent: bool) -> Result<(), Error> {
+        let queue = if urgent { &self.urgent } else { &self.queue };
+        match lock(queue).poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(_)) => Err(Error::Closed),
+            Poll::Pending => Err(FULL),
+        }
+    }
+
     pub(crate) fn send(&self, entry: Entry, urgent: bool) -> Result<(), Error> {
         let queue = if urgent { &self.urgent } else { &self.queue };
-        lock(queue).try_send(entry).map_err(|error| {
-            if error.is_full() { Error::Busy { what: "the queue is full" } } else { Error::Closed }
-        })
+        lock(queue)
+            .try_send(entry)
+            .map_err(|error| if error.is_full() { FULL } else { Error::Closed })
     }
 
     pub(crate) fn wake(&self, position: Position) {
@@ -286,6 +307,8 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
     }
 }
+
+const FULL: Error = Error::Busy { what: "the queue is full" };
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::message::{Carried, Entry, Message, Prepared, Progress};
 use super::prepare::{prepare, submission};
 use super::record::{RequestRecord, request_key};
-use super::request::{Answer, Explanation, Outcome, Request};
+use super::request::{Answer, Explanation, Outcome, Request, RequestedWork};
 use super::shared::Shared;
 use crate::command::{Command, Resolution};
 use crate::document::{Hold, OrderDocument, Stored, SubmissionDocument, parse};
@@ -31,6 +31,14 @@ pub(super) async fn known(
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
 pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Answer, Error> {
+    if let Err(busy) = shared.has_place(is_urgent(&request)) {
+        return if shared.was_recent(&request.requester, &request.id) {
+            // What was answered once is answered again.
+            made_before(shared, &submission(&request)?).await?.ok_or(busy)
+        } else {
+            Err(busy)
+        };
+    }
     let submission = submission(&request)?;
     let is_recent = shared.is_recent(submission.value());
     if is_recent && let Some(answer) = made_before(shared, &submission).await? {
@@ -52,6 +60,10 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
         }
         _ => settle(shared, progress).await,
     }
+}
+
+fn is_urgent(request: &Request) -> bool {
+    matches!(&request.work, RequestedWork::Command(command) if command.is_urgent())
 }
 
 /// The answer to a request that was made before. Requests of this process are looked up at once;
@@ -164,12 +176,13 @@ pub(super) async fn statement(
     let id = signed.statement.order.clone();
     let open = shared.read().ledger.order(&id).cloned();
     let Some(order) = open else { return touch(shared, &id).await };
+    let urgent = signed.statement.verb != Verb::Approve;
+    shared.has_place(urgent)?;
     shared.read().ledger.check_statement(&signed, signed.statement.verb)?;
     let rejects = signed.statement.verb == Verb::Reject;
     if rejects && !is_awaited(shared, &order, &signed.statement.role) {
         return Err(Error::Request { what: "the order does not wait for this role" });
     }
-    let urgent = signed.statement.verb != Verb::Approve;
     let progress = call(shared, Message::Statement(Box::new(signed)), urgent).await?;
     settle(shared, progress).await
 }

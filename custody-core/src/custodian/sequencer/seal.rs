@@ -87,6 +87,7 @@ impl Sequencer {
             };
             answer(entry.take(), Err(Error::Unavailable { order }));
         }
+        forget_told(&mut self.unsealed, covers);
     }
 
     fn follow(&mut self, after: After, entry: Option<Entry>) {
@@ -140,6 +141,17 @@ async fn seal(
     Sealed { rotated: next, done: true }
 }
 
+/// Forgets, of the first `covers`, all of whom everybody concerned was told: jobs are still to start,
+/// and the last one stands for what is to be sealed. Else a log that fails for long would have
+/// everything kept that was ever asked meanwhile.
+fn forget_told(unsealed: &mut Vec<(After, Option<Entry>)>, covers: usize) {
+    let mut number = 0_usize;
+    unsealed.retain(|(after, _)| {
+        number = number.saturating_add(1);
+        number >= covers || matches!(after, After::Start(..))
+    });
+}
+
 /// What follows a turn, each with the entry that it answers.
 fn pair(after: Vec<After>, entries: &mut [Option<Entry>]) -> Vec<(After, Option<Entry>)> {
     after
@@ -153,4 +165,30 @@ fn pair(after: Vec<After>, entries: &mut [Option<Entry>]) -> Vec<(After, Option<
             (after, entry)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::OrderId;
+
+    #[test]
+    fn of_what_was_told_only_jobs_and_the_last_are_kept() {
+        let order = OrderId::parse("019a2f6e-0000-7000-8000-000000000000").unwrap();
+        let reply = || (After::Reply(0, Progress::Known(order.clone())), None);
+        let start = || (After::Start(order.clone(), None), None);
+        for (covers, kept) in [(0, 6), (1, 6), (3, 5), (4, 4), (6, 3)] {
+            let mut unsealed = vec![start(), reply(), reply(), reply(), start(), reply()];
+            forget_told(&mut unsealed, covers);
+            let jobs = unsealed.iter().filter(|(after, _)| matches!(after, After::Start(..)));
+            assert_eq!((unsealed.len(), jobs.count()), (kept, 2), "{covers}");
+        }
+        let mut unsealed = Vec::new();
+        for told in 0..1_000 {
+            unsealed.push(reply());
+            let covers = unsealed.len();
+            forget_told(&mut unsealed, covers);
+            assert_eq!(unsealed.len(), 1, "after {told}");
+        }
+    }
 }

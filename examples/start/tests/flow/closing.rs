@@ -196,7 +196,7 @@ async fn a_caller_who_leaves_at_any_await_finds_one_order_later() {
                         tokio::task::yield_now().await;
                     }
                 }
-                Kind::Sqlite => {
+                Kind::Sealed | Kind::Sqlite => {
                     for _ in 0..draws.below(400) {
                         tokio::task::yield_now().await;
                     }

@@ -16,6 +16,7 @@
 mod world;
 
 mod again;
+mod busy;
 mod clocks;
 mod closing;
 mod early;

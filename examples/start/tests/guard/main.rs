@@ -30,6 +30,7 @@ mod policies;
 mod records;
 mod resolving;
 mod rules;
+mod sealed;
 mod stream;
 
 use custody_core::custodian::{Answer, Outcome};

@@ -1,8 +1,12 @@
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use custody_core::seam::{Batch, Event, Position, Record, RecordKey, Store, StoreError};
-use custody_store::SqliteStore;
+use custody_store::{SealedStore, SealedStoreError, SqliteStore};
+use custody_testkit::backend::MemoryKeyEncryption;
+use custody_testkit::runtime::TestEntropy;
 use custody_testkit::store::MemoryStore;
 use tempfile::TempDir;
 
@@ -12,10 +16,13 @@ use super::tamper::Tamper;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Memory,
+    /// SQLite below a store that seals what it keeps.
+    Sealed,
     Sqlite,
 }
 
 impl Kind {
+    /// The stores that are used as they are.
     pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
 }
 
@@ -23,6 +30,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) enum Disk {
     Memory(MemoryStore),
+    Sealed { directory: Arc<TempDir>, below: Arc<SqliteStore>, store: Arc<SealedStore> },
     Sqlite { directory: Arc<TempDir>, store: Arc<SqliteStore> },
 }
 
@@ -30,20 +38,37 @@ impl Disk {
     pub(crate) fn new(kind: Kind) -> Self {
         match kind {
             Kind::Memory => Self::Memory(MemoryStore::new()),
+            Kind::Sealed => Self::sealed(Arc::new(tempfile::tempdir().unwrap())),
             Kind::Sqlite => Self::sqlite(Arc::new(tempfile::tempdir().unwrap())),
         }
     }
 
     fn sqlite(directory: Arc<TempDir>) -> Self {
-        let store = SqliteStore::open(directory.path().join("custody.sqlite")).unwrap();
+        let store = SqliteStore::open(directory.path().join(FILE)).unwrap();
         Self::Sqlite { directory, store: Arc::new(store) }
+    }
+
+    fn sealed(directory: Arc<TempDir>) -> Self {
+        let below = Arc::new(SqliteStore::open(directory.path().join(FILE)).unwrap());
+        let store = seal(&below, MemoryKeyEncryption::seeded(SEALED_BY)).unwrap();
+        Self::Sealed { directory, below, store: Arc::new(store) }
+    }
+
+    /// The directory of the file; none if there is no file.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Sealed { directory, .. } | Self::Sqlite { directory, .. } => {
+                Some(directory.path())
+            }
+        }
     }
 
     /// Ends this open store; what was committed stays.
     pub(crate) fn close(&self) {
         match self {
             Self::Memory(store) => store.close(),
-            Self::Sqlite { store, .. } => store.close(),
+            Self::Sealed { below: store, .. } | Self::Sqlite { store, .. } => store.close(),
         }
     }
 
@@ -51,6 +76,7 @@ impl Disk {
     pub(crate) fn handles(&self) -> usize {
         match self {
             Self::Memory(_) => 1,
+            Self::Sealed { store, .. } => Arc::strong_count(store),
             Self::Sqlite { store, .. } => Arc::strong_count(store),
         }
     }
@@ -59,6 +85,10 @@ impl Disk {
     pub(crate) fn reopen(self) -> Self {
         match self {
             Self::Memory(store) => Self::Memory(store.reopen()),
+            Self::Sealed { directory, below, store } => {
+                drop((store, below));
+                Self::sealed(directory)
+            }
             Self::Sqlite { directory, store } => {
                 drop(store);
                 Self::sqlite(directory)
@@ -70,8 +100,8 @@ impl Disk {
     pub(crate) fn tamper(&self) -> Tamper {
         match self {
             Self::Memory(store) => Tamper::Memory(store.clone()),
-            Self::Sqlite { directory, .. } => {
-                Tamper::Sqlite(directory.path().join("custody.sqlite"))
+            Self::Sealed { directory, .. } | Self::Sqlite { directory, .. } => {
+                Tamper::Sqlite(directory.path().join(FILE))
             }
         }
     }
@@ -79,9 +109,22 @@ impl Disk {
     fn open(&self) -> &dyn Store {
         match self {
             Self::Memory(store) => store,
+            Self::Sealed { store, .. } => store.as_ref(),
             Self::Sqlite { store, .. } => store.as_ref(),
         }
     }
+}
+
+/// The sealed store over a file, under this key encryption.
+pub(crate) fn seal(
+    below: &Arc<SqliteStore>,
+    kek: MemoryKeyEncryption,
+) -> Result<SealedStore, SealedStoreError> {
+    static OPENED: AtomicU64 = AtomicU64::new(7_000);
+    // Another sequence each time, or data keys and nonces would come again.
+    let entropy = TestEntropy::seeded(OPENED.fetch_add(1, Ordering::Relaxed));
+    let below: Arc<dyn Store> = Arc::<SqliteStore>::clone(below);
+    pollster::block_on(SealedStore::open(below, Arc::new(kek), Arc::new(entropy)))
 }
 
 #[async_trait]
@@ -111,3 +154,8 @@ impl Store for Disk {
         self.open().events(from, limit).await
     }
 }
+
+/// The seed of the key encryption that sealed stores are opened with.
+pub(crate) const SEALED_BY: u64 = 70;
+/// The name of the database in its directory.
+pub(crate) const FILE: &str = "custody.sqlite";

@@ -16,6 +16,7 @@ pub(crate) mod words;
 pub(crate) mod work;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -174,6 +175,11 @@ impl World {
         self.store.inner().tamper()
     }
 
+    /// Where the disk's files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.store.inner().directory().unwrap()
+    }
+
     /// Waits for a call while virtual time passes, a hundred times as fast as real time.
     pub(crate) async fn drive<T>(&self, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
@@ -243,6 +249,11 @@ impl Remains {
     /// What another program can do to the disk now.
     pub(crate) fn tamper(&self) -> Tamper {
         self.disk.tamper()
+    }
+
+    /// Where the disk's files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.disk.directory().unwrap()
     }
 
     /// With another backend in the place of the one that there was.
