@@ -2,6 +2,8 @@
 //! ends. Every caller hears something in time, everything comes to its end, and an oracle finds
 //! nothing wrong with the log.
 
+mod seeds;
+
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -18,12 +20,13 @@ use custody_testkit::people::{People, TestPerson};
 use custody_testkit::policy::TestRules;
 use futures::future::{Either, join, select};
 
-use crate::Seed;
 use crate::input::Input;
 use crate::record::statement;
 use crate::world::{
     PATIENCE, ROLES, World, create_key, hot, payment, people, principal, request_id, rules,
 };
+
+pub(crate) use seeds::seeds;
 
 const PARTS: [&str; 3] = ["calls", "crashes", "failures"];
 
@@ -232,9 +235,7 @@ impl Callers<'_> {
 
     /// Something will fail, or take for ever.
     fn arm(&self, input: &mut Input<'_>) {
-        let points: Vec<_> = Failpoint::all()
-            .filter(|point| !BLOCKING.iter().any(|seam| point.call().starts_with(seam)))
-            .collect();
+        let points: Vec<_> = failpoints().collect();
         let (point, nth) = (*input.pick(&points), u64::from(input.byte() % 8));
         let action = *input.pick(&[Action::Error, Action::Hang]);
         if point.knows(action) {
@@ -306,6 +307,11 @@ impl Callers<'_> {
     }
 }
 
+/// Every failpoint at a call that does not block its thread.
+fn failpoints() -> impl Iterator<Item = Failpoint> {
+    Failpoint::all().filter(|point| !BLOCKING.iter().any(|seam| point.call().starts_with(seam)))
+}
+
 fn some_payment(input: &mut Input<'_>) -> Request {
     let id = usize::from(input.byte() % 32);
     let units = u64::from(input.byte()) * 2;
@@ -352,75 +358,3 @@ fn some_command(input: &mut Input<'_>) -> Command {
 const BLOCKING: [&str; 5] = ["clock.", "compiler.", "decoder.", "engine.", "spawner."];
 const STEPS_MAX: usize = 48;
 const LIVES_MAX: u64 = 6;
-
-pub(crate) fn seeds() -> Vec<Seed> {
-    let pay = [0, 1, 20, 1];
-    let large = [0, 2, 50, 0];
-    let approvals = [3, 0, 0, 3, 0, 1];
-    let crash = [11, 1];
-    let close = [11, 0];
-    let freeze = [6, 0, 1, 0, 1];
-    let thaw = [6, 0, 1, 2, 2];
-    let point = |name: &str| {
-        let points = Failpoint::all()
-            .filter(|point| !BLOCKING.iter().any(|seam| point.call().starts_with(seam)));
-        points.map(|point| point.to_string()).position(|known| known == name).unwrap() as u8
-    };
-    let failing = |name: &str, action: u8| vec![10, point(name), 0, action];
-    let mut seeds = Vec::new();
-    let mut add = |name: &str, steps: &[&[u8]]| {
-        for (in_process, kind) in [(0_u8, "in-process"), (1, "outside")] {
-            let bytes = [&[in_process][..], &steps.concat()].concat();
-            seeds.push((format!("{name}-{kind}"), bytes));
-        }
-    };
-    add("nothing", &[]);
-    add("payment", &[&pay]);
-    add("payment-again", &[&pay, &pay, &[0, 1, 21, 1]]);
-    add("payments-at-once", &[&[2, 1, 20, 1, 3, 30, 1], &[2, 5, 9, 1, 5, 9, 1]]);
-    add("daily-limit", &[&[0, 1, 250, 1], &[0, 3, 250, 1], &[0, 4, 250, 1], &[9, 4, 0], &pay]);
-    add("approvals", &[&large, &approvals, &[8, 0, 3]]);
-    add("approved-by-the-requester", &[&large, &[3, 0, 2], &[3, 0, 3]]);
-    add("rejected", &[&large, &[5, 0, 0, 0]]);
-    add("cancelled", &[&large, &[5, 1, 0, 2], &approvals]);
-    add("expired", &[&large, &[9, 4, 0], &approvals, &[8, 0, 0]]);
-    add("frozen", &[&freeze, &large, &approvals, &thaw, &[8, 0, 0], &pay]);
-    add(
-        "keys",
-        &[
-            &[6, 3, 1, 9, 1, 3],
-            &[6, 3, 1, 10, 4],
-            &[6, 3, 1, 4, 5],
-            &[6, 3, 1, 5, 6],
-            &[6, 3, 1, 6, 7],
-            &[6, 3, 1, 7, 1, 8],
-            &[6, 3, 1, 8, 9],
-            &[6, 3, 1, 7, 0, 10],
-            &[9, 2, 0],
-        ],
-    );
-    add("rules", &[&[6, 0, 1, 14, 1, 1], &pay, &[6, 0, 1, 14, 2, 2], &large, &approvals]);
-    add("people", &[&large, &[3, 0, 0], &[6, 0, 1, 13, 0, 1], &[3, 0, 1], &[6, 0, 1, 13, 1, 2]]);
-    add("clock", &[&[9, 0, 7], &[9, 0, 7], &pay, &[6, 0, 1, 11, 1], &pay]);
-    add("crash", &[&large, &crash, &approvals, &crash, &[8, 0, 3]]);
-    add("closed", &[&pay, &close, &[0, 2, 9, 1]]);
-    add("crashes", &[&crash, &crash, &pay]);
-    for name in [
-        "anchor.advance.before",
-        "backend.signer.before",
-        "entropy.fill.before",
-        "kek.unwrap.before",
-        "log.receipt.before",
-        "log.seal.after",
-        "log.seal.before",
-        "signer.sign.after",
-        "signer.sign.before",
-        "store.commit.after",
-        "store.commit.before",
-        "store.get.before",
-    ] {
-        add(&format!("error-{name}"), &[&failing(name, 0), &pay, &[9, 2, 0], &pay, &crash, &pay]);
-        add(&format!("hang-{name}"), &[&failing(name, 1), &pay, &[9, 2, 0], &pay, &crash, &pay]);
-    }
-    seeds
-}

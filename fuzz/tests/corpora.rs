@@ -2,7 +2,9 @@
 //! missing anywhere.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may panic and print"
@@ -10,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use custody_fuzz::corpus::{FILE_MAX, TOTAL_MAX, files};
@@ -30,23 +33,100 @@ fn run(target: &Target) -> (BTreeSet<&'static str>, usize) {
     (taken, refused)
 }
 
+/// Every input holds, every part takes one, and one is refused.
+fn holds(target: &Target) {
+    let (taken, refused) = run(target);
+    let parts: BTreeSet<_> = (target.parts)().into_iter().collect();
+    let missing: Vec<_> = parts.difference(&taken).collect();
+    assert!(missing.is_empty(), "no input of the corpus is taken by {missing:?}");
+    let unknown: Vec<_> = taken.difference(&parts).collect();
+    assert!(unknown.is_empty(), "{unknown:?} take inputs and are not named");
+    assert!(refused > 0, "no input of the corpus is refused");
+}
+
+/// Every input holds after some changes, always the same ones. What fails is kept.
+fn holds_when_changed(target: &Target) {
+    let files = files(target).unwrap();
+    let rounds = if std::env::var_os("CUSTODY_LONG").is_some() { 200 } else { 6 };
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for round in 0..rounds {
+        for (name, bytes) in &files {
+            let (_, other) = &files[random.below(files.len())];
+            let changed = random.changed(bytes, other);
+            let body = AssertUnwindSafe(|| (target.body)(&changed));
+            if let Err(panic) = catch_unwind(body) {
+                let kept = folder().join("targets/artifacts").join(target.name);
+                fs::create_dir_all(&kept).unwrap();
+                let kept = kept.join(format!("changed-{round}-{name}"));
+                fs::write(&kept, &changed).unwrap();
+                eprintln!("{} does not hold", kept.display());
+                resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// A xorshift generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit.max(1)
+    }
+
+    /// One to four changes of an input: bytes flipped, cut off, put in, repeated, taken from
+    /// another input.
+    fn changed(&mut self, bytes: &[u8], other: &[u8]) -> Vec<u8> {
+        let mut changed = bytes.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(changed.len() + 1);
+            let byte = u8::try_from(self.below(256)).unwrap();
+            let length = self.below(16);
+            let taken =
+                |from: &[u8], at: usize| from.iter().skip(at).take(length).copied().collect();
+            match self.below(7) {
+                0 => changed.truncate(at),
+                1 => changed.insert(at, byte),
+                2 => {
+                    let again: Vec<u8> = taken(&changed, at);
+                    changed.splice(at..at, again);
+                }
+                3 => {
+                    let place = self.below(other.len() + 1);
+                    let foreign: Vec<u8> = taken(other, place);
+                    changed.splice(at..at, foreign);
+                }
+                4 => {
+                    let end = changed.len().min(at + length);
+                    changed.drain(at..end);
+                }
+                5 => changed.iter_mut().skip(at).take(1).for_each(|old| *old = byte),
+                _ => changed.iter_mut().skip(at).take(1).for_each(|old| *old ^= 1 << (byte % 8)),
+            }
+        }
+        changed
+    }
+}
+
 /// One test for each target, so that they run beside each other and fail by name.
-macro_rules! corpora {
-    ($($name:ident)*) => {
+macro_rules! targets {
+    ($test:ident: $($name:ident)*) => {
         /// The targets that have a test here.
         const TESTED: &[&str] = &[$(stringify!($name)),*];
+
+        #[test]
+        fn no_target_is_without_a_test() {
+            let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+            assert_eq!(names, TESTED);
+        }
 
         $(
             #[test]
             fn $name() {
-                let target = custody_fuzz::target(stringify!($name)).unwrap();
-                let (taken, refused) = run(target);
-                let parts: BTreeSet<_> = (target.parts)().into_iter().collect();
-                let missing: Vec<_> = parts.difference(&taken).collect();
-                assert!(missing.is_empty(), "no input of the corpus is taken by {missing:?}");
-                let unknown: Vec<_> = taken.difference(&parts).collect();
-                assert!(unknown.is_empty(), "{unknown:?} take inputs and are not named");
-                assert!(refused > 0, "no input of the corpus is refused");
+                $test(custody_fuzz::target(stringify!($name)).unwrap());
             }
         )*
     };
@@ -55,7 +135,7 @@ macro_rules! corpora {
 mod every_input_holds_and_every_part_takes_one {
     use super::*;
 
-    corpora! {
+    targets! { holds:
         custodian_sequences
         documents
         entries
@@ -77,11 +157,32 @@ mod every_input_holds_and_every_part_takes_one {
         tiles
         transactions
     }
+}
 
-    #[test]
-    fn no_target_is_without_a_test() {
-        let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
-        assert_eq!(names, TESTED);
+mod every_input_holds_when_it_is_changed {
+    use super::*;
+
+    targets! { holds_when_changed:
+        custodian_sequences
+        documents
+        entries
+        envelopes
+        handles
+        imports
+        keys
+        ledger_sequences
+        log_directories
+        mnemonics
+        notes
+        payloads
+        policies
+        proofs
+        receipts
+        sealed_records
+        states
+        texts
+        tiles
+        transactions
     }
 }
 

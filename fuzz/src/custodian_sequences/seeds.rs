@@ -1,0 +1,87 @@
+use super::failpoints;
+use crate::Seed;
+
+/// Lives of which each shows something; both with keys in the process and with keys elsewhere.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (name, steps) in quiet_lives().into_iter().chain(failing_lives()) {
+        for (in_process, kind) in [(0_u8, "in-process"), (1, "outside")] {
+            seeds.push((format!("{name}-{kind}"), [&[in_process][..], &steps].concat()));
+        }
+    }
+    seeds
+}
+
+/// Lives in which nothing fails.
+fn quiet_lives() -> Vec<Seed> {
+    let large = [0, 2, 50, 0];
+    let approvals = [3, 0, 0, 3, 0, 1];
+    let close = [11, 0];
+    let freeze = [6, 0, 1, 0, 1];
+    let thaw = [6, 0, 1, 2, 2];
+    let mut lives = Vec::new();
+    let mut add = |name: &str, steps: &[&[u8]]| lives.push((name.to_owned(), steps.concat()));
+    add("nothing", &[]);
+    add("payment", &[&PAY]);
+    add("payment-again", &[&PAY, &PAY, &[0, 1, 21, 1]]);
+    add("payments-at-once", &[&[2, 1, 20, 1, 3, 30, 1], &[2, 5, 9, 1, 5, 9, 1]]);
+    add("daily-limit", &[&[0, 1, 250, 1], &[0, 3, 250, 1], &[0, 4, 250, 1], &[9, 4, 0], &PAY]);
+    add("approvals", &[&large, &approvals, &[8, 0, 3]]);
+    add("approved-by-the-requester", &[&large, &[3, 0, 2], &[3, 0, 3]]);
+    add("rejected", &[&large, &[5, 0, 0, 0]]);
+    add("cancelled", &[&large, &[5, 1, 0, 2], &approvals]);
+    add("expired", &[&large, &[9, 4, 0], &approvals, &[8, 0, 0]]);
+    add("frozen", &[&freeze, &large, &approvals, &thaw, &[8, 0, 0], &PAY]);
+    add(
+        "keys",
+        &[
+            &[6, 3, 1, 9, 1, 3],
+            &[6, 3, 1, 10, 4],
+            &[6, 3, 1, 4, 5],
+            &[6, 3, 1, 5, 6],
+            &[6, 3, 1, 6, 7],
+            &[6, 3, 1, 7, 1, 8],
+            &[6, 3, 1, 8, 9],
+            &[6, 3, 1, 7, 0, 10],
+            &[9, 2, 0],
+        ],
+    );
+    add("rules", &[&[6, 0, 1, 14, 1, 1], &PAY, &[6, 0, 1, 14, 2, 2], &large, &approvals]);
+    add("people", &[&large, &[3, 0, 0], &[6, 0, 1, 13, 0, 1], &[3, 0, 1], &[6, 0, 1, 13, 1, 2]]);
+    add("clock", &[&[9, 0, 7], &[9, 0, 7], &PAY, &[6, 0, 1, 11, 1], &PAY]);
+    add("crash", &[&large, &CRASH, &approvals, &CRASH, &[8, 0, 3]]);
+    add("closed", &[&PAY, &close, &[0, 2, 9, 1]]);
+    add("crashes", &[&CRASH, &CRASH, &PAY]);
+    lives
+}
+
+/// Lives in which one call fails or hangs.
+fn failing_lives() -> Vec<Seed> {
+    let mut lives = Vec::new();
+    for name in FAILING {
+        let point = failpoints().position(|point| point.to_string() == name).unwrap() as u8;
+        for (kind, action) in [("error", 0), ("hang", 1)] {
+            let arm = [10, point, 0, action];
+            let steps = [&arm[..], &PAY, &[9, 2, 0], &PAY, &CRASH, &PAY].concat();
+            lives.push((format!("{kind}-{name}"), steps));
+        }
+    }
+    lives
+}
+
+const PAY: [u8; 4] = [0, 1, 20, 1];
+const CRASH: [u8; 2] = [11, 1];
+const FAILING: [&str; 12] = [
+    "anchor.advance.before",
+    "backend.signer.before",
+    "entropy.fill.before",
+    "kek.unwrap.before",
+    "log.receipt.before",
+    "log.seal.after",
+    "log.seal.before",
+    "signer.sign.after",
+    "signer.sign.before",
+    "store.commit.after",
+    "store.commit.before",
+    "store.get.before",
+];
