@@ -166,7 +166,6 @@ mod tests {
 
     use super::*;
     use crate::note::tests::TestKey;
-    use crate::text::to_base64;
     use crate::tree::tests::Leaves;
     use crate::tree::{ProofPlan, TreeHead};
 
