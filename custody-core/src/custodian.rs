@@ -107,7 +107,7 @@ impl Default for Config {
             sign_timeout: Duration::from_secs(10),
             store_timeout: Duration::from_secs(10),
             order_life: Duration::from_secs(86_400),
-            snapshot_interval: 10_000,
+            snapshot_interval: 20_000,
         }
     }
 }
