@@ -30,6 +30,7 @@ fn transfer(condition: &str) -> String {
 }
 
 const ETH: &str = "context.asset == Asset::\"eip155:1/slip44:60\"";
+const AMOUNT: &str = "context.amount.lessThanOrEqual(decimal(\"1.0\"))";
 
 #[test]
 fn a_condition_that_could_lose_money_does_not_load() {
@@ -55,16 +56,8 @@ fn a_condition_that_could_lose_money_does_not_load() {
             format!("if {ETH} then true else context.amount.lessThanOrEqual(decimal(\"1.0\"))"),
             asset,
         ),
-        (
-            "context.asset == context.asset && context.amount.lessThanOrEqual(decimal(\"1.0\"))"
-                .to_owned(),
-            asset,
-        ),
-        (
-            "resource == Wallet::\"w\" && context.amount.lessThanOrEqual(decimal(\"1.0\"))"
-                .to_owned(),
-            asset,
-        ),
+        (format!("context.asset == context.asset && {AMOUNT}"), asset),
+        (format!("resource == Wallet::\"w\" && {AMOUNT}"), asset),
         // Operators that are not exact.
         (format!("{ETH} && context.amount.lessThan(decimal(\"1.0\"))"), exact),
         (format!("{ETH} && context.amount.greaterThanOrEqual(decimal(\"1.0\"))"), exact),
