@@ -93,7 +93,7 @@ impl SqliteStore {
         let health = Arc::new(Health::default());
         let step = move || mover::move_log(&moving);
         let mover = Mover::start(Arc::clone(&health), step).map_err(OpenError::Io)?;
-        let journal = SqliteJournal::new(connection, mover);
+        let journal = SqliteJournal::new(connection, mover, Arc::clone(&health));
         let recent = Arc::new(Recent::default());
         let mut writer = Writer::new(journal, Arc::clone(&health), Arc::clone(&recent));
         let workers = Workers { readers: Vec::new(), writer: Vec::new(), file };

@@ -2,11 +2,15 @@
 //!
 //! **Invariant:** no step decides what a failure means; the writer does.
 
+use std::sync::Arc;
+
 use custody_core::seam::{Batch, Position, Record};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::fault::Fault;
 use super::mover::Mover;
+use super::writer::Health;
 use super::{query, sum};
 
 /// The steps of a commit, in the order in which the writer takes them.
@@ -37,6 +41,7 @@ pub(super) trait Journal {
 pub(super) struct SqliteJournal {
     mover: Mover,
     connection: Connection,
+    health: Arc<Health>,
     /// How many pages the log may hold before it is looked after.
     patience: i64,
 }
@@ -44,8 +49,8 @@ pub(super) struct SqliteJournal {
 impl SqliteJournal {
     /// The journal behind a connection that may write. `mover` moves its log, and is gone before
     /// the connection is closed.
-    pub(super) const fn new(connection: Connection, mover: Mover) -> Self {
-        Self { mover, connection, patience: LOG_FRAMES }
+    pub(super) const fn new(connection: Connection, mover: Mover, health: Arc<Health>) -> Self {
+        Self { mover, connection, health, patience: LOG_FRAMES }
     }
 
     /// How many pages the log holds, and how many of them are not in the database yet.
@@ -83,6 +88,22 @@ impl SqliteJournal {
             position = position.plus(1);
         }
         Ok(position)
+    }
+}
+
+/// SQLite moves what is left of the log when its last connection is closed, and removes it. What it
+/// counts as moved may never have been synced, if the sync that would have failed. The log of a disk
+/// that failed is left, therefore: opening moves all of it once more.
+impl Drop for SqliteJournal {
+    fn drop(&mut self) {
+        self.mover.end();
+        if self.health.check("close").is_err() {
+            let kept =
+                self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            if let Err(error) = kept {
+                tracing::error!(%error, "the log of a store that is out of use is not kept");
+            }
+        }
     }
 }
 

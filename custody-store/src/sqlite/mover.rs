@@ -82,8 +82,9 @@ impl Mover {
     }
 }
 
-impl Drop for Mover {
-    fn drop(&mut self) {
+impl Mover {
+    /// Waits for what is under way and ends the thread.
+    pub(super) fn end(&mut self) {
         self.wait();
         self.desk.set(Task::Over);
         if let Some(thread) = self.thread.take()
@@ -91,6 +92,12 @@ impl Drop for Mover {
         {
             tracing::error!("a thread of the store panicked");
         }
+    }
+}
+
+impl Drop for Mover {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

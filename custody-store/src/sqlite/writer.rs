@@ -102,7 +102,9 @@ impl<J: Journal> Writer<J> {
         }
         let after = self.journal.append(head, batch).map_err(|fault| self.abandon(fault))?;
         self.journal.commit().map_err(|fault| self.decide(fault, head))?;
-        Ok(after)
+        // The disk may have failed the mover meanwhile, and said so to it alone.
+        let is_sure = self.health.check(COMMIT).is_ok();
+        if is_sure { Ok(after) } else { Err(StoreError::new(ErrorKind::Indeterminate, COMMIT)) }
     }
 
     /// A failure before the transaction was asked to commit: none of it can be read, ever.
