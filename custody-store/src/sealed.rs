@@ -79,9 +79,9 @@ struct Keys {
 
 /// How often one data key seals.
 const SEALS_MAX: u64 = 1 << 31;
-/// How many values a batch has for each of its events, at most: a bound for the seals under a key
-/// that earlier processes made.
-const SEALS_PER_EVENT: u64 = 16;
+/// How many values a batch has for each of its events, at most, the parts of a snapshot among them:
+/// a bound for the seals under a key that earlier processes made.
+const SEALS_PER_EVENT: u64 = 2_048;
 const PREFIX: &str = "sealing/";
 const PAGE: u16 = 256;
 

@@ -162,8 +162,14 @@ async fn place<'a>(
 ) -> Result<SemaphoreGuard<'a>, Stop> {
     let place = shared.calls.of(backend.permits.acquire()).await;
     let place = place.ok_or(Stop::before(Hold::BackendUnavailable))?;
-    may_go_on(shared, order)?;
+    may_use(shared, order, backend)?;
     Ok(place)
+}
+
+/// Fails with what stands against the order's use of the backend right now.
+fn may_use(shared: &Shared, order: &OpenOrder, used: &Backend) -> Result<(), Stop> {
+    may_go_on(shared, order)?;
+    backend(shared, used.backend.id()).map(drop).ok_or(Stop::before(Hold::BackendUnavailable))
 }
 
 async fn sign_task(
@@ -175,7 +181,7 @@ async fn sign_task(
     let wallet = order.document().wallet.as_ref().ok_or(Stop::before(Hold::Corrupt))?;
     let opened = shared.calls.of(open_signer(shared, backend, wallet, reference)).await;
     let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
-    may_go_on(shared, order)?;
+    may_use(shared, order, backend)?;
     let answered = shared.calls.of(signer.sign(task.input.as_input())).await;
     let lost = |reason| Stop { reason, called: true, suspends: None };
     let signature = match answered {
@@ -351,6 +357,7 @@ async fn derive(shared: &Shared, order: &OpenOrder, command: &Command) -> Result
     let (seed, recorded) = seed.ok_or(Stop::before(Hold::Conflict))?;
     let custodian = order.document().custodian;
     let handle = load_handle(shared, &seed, &recorded).await?;
+    may_use(shared, order, backend)?;
     let seed = SeedRecord { custodian, wallet: wallet.clone(), key: seed, handle };
     let request = KeyRequest {
         custodian,

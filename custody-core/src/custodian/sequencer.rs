@@ -79,6 +79,7 @@ struct Durable {
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) urgent: mpsc::Receiver<Entry>,
+    /// What calls that were taken in lead to: jobs that ended, and orders that are hopeless.
     pub(super) finished: mpsc::UnboundedReceiver<Entry>,
     pub(super) normal: mpsc::Receiver<Entry>,
 }

@@ -216,7 +216,7 @@ async fn waiting(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, Error> {
         let outcome = standing(&order, options);
         return Ok(Answer { order: id.clone(), digest: *order.digest(), outcome });
     }
-    match call(shared, Message::Deny(id.clone()), false).await? {
+    match deny(shared, id).await? {
         Progress::Ended(ended) => deliver(shared, &ended).await,
         _ => Box::pin(current(shared, id)).await,
     }
@@ -331,6 +331,15 @@ pub(super) fn simulate(shared: &Shared, request: Request) -> Result<Explanation,
         prepared.carried.command().cloned(),
     );
     Ok(explain_open(shared, &order, summary))
+}
+
+/// Asks for a hopeless order to be denied. Its caller had a place in the queue and waits, so that
+/// this needs none: there are never more of these than calls that were taken in.
+async fn deny(shared: &Shared, id: &OrderId) -> Result<Progress, Error> {
+    let (reply, answer) = oneshot::channel();
+    let entry = Entry { message: Message::Deny(id.clone()), reply: Some(reply) };
+    shared.finished.unbounded_send(entry).map_err(|_| Error::Closed)?;
+    answer.await.map_err(|_| Error::Closed)?
 }
 
 /// Sends a message to the sequencer and waits for its answer.

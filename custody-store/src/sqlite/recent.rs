@@ -1,11 +1,14 @@
 //! The newest events, as they were committed: the log asks for them right after each commit.
 //!
-//! **Invariant:** only events whose commit is durable are here, and without a gap.
+//! **Invariant:** only events whose commit is durable are here, and without a gap. Each is answered
+//! only if it has the sum that was taken when it was committed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use custody_core::seam::{Event, Position};
+
+use super::sum;
 
 /// The newest events of an open store.
 #[derive(Default)]
@@ -15,7 +18,8 @@ pub(super) struct Recent(Mutex<Kept>);
 struct Kept {
     /// The position after the last one.
     end: Position,
-    events: VecDeque<Vec<u8>>,
+    /// With their sums.
+    events: VecDeque<(Vec<u8>, i64)>,
     bytes: usize,
 }
 
@@ -27,24 +31,29 @@ impl Recent {
             *kept = Kept { end: head, ..Kept::default() };
         }
         for event in events {
+            let sum = sum::of_event(kept.end, &event);
             kept.end = kept.end.plus(1);
             kept.bytes = kept.bytes.saturating_add(event.len());
-            kept.events.push_back(event);
+            kept.events.push_back((event, sum));
         }
         while kept.events.len() > EVENTS || kept.bytes > BYTES {
-            let Some(oldest) = kept.events.pop_front() else { return };
+            let Some((oldest, _)) = kept.events.pop_front() else { return };
             kept.bytes = kept.bytes.saturating_sub(oldest.len());
         }
     }
 
-    /// At most `limit` events from `from` on; none if the first of them is not here.
+    /// At most `limit` events from `from` on; none if the first of them is not here, or if one of
+    /// them is no longer what was committed.
     pub(super) fn get(&self, from: Position, limit: u16) -> Option<Vec<Event>> {
         let kept = self.lock();
         let behind = usize::try_from(kept.end.value().checked_sub(from.value())?).ok()?;
         let skipped = kept.events.len().checked_sub(behind).filter(|_| behind > 0)?;
         let events = (from.value()..).map(Position::new).zip(kept.events.iter().skip(skipped));
-        let events = events.map(|(position, bytes)| Event { position, bytes: bytes.clone() });
-        Some(events.take(limit.into()).collect())
+        let events = events.take(limit.into()).map(|(position, (bytes, sum))| {
+            let is_same = sum::of_event(position, bytes) == *sum;
+            is_same.then(|| Event { position, bytes: bytes.clone() })
+        });
+        events.collect()
     }
 
     /// Forgets all of them: a closed store answers nothing.
@@ -99,6 +108,22 @@ mod tests {
         }
         recent.clear();
         assert!(recent.get(Position::new(8), 1).is_none());
+    }
+
+    #[test]
+    fn what_changed_in_memory_is_not_answered() {
+        for flipped in [
+            |event: &mut (Vec<u8>, i64)| event.0[0] ^= 1,
+            |event: &mut (Vec<u8>, i64)| event.1 ^= 1,
+        ] {
+            let recent = Recent::default();
+            recent.add(Position::new(7), events(7..11));
+            flipped(&mut recent.lock().events[2]);
+            assert!(recent.get(Position::new(7), 4).is_none());
+            assert!(recent.get(Position::new(9), 1).is_none());
+            assert_kept(&recent, 7, 2, 7..9);
+            assert_kept(&recent, 10, 1, 10..11);
+        }
     }
 
     #[test]

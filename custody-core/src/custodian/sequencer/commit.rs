@@ -124,6 +124,7 @@ impl Sequencer {
         let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
         self.discard(&later.draft);
         self.discard(&turn.draft);
+        self.put_off_snapshot(&turn.draft);
         self.revert();
         later.entries.into_iter().flatten().collect()
     }
@@ -166,9 +167,18 @@ impl Sequencer {
             }
             Written::Conflict | Written::Failed(_) => {
                 self.discard(&draft);
+                self.put_off_snapshot(&draft);
                 self.revert();
                 true
             }
+        }
+    }
+
+    /// A snapshot that was not written is due again after an interval: a store that refuses it may
+    /// refuse it each time, and what else there is to write does not wait for it.
+    fn put_off_snapshot(&mut self, draft: &Draft) {
+        if draft.snapshot.is_some() {
+            self.durable.snapshot.since = self.durable.position;
         }
     }
 

@@ -116,12 +116,16 @@ impl Sequencer {
     /// Keeps the state: its head, and the parts that are not in the store already.
     pub(super) fn keep_snapshot(&mut self, draft: &mut Draft) -> Result<(), Error> {
         const DOCUMENT_MAX: usize = 8 * 1024 * 1024;
+        const SNAPSHOT_MAX: usize = 256 * 1024 * 1024;
         let state = self.ledger.documents(&self.snapshot.parts)?;
-        let sizes = state.parts().iter().map(|(_, bytes)| bytes.len());
-        let largest = sizes.chain([state.head().len()]).max().unwrap_or_default();
-        if largest > DOCUMENT_MAX {
-            tracing::warn!(bytes = largest, "the state is too large for a snapshot");
+        let sizes = state.parts().iter().map(|(_, bytes)| bytes.len()).chain([state.head().len()]);
+        let (all, largest) = sizes.fold((0_usize, 0), |(all, largest), size| {
+            (all.saturating_add(size), size.max(largest))
+        });
+        if largest > DOCUMENT_MAX || all > SNAPSHOT_MAX {
+            tracing::warn!(bytes = all, largest, "the state is too large for a snapshot");
             self.snapshot.since = self.ledger.position();
+            draft.snapshot = Some(self.snapshot.clone());
             return Ok(());
         }
         let (reference, parts) = (state.reference(), Arc::new(state.names().clone()));

@@ -127,6 +127,36 @@ async fn a_full_queue_refuses_before_anything_is_decoded_verified_or_read() {
 }
 
 #[tokio::test]
+async fn a_hopeless_order_is_denied_though_the_queue_is_full() {
+    for kind in Kind::ALL {
+        let setup = Setup::new(kind).config(|config| config.queue = QUEUE);
+        let world = World::with(setup).await;
+        let mut hopeless = Box::pin(world.pay(1_000 * ETH, KNOWN, "hopeless"));
+        assert!(poll!(&mut hopeless).is_pending());
+        // What came later is done, so that the order is written and its caller could go on.
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "later").await), "released", "{kind:?}");
+        assert_eq!(world.story_of("hopeless").await, ["submitted"], "{kind:?}");
+        let (gate, first) = stopped(&world).await;
+        let ids: Vec<_> = (0..QUEUE).map(|number| format!("waits-{number}")).collect();
+        let mut waiting: Vec<_> =
+            ids.iter().map(|id| Box::pin(world.pay(SMALL, KNOWN, id))).collect();
+        for call in &mut waiting {
+            assert!(poll!(call).is_pending(), "{kind:?}: there is a place for it");
+        }
+        assert_eq!(words::of(&world.pay(SMALL, KNOWN, "late").await), FULL, "{kind:?}");
+        assert!(poll!(&mut hopeless).is_pending(), "{kind:?}: it needs no place");
+        gate.open();
+        let (first, hopeless, waiting) =
+            tokio::join!(first, hopeless, futures::future::join_all(waiting));
+        assert!(words::of(&hopeless).starts_with("denied "), "{}", words::of(&hopeless));
+        for heard in [first].iter().chain(&waiting) {
+            assert_eq!(words::of(heard), "released", "{kind:?}");
+        }
+        assert_eq!(world.verify().await.report.released, QUEUE as u64 + 2);
+    }
+}
+
+#[tokio::test]
 async fn whoever_stops_something_has_a_queue_of_his_own() {
     let setup = Setup::new(Kind::Memory).config(|config| config.queue = 1);
     let world = World::with(setup).await;

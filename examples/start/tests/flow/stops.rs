@@ -1,10 +1,14 @@
 //! Freezing, suspending, compromising and removing while orders are pending, reserved, and in the
 //! backend's hands.
 
-use custody_core::command::{Command, FreezeScope};
-use custody_core::custodian::Answer;
-use custody_core::id::{KeyId, WalletId};
-use custody_core::seam::ErrorKind;
+use std::time::Duration;
+
+use custody_core::caip::ChainId;
+use custody_core::command::{Command, FreezeScope, KeyStart};
+use custody_core::crypto::Algorithm;
+use custody_core::custodian::{Answer, Request};
+use custody_core::id::{BackendId, KeyId, TierId, WalletId};
+use custody_core::seam::{Clock, DerivationPath, ErrorKind};
 use custody_testkit::backend::BackendCall;
 use custody_testkit::fault::{Fault, Gate};
 use custody_testkit::store::StoreCall;
@@ -136,6 +140,48 @@ async fn what_is_reserved_but_not_called_fails_when_something_stops_it() {
         assert_eq!(words::of_outcome(&answer.outcome), heard, "{name}");
         assert_eq!(world.sign_calls(), 0, "{name}");
         assert_eq!(world.verify().await.report.released, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_account_is_derived_for_an_order_that_expires_while_its_seed_is_looked_up() {
+    for kind in Kind::ALL {
+        let world = World::new(kind).await;
+        let (wallet, seed) = (WalletId::parse("seeded").unwrap(), KeyId::parse("seed").unwrap());
+        let seeded = Command::CreateWallet {
+            wallet: wallet.clone(),
+            chain: ChainId::parse("eip155:1").unwrap(),
+            tier: TierId::parse("hot").unwrap(),
+            backend: BackendId::parse("software").unwrap(),
+            seed: Some(seed),
+        };
+        world.done("seeded", seeded).await;
+        let derive = |id| Command::DeriveAccount {
+            wallet: wallet.clone(),
+            key: KeyId::parse(id).unwrap(),
+            path: DerivationPath::parse("m/44'/60'/0'/0/0").unwrap(),
+            algorithm: Algorithm::EcdsaSecp256k1,
+            start: KeyStart::Active,
+        };
+        let gate = Gate::new();
+        world.store.plan().next(StoreCall::Get, Fault::Hold(gate.clone()));
+        let stopping = async {
+            gate.reached_by(1).await;
+            let late = world.clock.monotonic() + Duration::from_secs(7);
+            world.clock.sleep_until(late).await;
+            gate.open();
+        };
+        let expires = Some(world.now().after(Duration::from_secs(5)));
+        let request = command(&world.people.olivia, "derive", derive("made"));
+        let deriving = world.submit(Request { expires, ..request });
+        let both = async { tokio::join!(deriving, stopping) };
+        let (heard, ()) = world.drive(both).await;
+        assert_eq!(words::of(&heard), "failed Expired", "{kind:?}");
+        let calls = || world.backend.plan().count(BackendCall::Derive);
+        assert_eq!(calls(), 0, "{kind:?}");
+        world.done("another", derive("another")).await;
+        assert_eq!(calls(), 1, "{kind:?}");
+        let _oracle = world.verify().await;
     }
 }
 

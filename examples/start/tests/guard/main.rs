@@ -26,6 +26,7 @@ mod keys;
 mod liars;
 mod logins;
 mod many_tasks;
+mod no_snapshots;
 mod policies;
 mod records;
 mod resolving;
