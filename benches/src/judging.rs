@@ -93,12 +93,14 @@ pub fn payload() -> Result<Payload, Failure> {
 
 /// The wallet's account.
 pub fn context(public_key: &PublicKey) -> Result<DecodeContext, Failure> {
-    let account = ContextAccount { key: KeyId::parse("hot.0")?, public_key: public_key.clone() };
+    let account =
+        ContextAccount { key: KeyId::parse("hot.0")?, public_key: public_key.clone(), path: None };
     Ok(DecodeContext {
         v: 1,
         wallet: WalletId::parse("hot")?,
         chain: ChainId::parse("eip155:1")?,
         accounts: vec![account],
+        descriptors: Vec::new(),
     })
 }
 

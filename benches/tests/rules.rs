@@ -35,7 +35,7 @@ fn can_match(rule: &str) -> bool {
     let order =
         OrderFacts { wallet: WalletId::parse("hot").unwrap(), ..OrderFacts::new(&document) };
     let fee = Amount::new(AssetId::parse("eip155:1/slip44:60").unwrap(), 1_u64.into());
-    let fee = order.clone().with(Effect::PayFee { amount: fee });
+    let fee = order.clone().with(Effect::PayFee { amount: fee, rate: None });
     [order.with_transfer(1), fee].iter().any(|order| {
         let judgement = engine.judge(&order.facts());
         judgement.rules.iter().any(|named| named.as_str() == id(rule))

@@ -62,6 +62,7 @@ fn context() -> DecodeContext {
         wallet: WalletId::parse("hot").unwrap(),
         chain: ChainId::parse("eip155:1").unwrap(),
         accounts: Vec::new(),
+        descriptors: Vec::new(),
     }
 }
 

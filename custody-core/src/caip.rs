@@ -155,6 +155,12 @@ impl AccountId {
         self.0.rsplit_once(':').map_or("", |(_, address)| address)
     }
 
+    /// The part before the last colon: the text of its [`ChainId`].
+    #[must_use]
+    pub fn chain(&self) -> &str {
+        self.0.rsplit_once(':').map_or("", |(chain, _)| chain)
+    }
+
     /// Whether the account is on `chain`.
     #[must_use]
     pub fn is_on(&self, chain: &ChainId) -> bool {

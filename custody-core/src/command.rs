@@ -16,7 +16,7 @@ use crate::id::{
     TierId, WalletId,
 };
 use crate::principal::{Credential, Principal};
-use crate::seam::{DerivationPath, Exportability, TaskSignature};
+use crate::seam::{DerivationPath, Exportability, TaskSignature, WalletDescriptor};
 
 /// A command, as it is stored and hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,13 @@ pub enum Command {
     RegisterAsset {
         /// The asset.
         asset: Asset,
+    },
+    /// Records how a wallet's addresses follow from extended public keys.
+    RegisterDescriptor {
+        /// The wallet.
+        wallet: WalletId,
+        /// The descriptor; the decoder of the wallet's chain must read it.
+        descriptor: WalletDescriptor,
     },
     /// Takes an address out of a book.
     RemoveAddress {
@@ -284,6 +291,7 @@ impl Command {
             Self::Freeze { .. } => Action::Freeze,
             Self::RegisterAsset { .. } => Action::RegisterAsset,
             Self::RegisterBackend { .. } => Action::RegisterBackend,
+            Self::RegisterDescriptor { .. } => Action::RegisterDescriptor,
             Self::RemoveAddress { .. } => Action::RemoveAddress,
             Self::RemoveCredential { .. } => Action::RemoveCredential,
             Self::RemovePrincipal { .. } => Action::RemovePrincipal,
@@ -305,6 +313,7 @@ impl Command {
             | Self::CreateWallet { wallet, .. }
             | Self::DeriveAccount { wallet, .. }
             | Self::Freeze { scope: FreezeScope::Wallet(wallet) }
+            | Self::RegisterDescriptor { wallet, .. }
             | Self::Thaw { scope: FreezeScope::Wallet(wallet) } => Some(wallet),
             _ => None,
         }

@@ -10,6 +10,7 @@ mod decide;
 mod execute;
 mod facts;
 mod index;
+mod looks;
 mod open_order;
 mod state;
 mod succession;
@@ -26,6 +27,7 @@ pub(crate) use check::check_signatures;
 pub use decide::Decision;
 pub use facts::charges;
 use index::{KeyIndex, OrderIndex};
+use looks::Looks;
 pub use open_order::OpenOrder;
 pub use state::{StateDocuments, StateError, StateReader};
 pub(crate) use succession::compile;
@@ -70,6 +72,7 @@ pub struct Ledger {
     orders: BTreeMap<OrderId, OpenOrder>,
     open: OrderIndex,
     index: KeyIndex,
+    looks: Looks,
 }
 
 /// Since when an address stands in which book.

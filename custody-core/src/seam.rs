@@ -18,8 +18,8 @@ pub use backend::{
     KeySwitch, KeyWrapping, Signer,
 };
 pub use decoder::{
-    ContextAccount, DecodeContext, DecodeError, Decoder, Intent, Payload, SigningTask, TaskInput,
-    TaskSignature,
+    ContextAccount, DecodeContext, DecodeError, Decoder, DescriptorError, DescriptorReader, Intent,
+    Payload, SigningTask, TaskInput, TaskSignature, WalletDescriptor, WalletDescriptorError,
 };
 pub use error::ErrorKind;
 pub use key::{

@@ -17,6 +17,7 @@ pub(crate) enum Leaf {
     Amount,
     /// Approvals in the role with this index.
     Approvals(usize),
+    Arguments,
     Asset,
     Books,
     /// Time of day.
@@ -30,6 +31,7 @@ pub(crate) enum Leaf {
     Facts,
     Factors,
     Fee,
+    FeeRate,
     Ip,
     Kind,
     Known,
@@ -41,6 +43,7 @@ pub(crate) enum Leaf {
     NowExact,
     /// Organisations of the approvals in the role with this index.
     Organisations(usize),
+    Resembles,
     Selector,
     SelfOwned,
     Signed,
@@ -104,7 +107,7 @@ impl Leaf {
 
     /// Whether an action that has the fact may still not know it; rules ask `has` first.
     pub(crate) const fn may_be_unknown(self) -> bool {
-        matches!(self, Self::Ip | Self::Loosens | Self::Value)
+        matches!(self, Self::FeeRate | Self::Ip | Self::Loosens | Self::Value)
     }
 
     /// Cedar's own form of a time, where it is not the same leaf.
@@ -133,7 +136,10 @@ impl Leaf {
             | Self::CooledExact
             | Self::Destination
             | Self::Known
+            | Self::Resembles
             | Self::SelfOwned => shape.has_destination(),
+            Self::Arguments => matches!(shape, Shape::Call | Shape::Message),
+            Self::FeeRate => matches!(shape, Shape::Fee),
             Self::Kind => matches!(shape, Shape::Message),
             Self::Loosens => matches!(shape, Shape::Command | Shape::Extension),
             Self::Name => matches!(shape, Shape::Extension),
@@ -198,17 +204,20 @@ fn single(name: &str) -> Option<Leaf> {
     Some(match name {
         "age" => Leaf::Age,
         "amount" => Leaf::Amount,
+        "arguments" => Leaf::Arguments,
         "asset" => Leaf::Asset,
         "books" => Leaf::Books,
         "cooled" => Leaf::Cooled,
         "destination" => Leaf::Destination,
         "facts" => Leaf::Facts,
         "fee" => Leaf::Fee,
+        "fee_rate" => Leaf::FeeRate,
         "kind" => Leaf::Kind,
         "known" => Leaf::Known,
         "loosens" => Leaf::Loosens,
         "name" => Leaf::Name,
         "now" => Leaf::Now,
+        "resembles" => Leaf::Resembles,
         "selector" => Leaf::Selector,
         "self_owned" => Leaf::SelfOwned,
         "value" => Leaf::Value,

@@ -30,7 +30,7 @@ pub(crate) fn text(document: &PolicyDocument) -> String {
 /// Which facts an action has, besides those that all have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// A destination and a selector.
+    /// A destination, a selector and arguments.
     Call,
     /// Perhaps whether it loosens the rules.
     Command,
@@ -38,7 +38,7 @@ pub(crate) enum Shape {
     Extension,
     /// Money without a destination.
     Fee,
-    /// What kind of thing is signed.
+    /// What kind of thing is signed, and what it says.
     Message,
     /// Nothing else.
     Plain,
@@ -48,11 +48,11 @@ pub(crate) enum Shape {
 
 impl Shape {
     const ALL: [(Self, &'static [&'static str]); 7] = [
-        (Self::Call, &[ORDER, DESTINATION, "selector: String"]),
+        (Self::Call, &[ORDER, DESTINATION, "selector: String", ARGUMENTS]),
         (Self::Command, &[ORDER, "loosens?: Bool"]),
         (Self::Extension, &[ORDER, "loosens?: Bool", "name: String"]),
-        (Self::Fee, &[MONEY_ORDER, MONEY]),
-        (Self::Message, &[ORDER, "kind: String"]),
+        (Self::Fee, &[MONEY_ORDER, MONEY, "fee_rate?: Long"]),
+        (Self::Message, &[ORDER, "kind: String", ARGUMENTS]),
         (Self::Plain, &[ORDER]),
         (Self::Spend, &[MONEY_ORDER, MONEY, DESTINATION]),
     ];
@@ -138,4 +138,7 @@ const MONEY: &str = "amount: decimal, asset: Asset, value?: decimal, fee: decima
 
 const DESTINATION: &str =
     "destination: Address, books: Set<AddressBook>, known: Bool, cooled: duration,
-  self_owned: Bool";
+  self_owned: Bool, resembles: Bool";
+
+/// Each is `name=value`.
+const ARGUMENTS: &str = "arguments: Set<String>";

@@ -97,6 +97,7 @@ impl<'a> Values<'a> {
             Leaf::AgeExact => Some(duration(self.age(moment))),
             Leaf::Amount => self.money(self.effect.effect.amount()?.units()),
             Leaf::Approvals(role) => Some(number(moment.counts.get(role)?.approvals.into())),
+            Leaf::Arguments => Some(self.arguments()),
             Leaf::Asset => self.asset(),
             Leaf::Books => self.books(),
             Leaf::Clock => Some(number(clock(moment.now))),
@@ -108,6 +109,7 @@ impl<'a> Values<'a> {
             Leaf::Facts => Some(self.decoded()),
             Leaf::Factors => Some(number(authentication.factors.into())),
             Leaf::Fee => self.money(self.effect.money.as_ref()?.fee),
+            Leaf::FeeRate => self.fee_rate().map(number),
             Leaf::Ip => authentication.ip.map(|ip| RestrictedExpression::new_ip(ip.to_string())),
             Leaf::Kind | Leaf::Name | Leaf::Selector => self.label(leaf).map(text),
             Leaf::Known => Some(truth(self.destination()?.known_since.is_some())),
@@ -119,6 +121,7 @@ impl<'a> Values<'a> {
             Leaf::Organisations(role) => {
                 Some(number(moment.counts.get(role)?.organisations.into()))
             }
+            Leaf::Resembles => Some(truth(self.destination()?.resembles)),
             Leaf::SelfOwned => Some(truth(self.destination()?.self_owned)),
             Leaf::Signed => Some(truth(authentication.signed)),
             Leaf::Spent(whose, span) => self.money(spent(self.effect.money.as_ref()?, whose, span)),
@@ -131,6 +134,25 @@ impl<'a> Values<'a> {
     fn asset(&self) -> Option<RestrictedExpression> {
         let asset = self.effect.effect.amount()?.asset();
         Some(entity(&self.names.asset, asset.as_str()))
+    }
+
+    fn arguments(&self) -> RestrictedExpression {
+        let arguments = match self.effect.effect {
+            Effect::Administer { arguments, .. }
+            | Effect::Call { arguments, .. }
+            | Effect::DelegateCall { arguments, .. }
+            | Effect::SignMessage { arguments, .. } => arguments.iter(),
+            _ => return RestrictedExpression::new_set([]),
+        };
+        RestrictedExpression::new_set(
+            arguments.map(|(name, value)| text(&format!("{name}={value}"))),
+        )
+    }
+
+    /// A rate beyond what Cedar counts is the highest.
+    fn fee_rate(&self) -> Option<i64> {
+        let Effect::PayFee { rate, .. } = self.effect.effect else { return None };
+        rate.map(|rate| i64::try_from(rate).unwrap_or(i64::MAX))
     }
 
     fn books(&self) -> Option<RestrictedExpression> {
@@ -150,7 +172,7 @@ impl<'a> Values<'a> {
 
     fn label(&self, leaf: Leaf) -> Option<&str> {
         match (leaf, self.effect.effect) {
-            (Leaf::Kind, Effect::SignMessage { kind } | Effect::SignOpaque { kind }) => {
+            (Leaf::Kind, Effect::SignMessage { kind, .. } | Effect::SignOpaque { kind }) => {
                 Some(kind.as_str())
             }
             (Leaf::Name, Effect::Govern { extension: Some(name), .. }) => Some(name.as_str()),

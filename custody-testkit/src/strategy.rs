@@ -12,8 +12,9 @@ mod store;
 
 pub use audit::{arb_authentication, arb_head, arb_position};
 pub use chain::{
-    arb_account_id, arb_action, arb_amount, arb_asset, arb_asset_id, arb_chain_id, arb_decode_fact,
-    arb_effect, arb_governance_target, arb_message_kind, arb_selector, arb_timestamp, arb_units,
+    arb_account_id, arb_action, arb_amount, arb_arguments, arb_asset, arb_asset_id, arb_chain_id,
+    arb_decode_fact, arb_effect, arb_governance_target, arb_message_kind, arb_selector,
+    arb_timestamp, arb_units,
 };
 pub use crypto::{
     arb_algorithm, arb_derivation_path, arb_digest, arb_exportability, arb_hex_bytes,
@@ -34,5 +35,6 @@ pub use id::{
 pub use order::{
     arb_context_account, arb_credential, arb_decode_context, arb_intent, arb_payload,
     arb_principal, arb_signing_task, arb_statement, arb_task_input, arb_verb,
+    arb_wallet_descriptor,
 };
 pub use store::{arb_batch, arb_error_kind, arb_event, arb_record, arb_record_key};

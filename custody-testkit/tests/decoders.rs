@@ -27,6 +27,7 @@ fn fixture(decoder: Arc<dyn Decoder>) -> DecoderFixture {
         wallet: WalletId::parse("hot").unwrap(),
         chain: TestTransfer::chain(),
         accounts: Vec::new(),
+        descriptors: Vec::new(),
     };
     let one = TestTransfer::of(10, "friend", &key("first"), 1);
     let mut two = TestTransfer::of(20, "friend", &key("second"), 2);
@@ -99,6 +100,7 @@ fn a_denying_decoder_refuses_every_payload_and_shows_none() {
         wallet: WalletId::parse("hot").unwrap(),
         chain: TestTransfer::chain(),
         accounts: Vec::new(),
+        descriptors: Vec::new(),
     };
     assert!(denying().reads(&payload.format, &context.chain));
     assert!(denying().decode(&payload, &context).is_err());

@@ -96,12 +96,14 @@ fn context(chain: &ChainId, algorithms: &[Algorithm]) -> DecodeContext {
     let account = |(place, algorithm): (usize, &Algorithm)| ContextAccount {
         key: KeyId::parse(&format!("key-{place}")).unwrap(),
         public_key: key(place, *algorithm).public_key().clone(),
+        path: None,
     };
     DecodeContext {
         v: 1,
         wallet: WalletId::parse("treasury").unwrap(),
         chain: chain.clone(),
         accounts: algorithms.iter().enumerate().map(account).collect(),
+        descriptors: Vec::new(),
     }
 }
 

@@ -122,7 +122,9 @@ fn context() -> DecodeContext {
         accounts: vec![ContextAccount {
             key: KeyId::parse("key-0").unwrap(),
             public_key: key().public_key().clone(),
+            path: None,
         }],
+        descriptors: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@
 use alloy_primitives::{Address, U256};
 use custody_core::amount::{Amount, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::effect::{Effect, Selector};
+use custody_core::effect::{Arguments, Effect, Selector};
 
 use super::EvmError;
 use super::erc20::TokenCall;
@@ -92,7 +92,14 @@ impl Story<'_> {
         let length = data.len();
         let to = contract.to_checksum(None);
         let line = format!("call {} of {to} with {length} bytes", selector.as_str());
-        self.push(Effect::Call { contract: account(self.chain, contract)?, selector }, line);
+        self.push(
+            Effect::Call {
+                contract: account(self.chain, contract)?,
+                selector,
+                arguments: Arguments::new(),
+            },
+            line,
+        );
         Ok(())
     }
 
@@ -103,7 +110,7 @@ impl Story<'_> {
 
     fn pay_fee(&mut self, amount: Amount) {
         let line = format!("pay a fee of at most {} {}", amount.units(), amount.asset());
-        self.push(Effect::PayFee { amount }, line);
+        self.push(Effect::PayFee { amount, rate: None }, line);
     }
 
     fn push(&mut self, effect: Effect, line: String) {

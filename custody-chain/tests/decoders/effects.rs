@@ -6,7 +6,7 @@ use custody_chain::EvmDecoder;
 use custody_core::amount::{Amount, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
 use custody_core::crypto::Algorithm;
-use custody_core::effect::{DecodeFact, Effect, Selector};
+use custody_core::effect::{Arguments, DecodeFact, Effect, Selector};
 use custody_core::seam::{Decoder, TaskInput};
 
 use crate::rlp::{eip155, eip1559, legacy, list, number, string, typed, with};
@@ -51,11 +51,15 @@ fn moved(amount: Amount, from: &AccountId, to: &AccountId) -> Effect {
 }
 
 fn called(selector: &str) -> Effect {
-    Effect::Call { contract: named(TOKEN), selector: Selector::parse(selector).unwrap() }
+    Effect::Call {
+        contract: named(TOKEN),
+        selector: Selector::parse(selector).unwrap(),
+        arguments: Arguments::new(),
+    }
 }
 
 fn fee() -> Effect {
-    Effect::PayFee { amount: native(FEE) }
+    Effect::PayFee { amount: native(FEE), rate: None }
 }
 
 /// The effects of a transaction with this receiver, value and calldata; the same in all kinds.

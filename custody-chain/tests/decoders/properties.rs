@@ -5,7 +5,7 @@ use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_sol_types::SolCall as _;
 use custody_core::caip::AccountId;
-use custody_core::effect::{Effect, Selector};
+use custody_core::effect::{Arguments, Effect, Selector};
 use proptest::prelude::*;
 
 use crate::effects::{approveCall, named, transferCall, transferFromCall, units};
@@ -105,6 +105,7 @@ impl Plan {
             Act::Call(to, data) => Some(Effect::Call {
                 contract: named(*to),
                 selector: Selector::parse(&format!("0x{}", hex::encode(&data[..4]))).unwrap(),
+                arguments: Arguments::new(),
             }),
             Act::Create(_) => Some(Effect::Deploy),
             Act::Pay(_) => None,
@@ -114,7 +115,7 @@ impl Plan {
             }
         });
         let fee = U256::from(self.fee) * U256::from(self.gas);
-        effects.push(Effect::PayFee { amount: native(fee) });
+        effects.push(Effect::PayFee { amount: native(fee), rate: None });
         effects
     }
 }

@@ -45,7 +45,12 @@ pub(crate) fn context_of(chain: &str, public_key: PublicKey) -> DecodeContext {
         v: 1,
         wallet: WalletId::parse("treasury").unwrap(),
         chain: ChainId::parse(chain).unwrap(),
-        accounts: vec![ContextAccount { key: KeyId::parse("key-0").unwrap(), public_key }],
+        accounts: vec![ContextAccount {
+            key: KeyId::parse("key-0").unwrap(),
+            public_key,
+            path: None,
+        }],
+        descriptors: Vec::new(),
     }
 }
 

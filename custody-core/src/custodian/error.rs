@@ -2,7 +2,8 @@ use crate::document::DocumentError;
 use crate::id::{IdError, OrderId};
 use crate::ledger::{CommandRefusal, LedgerError, StateError};
 use crate::seam::{
-    AnchorError, AuditError, DecodeError, EntropyError, PolicyError, RecordKeyError, StoreError,
+    AnchorError, AuditError, DecodeError, DescriptorError, EntropyError, PolicyError,
+    RecordKeyError, StoreError,
 };
 
 /// Why a call on a custodian failed. No order changed, or the error names the order to ask for.
@@ -33,6 +34,9 @@ pub enum Error {
         /// What happened.
         what: &'static str,
     },
+    /// The descriptor was not understood, or is not the wallet's.
+    #[error("the descriptor is refused")]
+    Descriptor(#[from] DescriptorError),
     /// A document could not be read or written.
     #[error("a document is malformed")]
     Document(#[from] DocumentError),

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,17 +199,40 @@ fn decode_context(
         Some(_) => return Err(Error::NotFound { what: "key of the wallet" }),
         None => usable_keys(ledger, wallet),
     };
-    let accounts: Vec<_> = chosen
-        .into_iter()
-        .filter_map(|id| {
-            let key = ledger.key(id)?;
-            Some(ContextAccount { key: id.clone(), public_key: key.public_key().clone() })
-        })
-        .collect();
+    let accounts: Vec<_> = chosen.into_iter().filter_map(|id| account(ledger, id)).collect();
     if accounts.is_empty() {
         return Err(Error::NotFound { what: "key of the wallet" });
     }
-    Ok(DecodeContext { v: 1, wallet: id.clone(), chain: wallet.chain().clone(), accounts })
+    let (chain, descriptors) = (wallet.chain().clone(), wallet.descriptors().to_vec());
+    Ok(DecodeContext { v: 1, wallet: id.clone(), chain, accounts, descriptors })
+}
+
+/// A descriptor is recorded only if the decoder of the wallet's chain reads it.
+fn check_descriptor(shared: &Shared, command: &Command) -> Result<(), Error> {
+    let Command::RegisterDescriptor { wallet: id, descriptor } = command else { return Ok(()) };
+    let (chain, accounts) = {
+        let published = shared.read();
+        let wallet = published.ledger.wallet(id).ok_or(Error::NotFound { what: "wallet" })?;
+        let accounts = wallet.keys().iter().filter_map(|id| account(&published.ledger, id));
+        (wallet.chain().clone(), accounts.collect::<Vec<_>>())
+    };
+    let readers = shared.decoders.iter().filter_map(|decoder| decoder.descriptors());
+    let mut refused = Error::Decoder { what: "no decoder reads descriptors" };
+    for reader in readers {
+        let check = || reader.check(&chain, descriptor, &accounts);
+        match catch_unwind(AssertUnwindSafe(check)) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => refused = Error::Descriptor(error),
+            Err(_) => return Err(Error::Decoder { what: "the decoder panicked" }),
+        }
+    }
+    Err(refused)
+}
+
+fn account(ledger: &Ledger, id: &KeyId) -> Option<ContextAccount> {
+    let key = ledger.key(id)?;
+    let (public_key, path) = (key.public_key().clone(), key.path().cloned());
+    Some(ContextAccount { key: id.clone(), public_key, path })
 }
 
 /// The active keys of a wallet, oldest first; all of them if none is active.
@@ -262,6 +286,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
             return Err(CommandRefusal::Malformed { what: "extension document" }.into());
         }
     }
+    check_descriptor(shared, &command)?;
     new_engine(shared, &command)?;
     let effects = vec![command.effect(wallet.as_ref())];
     let stored = Stored::write(command)?;

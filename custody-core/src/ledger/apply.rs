@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CommandRefusal, KeyIndex, Ledger, OpenOrder, OrderIndex, PolicyInForce, charges};
+use super::{
+    CommandRefusal, KeyIndex, Ledger, Looks, OpenOrder, OrderIndex, PolicyInForce, charges,
+};
 use crate::command::{Command, Resolution};
 use crate::document::{
     CloseReason, Conclusion, DocumentError, EventBody, EventDocument, GenesisEvent, OrderClosed,
@@ -136,6 +138,7 @@ impl Ledger {
             orders: BTreeMap::new(),
             open: OrderIndex::default(),
             index: KeyIndex::default(),
+            looks: Looks::default(),
         }
     }
 

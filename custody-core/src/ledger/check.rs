@@ -8,7 +8,7 @@ use crate::id::{BookId, KeyId, WalletId};
 use crate::key::KeyState;
 use crate::order::OrderState;
 use crate::principal::{Principal, rotation_signing_digest};
-use crate::seam::{PolicyDocument, TaskInput, TaskSignature};
+use crate::seam::{PolicyDocument, TaskInput, TaskSignature, WalletDescriptor};
 
 /// Why a command cannot be done now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,11 +105,30 @@ impl Ledger {
             }
             Command::RotateLogKey { .. } => self.check_rotation(command),
             Command::UpdatePolicy { policy } => check_policy(policy),
+            Command::RegisterDescriptor { wallet, descriptor } => {
+                self.check_descriptor(wallet, descriptor)
+            }
             Command::RegisterBackend { .. }
             | Command::RegisterAsset { .. }
             | Command::ConfirmClock {}
             | Command::Extension { .. } => Ok(()),
         }
+    }
+
+    fn check_descriptor(
+        &self,
+        wallet: &WalletId,
+        descriptor: &WalletDescriptor,
+    ) -> Result<(), CommandRefusal> {
+        const MANY: usize = 16;
+        let wallet = self.wallets.get(wallet).ok_or(CommandRefusal::NotFound { what: "wallet" })?;
+        if wallet.descriptors.contains(descriptor) {
+            return Err(CommandRefusal::Exists { what: "descriptor" });
+        }
+        if wallet.descriptors.len() >= MANY {
+            return Err(CommandRefusal::State { what: "number of the wallet's descriptors" });
+        }
+        Ok(())
     }
 
     /// The wallet that a command is about, named by itself or through its key.

@@ -55,6 +55,7 @@ impl Ledger {
             Command::Thaw { scope } => self.set_frozen(scope, false),
             Command::RegisterAsset { .. }
             | Command::RegisterBackend { .. }
+            | Command::RegisterDescriptor { .. }
             | Command::AddAddress { .. }
             | Command::RemoveAddress { .. } => {
                 self.register(command, at);
@@ -155,8 +156,17 @@ impl Ledger {
             Command::RegisterBackend { backend, identity } => {
                 self.backends.insert(backend.clone(), identity.clone());
             }
+            Command::RegisterDescriptor { wallet, descriptor } => {
+                if let Some(wallet) = self.wallets.get_mut(wallet) {
+                    wallet.descriptors.push(descriptor.clone());
+                }
+            }
             Command::AddAddress { book, account } => {
-                self.addresses.or_default(account).0.insert(book.clone(), at);
+                let books = self.addresses.or_default(account);
+                if books.0.is_empty() {
+                    self.looks.add(account);
+                }
+                books.0.insert(book.clone(), at);
             }
             Command::RemoveAddress { book, account } => {
                 let books = self.addresses.get_mut(account);
@@ -166,6 +176,7 @@ impl Ledger {
                 });
                 if is_last {
                     self.addresses.remove(account);
+                    self.looks.remove(account);
                 }
             }
             _ => {}
@@ -183,7 +194,8 @@ impl Ledger {
                     _ => return Err(LedgerError::Result),
                 };
                 let (chain, tier, backend) = (chain.clone(), tier.clone(), backend.clone());
-                let entry = Wallet { chain, tier, backend, seed, keys: Vec::new(), frozen: false };
+                let (keys, descriptors, frozen) = (Vec::new(), Vec::new(), false);
+                let entry = Wallet { chain, tier, backend, seed, keys, descriptors, frozen };
                 self.index.add_wallet(&entry);
                 self.wallets.insert(wallet.clone(), entry);
                 Ok(())
@@ -246,6 +258,7 @@ impl Ledger {
         let entry = self.wallets.get_mut(wallet).ok_or(LedgerError::Unknown { what: "wallet" })?;
         entry.keys.push(id.clone());
         self.index.add(id, &key);
+        key.account.iter().for_each(|account| self.looks.add(account));
         self.keys.insert(id.clone(), key);
         Ok(())
     }

@@ -188,10 +188,12 @@ impl Ledger {
 
     fn destination_facts(&self, account: &AccountId) -> DestinationFacts {
         let books = self.addresses.get(account);
+        let self_owned = self.key_of(account).is_some();
         DestinationFacts {
             known_since: books.and_then(|books| books.0.values().min().copied()),
             books: books.into_iter().flat_map(|books| books.0.keys().cloned()).collect(),
-            self_owned: self.key_of(account).is_some(),
+            self_owned,
+            resembles: books.is_none() && !self_owned && self.looks.has(account),
         }
     }
 }
@@ -208,7 +210,7 @@ fn totals(document: &OrderDocument) -> BTreeMap<&AssetId, Units> {
 fn fees(document: &OrderDocument) -> BTreeMap<&AssetId, Units> {
     let mut fees: BTreeMap<_, Units> = BTreeMap::new();
     for effect in &document.effects {
-        if let Effect::PayFee { amount } = effect {
+        if let Effect::PayFee { amount, .. } = effect {
             let fee = fees.entry(amount.asset()).or_default();
             *fee = fee.saturating_add(amount.units());
         }

@@ -35,8 +35,8 @@ pub(super) struct KeyIndex {
     destructions: BTreeSet<(Timestamp, KeyId)>,
 }
 
-/// The first half of the SHA-256 of something that must not exist twice. Where two things share
-/// one, the second is refused.
+/// The first half of the SHA-256 of something that must not exist twice, or of how an address looks.
+/// Where two things share one, the second is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark([u8; 16]);
 
@@ -164,6 +164,10 @@ impl Mark {
 
     pub(super) fn of_handle(handle: &Digest) -> Self {
         Self::of("handle", &[handle.as_bytes()])
+    }
+
+    pub(super) fn of_look(chain: &str, first: &str, last: &str) -> Self {
+        Self::of("look", &[chain.as_bytes(), first.as_bytes(), last.as_bytes()])
     }
 
     fn of(what: &str, fields: &[&[u8]]) -> Self {

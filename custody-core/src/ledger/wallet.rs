@@ -5,7 +5,7 @@ use crate::crypto::PublicKey;
 use crate::digest::Digest;
 use crate::id::{BackendId, KeyId, TierId, WalletId};
 use crate::key::KeyState;
-use crate::seam::{DerivationPath, Exportability};
+use crate::seam::{DerivationPath, Exportability, WalletDescriptor};
 use crate::time::Timestamp;
 
 /// A wallet.
@@ -17,6 +17,8 @@ pub struct Wallet {
     pub(super) backend: BackendId,
     pub(super) seed: Option<SeedEntry>,
     pub(super) keys: Vec<KeyId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) descriptors: Vec<WalletDescriptor>,
     pub(super) frozen: bool,
 }
 
@@ -78,6 +80,12 @@ impl Wallet {
     #[must_use]
     pub fn keys(&self) -> &[KeyId] {
         &self.keys
+    }
+
+    /// How its addresses follow from extended public keys, in the order of recording.
+    #[must_use]
+    pub fn descriptors(&self) -> &[WalletDescriptor] {
+        &self.descriptors
     }
 
     /// Whether it is frozen.

@@ -8,6 +8,7 @@ use crate::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use crate::digest::Digest;
 use crate::effect::{DecodeFact, Effect};
 use crate::id::{DecoderId, KeyId, PayloadFormat, WalletId};
+use crate::seam::DerivationPath;
 
 /// Says what a payload does and which bytes get signed: one parse for both.
 ///
@@ -25,6 +26,11 @@ pub trait Decoder: Debug + Send + Sync {
     /// account form.
     fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId>;
 
+    /// Reading of descriptors of wallets.
+    fn descriptors(&self) -> Option<&dyn DescriptorReader> {
+        None
+    }
+
     /// Decodes a payload.
     ///
     /// # Errors
@@ -41,6 +47,39 @@ pub trait Decoder: Debug + Send + Sync {
         context: &DecodeContext,
         signatures: &[TaskSignature],
     ) -> Result<Vec<u8>, DecodeError>;
+}
+
+/// Reads what a wallet's addresses follow from.
+pub trait DescriptorReader: Debug + Send + Sync {
+    /// Passes a descriptor that describes addresses on `chain`, and with which `accounts`, those of
+    /// the wallet, agree: where a key's path lies below one of the descriptor's origins, it must be
+    /// the key that follows from there.
+    ///
+    /// # Errors
+    /// Names what was wrong, never the descriptor's text.
+    fn check(
+        &self,
+        chain: &ChainId,
+        descriptor: &WalletDescriptor,
+        accounts: &[ContextAccount],
+    ) -> Result<(), DescriptorError>;
+}
+
+/// Why a descriptor is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptor is refused: {reason}")]
+#[non_exhaustive]
+pub struct DescriptorError {
+    /// What was wrong.
+    pub reason: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl DescriptorError {
+    /// A refusal for this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { reason: reason.into() }
+    }
 }
 
 /// What somebody wants signed: bytes of a format, never a digest.
@@ -74,7 +113,52 @@ pub struct DecodeContext {
     /// The accounts that the payload may be signed for; where a payload does not say who signs it,
     /// it is signed for the first.
     pub accounts: Vec<ContextAccount>,
+    /// The wallet's descriptors, in the order in which they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<WalletDescriptor>,
 }
+
+/// How all addresses of a wallet follow from extended public keys, in a notation that the decoder of
+/// the wallet's chain reads, such as that of BIP-380.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct WalletDescriptor(Box<str>);
+
+impl WalletDescriptor {
+    /// Longest descriptor, in bytes.
+    pub const MAX: usize = 4_096;
+
+    /// Accepts 1 to 4,096 printable characters of ASCII.
+    ///
+    /// # Errors
+    /// Fails on any other text.
+    pub fn parse(text: &str) -> Result<Self, WalletDescriptorError> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > Self::MAX || !is_plain {
+            return Err(WalletDescriptorError);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for WalletDescriptor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The text is no descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a descriptor has 1 to 4,096 printable characters of ASCII")]
+#[non_exhaustive]
+pub struct WalletDescriptorError;
 
 /// An account of the wallet, as a decoder sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +169,9 @@ pub struct ContextAccount {
     pub key: KeyId,
     /// The key's public key.
     pub public_key: PublicKey,
+    /// The key's path below the wallet's seed, if it was derived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<DerivationPath>,
 }
 
 /// What a payload does, and every byte string to sign.

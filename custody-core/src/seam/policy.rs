@@ -199,6 +199,9 @@ pub struct DestinationFacts {
     pub known_since: Option<Timestamp>,
     /// Whether it is an account of the house.
     pub self_owned: bool,
+    /// Whether it has the first and last characters of an address of a book or of the house, and is
+    /// none of them: whoever reads only those takes it for that one.
+    pub resembles: bool,
 }
 
 /// Who approved, and who could.

@@ -6,7 +6,7 @@ use custody_core::command::{Command, FreezeScope, KeyStart, Resolution};
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::id::{BackendId, BackendIdentity, BookId, CredentialId, ExtensionName, TierId};
 use custody_core::principal::{Credential, rotation_signing_digest};
-use custody_core::seam::{DerivationPath, Exportability};
+use custody_core::seam::{DerivationPath, Exportability, WalletDescriptor};
 use custody_testkit::key::TestKey;
 
 use crate::fixtures::{
@@ -86,6 +86,10 @@ fn house() -> Vec<Command> {
         Command::Freeze { scope: FreezeScope::House },
         Command::Freeze { scope: FreezeScope::Wallet(wallet()) },
         Command::RegisterAsset { asset: Asset::new(asset(), 18) },
+        Command::RegisterDescriptor {
+            wallet: wallet(),
+            descriptor: WalletDescriptor::parse("wpkh(xpub/<0;1>/*)#00000000").unwrap(),
+        },
         Command::RegisterBackend {
             backend: BackendId::parse("software").unwrap(),
             identity: BackendIdentity::parse("kek:0123").unwrap(),

@@ -14,7 +14,9 @@ use custody_core::document::{
     PayloadReference, SignatureSet, SubmissionDocument, TaskReference, V1, Verdict, WindowUse,
     Work,
 };
-use custody_core::effect::{Action, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector};
+use custody_core::effect::{
+    Action, Arguments, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector,
+};
 use custody_core::id::{
     BackendId, BackendIdentity, BookId, CredentialId, CustodianId, DecoderId, EngineId,
     ExtensionName, KeyId, OrderId, OrganisationId, PayloadFormat, PolicyId, PrincipalId, RequestId,
@@ -24,7 +26,8 @@ use custody_core::principal::{
     Credential, Principal, SignedStatement, Statement, SubmissionSignature, Verb,
 };
 use custody_core::seam::{
-    Authentication, ContextAccount, DecodeContext, PolicyDocument, TaskSignature, WindowSums,
+    Authentication, ContextAccount, DecodeContext, DerivationPath, PolicyDocument, TaskSignature,
+    WalletDescriptor, WindowSums,
 };
 use custody_core::time::Timestamp;
 use custody_core::window::{WindowKey, WindowScope};
@@ -191,16 +194,31 @@ pub(crate) fn command_order() -> OrderDocument {
     }
 }
 
+fn arguments() -> Arguments {
+    let mut arguments = Arguments::new();
+    arguments.insert("to", "0x00").unwrap();
+    arguments.insert("amount", "5").unwrap();
+    arguments
+}
+
 /// One effect of every kind.
 fn effects() -> Vec<Effect> {
     let contract = account();
     let selector = Selector::parse("0xa9059cbb").unwrap();
     let kind = MessageKind::parse("eip191").unwrap();
     vec![
-        Effect::Administer { contract: contract.clone(), selector: selector.clone() },
+        Effect::Administer {
+            contract: contract.clone(),
+            selector: selector.clone(),
+            arguments: Arguments::new(),
+        },
         Effect::Approve { amount: amount(5), spender: account() },
-        Effect::Call { contract: contract.clone(), selector: selector.clone() },
-        Effect::DelegateCall { contract, selector },
+        Effect::Call {
+            contract: contract.clone(),
+            selector: selector.clone(),
+            arguments: arguments(),
+        },
+        Effect::DelegateCall { contract, selector, arguments: Arguments::new() },
         Effect::Deploy,
         Effect::Govern {
             action: Action::Extension,
@@ -214,8 +232,8 @@ fn effects() -> Vec<Effect> {
             loosens: None,
             extension: None,
         },
-        Effect::PayFee { amount: amount(21_000) },
-        Effect::SignMessage { kind: kind.clone() },
+        Effect::PayFee { amount: amount(21_000), rate: Some(1_250) },
+        Effect::SignMessage { kind: kind.clone(), arguments: arguments() },
         Effect::SignOpaque { kind },
         Effect::Transfer {
             amount: Amount::new(asset(), Units::MAX),
@@ -244,7 +262,9 @@ pub(crate) fn context() -> DecodeContext {
         accounts: vec![ContextAccount {
             key: key_id(),
             public_key: wallet_key().public_key().clone(),
+            path: Some(DerivationPath::parse("m/84'/0'/0'/0/7").unwrap()),
         }],
+        descriptors: vec![WalletDescriptor::parse("wpkh(xpub/<0;1>/*)#00000000").unwrap()],
     }
 }
 

@@ -10,7 +10,7 @@ use custody_core::effect::Action;
 use custody_core::id::{BackendIdentity, BookId, ExtensionName, OrderId, RoleId, TierId};
 use custody_core::ledger::CommandRefusal;
 use custody_core::principal::rotation_signing_digest;
-use custody_core::seam::{DerivationPath, PolicyDocument, TaskSignature};
+use custody_core::seam::{DerivationPath, PolicyDocument, TaskSignature, WalletDescriptor};
 use custody_testkit::key::TestKey;
 
 use crate::house::{
@@ -49,6 +49,7 @@ fn house() -> (House, OrderId) {
     house.create_key("leaving", 24, KeyStart::PreActivation);
     house.execute(Command::DestroyKey { key: key_id("leaving"), wait_ms: 1 }, done());
     house.execute(address(true, 7), done());
+    house.execute(descriptor("seeded", "a"), done());
     house.execute(Command::Freeze { scope: FreezeScope::Wallet(wallet("seeded")) }, done());
     let order = house.pay(1);
     house.decide(&order, Verdict::Allowed).unwrap();
@@ -65,6 +66,11 @@ fn derive(wallet_name: &str, key: &str, path: &str) -> Command {
         algorithm: Algorithm::Ed25519,
         start: KeyStart::Active,
     }
+}
+
+fn descriptor(id: &str, text: &str) -> Command {
+    let descriptor = WalletDescriptor::parse(text).unwrap();
+    Command::RegisterDescriptor { wallet: wallet(id), descriptor }
 }
 
 fn address(adds: bool, number: u64) -> Command {
@@ -200,6 +206,9 @@ fn house_rows(unknown: &OrderId) -> Vec<Row> {
         (address(false, 8), no("address")),
         (Command::RegisterAsset { asset: Asset::new(asset(), 6) }, Ok(())),
         (Command::RegisterBackend { backend: backend("hsm"), identity }, Ok(())),
+        (descriptor("hot", "b"), Ok(())),
+        (descriptor("seeded", "a"), exists("descriptor")),
+        (descriptor("none", "b"), no("wallet")),
         (Command::ConfirmClock {}, Ok(())),
         (Command::Extension { name, document: HexBytes::new(Vec::new()) }, Ok(())),
         (update(text(&policy("// new"))), Ok(())),

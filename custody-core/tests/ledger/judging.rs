@@ -206,13 +206,17 @@ fn a_destination_is_known_since_it_stands_in_its_first_book() {
     house.wait(Duration::from_secs(1));
     done(&mut house, address("contracts", 2));
     let books = ["contracts", "vendors"].map(|book| BookId::parse(book).unwrap()).to_vec();
-    let expected = DestinationFacts { books, known_since: Some(START), self_owned: false };
+    let expected =
+        DestinationFacts { books, known_since: Some(START), self_owned: false, resembles: false };
     assert_eq!(told(&house, &order).1, expected);
     let book = BookId::parse("vendors").unwrap();
     done(&mut house, Command::RemoveAddress { book, account: account(2) });
     let known_since = Some(Timestamp::from_millis(START.as_millis() + 1_000));
     let books = vec![BookId::parse("contracts").unwrap()];
-    assert_eq!(told(&house, &order).1, DestinationFacts { books, known_since, self_owned: false });
+    assert_eq!(
+        told(&house, &order).1,
+        DestinationFacts { books, known_since, self_owned: false, resembles: false }
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use custody_core::amount::{Amount, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::effect::{Action, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector};
+use custody_core::effect::{
+    Action, Arguments, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector,
+};
 use custody_core::id::{
     BookId, ExtensionName, OrganisationId, PrincipalId, RoleId, TierId, WalletId,
 };
@@ -138,7 +140,7 @@ impl Order {
     }
 
     pub(crate) fn fee(mut self, asset: &str, units: &str) -> Self {
-        let effect = Effect::PayFee { amount: amount(asset, units) };
+        let effect = Effect::PayFee { amount: amount(asset, units), rate: None };
         let money = Some(money(&effect));
         self.parts.push(Part { effect, money, destination: None });
         self
@@ -147,10 +149,11 @@ impl Order {
     pub(crate) fn call(mut self, action: Action) -> Self {
         let contract = AccountId::parse(PAYEE).unwrap();
         let selector = Selector::parse("0xa9059cbb").unwrap();
+        let arguments = arguments();
         let effect = match action {
-            Action::Administer => Effect::Administer { contract, selector },
-            Action::Call => Effect::Call { contract, selector },
-            Action::DelegateCall => Effect::DelegateCall { contract, selector },
+            Action::Administer => Effect::Administer { contract, selector, arguments },
+            Action::Call => Effect::Call { contract, selector, arguments },
+            Action::DelegateCall => Effect::DelegateCall { contract, selector, arguments },
             other => panic!("{other} calls nothing"),
         };
         self.parts.push(Part { effect, money: None, destination: Some(known()) });
@@ -165,7 +168,7 @@ impl Order {
     pub(crate) fn sign(self, action: Action, kind: &str) -> Self {
         let kind = MessageKind::parse(kind).unwrap();
         self.plain(match action {
-            Action::SignMessage => Effect::SignMessage { kind },
+            Action::SignMessage => Effect::SignMessage { kind, arguments: arguments() },
             Action::SignOpaque => Effect::SignOpaque { kind },
             other => panic!("{other} signs nothing"),
         })
@@ -201,6 +204,11 @@ impl Order {
 
     pub(crate) fn self_owned(mut self) -> Self {
         self.destination().self_owned = true;
+        self
+    }
+
+    pub(crate) fn resembling(mut self) -> Self {
+        self.destination().resembles = true;
         self
     }
 
@@ -295,6 +303,7 @@ fn known() -> DestinationFacts {
         books: vec![BookId::parse("partners").unwrap()],
         known_since: Some(Timestamp::from_millis(NOW - 30 * DAY)),
         self_owned: false,
+        resembles: false,
     }
 }
 
@@ -310,4 +319,11 @@ fn money(effect: &Effect) -> MoneyFacts {
         spent: Spent { wallet: sums, requester: sums, destination: sums },
         value: None,
     }
+}
+
+fn arguments() -> Arguments {
+    let mut arguments = Arguments::new();
+    arguments.insert("to", "0x00").unwrap();
+    arguments.insert("amount", "5").unwrap();
+    arguments
 }

@@ -10,7 +10,7 @@ use cedar_policy::{
     Request, RestrictedExpression, Schema,
 };
 use custody_core::amount::Units;
-use custody_core::effect::Effect;
+use custody_core::effect::{Arguments, Effect};
 use custody_core::id::RuleId;
 use custody_core::seam::{Judgement, PolicyDocument, WindowSums};
 use custody_core::time::Timestamp;
@@ -193,17 +193,31 @@ fn add_destination(fields: &mut Map<String, Value>, part: &Part, now: Timestamp)
     fields.insert("known".to_owned(), json!(destination.known_since.is_some()));
     fields.insert("cooled".to_owned(), json!(format!("{cooled}ms")));
     fields.insert("self_owned".to_owned(), json!(destination.self_owned));
+    fields.insert("resembles".to_owned(), json!(destination.resembles));
+}
+
+fn said(arguments: &Arguments) -> Value {
+    arguments.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 fn add_rest(fields: &mut Map<String, Value>, part: &Part) {
     match &part.effect {
-        Effect::Administer { selector, .. }
-        | Effect::Call { selector, .. }
-        | Effect::DelegateCall { selector, .. } => {
+        Effect::Administer { selector, arguments, .. }
+        | Effect::Call { selector, arguments, .. }
+        | Effect::DelegateCall { selector, arguments, .. } => {
             fields.insert("selector".to_owned(), json!(selector.as_str()));
+            fields.insert("arguments".to_owned(), said(arguments));
         }
-        Effect::SignMessage { kind } | Effect::SignOpaque { kind } => {
+        Effect::SignMessage { kind, arguments } => {
             fields.insert("kind".to_owned(), json!(kind.as_str()));
+            fields.insert("arguments".to_owned(), said(arguments));
+        }
+        Effect::SignOpaque { kind } => {
+            fields.insert("kind".to_owned(), json!(kind.as_str()));
+            fields.insert("arguments".to_owned(), json!([]));
+        }
+        Effect::PayFee { rate: Some(rate), .. } => {
+            fields.insert("fee_rate".to_owned(), json!(rate));
         }
         Effect::Govern { loosens, extension, .. } => {
             if let Some(loosens) = loosens {

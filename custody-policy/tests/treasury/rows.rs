@@ -228,6 +228,35 @@ fn contracts() -> Vec<Row> {
                 operator().transfer(ETHER, "1").decoded("replayable"),
             )],
         ),
+        rule(
+            "no-unbound-chain",
+            vec![forbidden(
+                "a message with a treasurer",
+                operator().sign(Action::SignMessage, "eip712").decoded("unbound_chain").approved(
+                    "treasurer",
+                    2,
+                    1,
+                ),
+            )],
+        ),
+        rule(
+            "no-look-alike",
+            vec![
+                forbidden(
+                    "a payment with two treasurers",
+                    operator().transfer(ETHER, "1").unknown().resembling().approved(
+                        "treasurer",
+                        2,
+                        1,
+                    ),
+                ),
+                allowed_by(
+                    "transfer-small",
+                    "a payment to the known address itself",
+                    operator().transfer(ETHER, "1"),
+                ),
+            ],
+        ),
     ]
     .concat()
 }

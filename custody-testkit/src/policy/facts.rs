@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use custody_core::amount::{Amount, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::effect::{Action, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector};
+use custody_core::effect::{
+    Action, Arguments, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector,
+};
 use custody_core::id::{OrganisationId, PrincipalId, RoleId, TierId, WalletId};
 use custody_core::seam::{
     ApprovalFacts, Authentication, DestinationFacts, EffectFacts, Facts, MoneyFacts,
@@ -109,6 +111,7 @@ impl OrderFacts {
             books: Vec::new(),
             known_since: Some(Timestamp::default()),
             self_owned: false,
+            resembles: false,
         };
         let destination = effect.destination().map(|_| known());
         self.effects.push(EffectCase { effect, money, destination });
@@ -169,13 +172,21 @@ impl OrderFacts {
         let selector = || Selector::parse("0xa9059cbb").unwrap();
         let kind = || MessageKind::parse("eip191").unwrap();
         vec![
-            Effect::Administer { contract: account(), selector: selector() },
+            Effect::Administer {
+                contract: account(),
+                selector: selector(),
+                arguments: Arguments::new(),
+            },
             Effect::Approve { amount: amount(), spender: account() },
-            Effect::Call { contract: account(), selector: selector() },
-            Effect::DelegateCall { contract: account(), selector: selector() },
+            Effect::Call { contract: account(), selector: selector(), arguments: Arguments::new() },
+            Effect::DelegateCall {
+                contract: account(),
+                selector: selector(),
+                arguments: Arguments::new(),
+            },
             Effect::Deploy,
-            Effect::PayFee { amount: amount() },
-            Effect::SignMessage { kind: kind() },
+            Effect::PayFee { amount: amount(), rate: None },
+            Effect::SignMessage { kind: kind(), arguments: Arguments::new() },
             Effect::SignOpaque { kind: kind() },
             Effect::Transfer { amount: amount(), from: account(), to: account() },
         ]

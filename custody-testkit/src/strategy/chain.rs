@@ -1,7 +1,10 @@
 use custody_core::amount::{Amount, Asset, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::effect::{Action, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector};
+use custody_core::effect::{
+    Action, Arguments, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector,
+};
 use custody_core::time::Timestamp;
+use proptest::collection::btree_map;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
@@ -63,6 +66,17 @@ pub fn arb_message_kind() -> impl Strategy<Value = MessageKind> {
     "[a-zA-Z0-9_/.:-]{1,64}".prop_map(|text| MessageKind::parse(&text).unwrap())
 }
 
+/// Up to three arguments.
+pub fn arb_arguments() -> impl Strategy<Value = Arguments> {
+    btree_map("[a-z.]{1,8}", "[a-zA-Z0-9 =]{0,16}", 0..4).prop_map(|texts| {
+        let mut arguments = Arguments::new();
+        for (name, value) in &texts {
+            arguments.insert(name, value).unwrap();
+        }
+        arguments
+    })
+}
+
 /// Any fact of a decoder.
 pub fn arb_decode_fact() -> impl Strategy<Value = DecodeFact> {
     "[a-z0-9_]{1,64}".prop_map(|text| DecodeFact::parse(&text).unwrap())
@@ -84,7 +98,7 @@ pub fn arb_governance_target() -> impl Strategy<Value = GovernanceTarget> {
 
 /// Any effect, each kind as often.
 pub fn arb_effect() -> impl Strategy<Value = Effect> {
-    let contract = || (arb_account_id(), arb_selector());
+    let contract = || (arb_account_id(), arb_selector(), arb_arguments());
     let command = (
         select(Action::ALL).prop_filter("a command", |action| action.is_governance()),
         arb_governance_target(),
@@ -92,11 +106,23 @@ pub fn arb_effect() -> impl Strategy<Value = Effect> {
         option::of(arb_extension_name()),
     );
     prop_oneof![
-        contract().prop_map(|(contract, selector)| Effect::Administer { contract, selector }),
+        contract().prop_map(|(contract, selector, arguments)| Effect::Administer {
+            contract,
+            selector,
+            arguments
+        }),
         (arb_amount(), arb_account_id())
             .prop_map(|(amount, spender)| Effect::Approve { amount, spender }),
-        contract().prop_map(|(contract, selector)| Effect::Call { contract, selector }),
-        contract().prop_map(|(contract, selector)| Effect::DelegateCall { contract, selector }),
+        contract().prop_map(|(contract, selector, arguments)| Effect::Call {
+            contract,
+            selector,
+            arguments
+        }),
+        contract().prop_map(|(contract, selector, arguments)| Effect::DelegateCall {
+            contract,
+            selector,
+            arguments
+        }),
         Just(Effect::Deploy),
         command.prop_map(|(action, target, loosens, extension)| Effect::Govern {
             action,
@@ -104,8 +130,10 @@ pub fn arb_effect() -> impl Strategy<Value = Effect> {
             loosens,
             extension,
         }),
-        arb_amount().prop_map(|amount| Effect::PayFee { amount }),
-        arb_message_kind().prop_map(|kind| Effect::SignMessage { kind }),
+        (arb_amount(), option::of(any::<u64>()))
+            .prop_map(|(amount, rate)| Effect::PayFee { amount, rate }),
+        (arb_message_kind(), arb_arguments())
+            .prop_map(|(kind, arguments)| Effect::SignMessage { kind, arguments }),
         arb_message_kind().prop_map(|kind| Effect::SignOpaque { kind }),
         (arb_amount(), arb_account_id(), arb_account_id())
             .prop_map(|(amount, from, to)| Effect::Transfer { amount, from, to }),

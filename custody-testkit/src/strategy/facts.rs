@@ -60,11 +60,12 @@ pub fn arb_money_facts() -> impl Strategy<Value = MoneyFacts> {
 /// Any facts about a destination.
 pub fn arb_destination_facts() -> impl Strategy<Value = DestinationFacts> {
     let books = btree_set(arb_book_id(), 0..3);
-    (books, option::of(arb_timestamp()), any::<bool>()).prop_map(
-        |(books, known_since, self_owned)| DestinationFacts {
+    (books, option::of(arb_timestamp()), any::<bool>(), any::<bool>()).prop_map(
+        |(books, known_since, self_owned, resembles)| DestinationFacts {
             books: books.into_iter().collect(),
             known_since,
             self_owned,
+            resembles,
         },
     )
 }

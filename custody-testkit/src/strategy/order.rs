@@ -1,14 +1,17 @@
 use custody_core::crypto::Algorithm;
 use custody_core::principal::{Credential, Principal, Statement, Verb};
-use custody_core::seam::{ContextAccount, DecodeContext, Intent, Payload, SigningTask, TaskInput};
+use custody_core::seam::{
+    ContextAccount, DecodeContext, Intent, Payload, SigningTask, TaskInput, WalletDescriptor,
+};
 use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 use super::{
-    arb_chain_id, arb_credential_id, arb_decode_fact, arb_digest, arb_effect, arb_key_id,
-    arb_order_id, arb_organisation_id, arb_payload_format, arb_principal_id, arb_public_key,
-    arb_role_id, arb_test_key, arb_timestamp, arb_wallet_id,
+    arb_chain_id, arb_credential_id, arb_decode_fact, arb_derivation_path, arb_digest, arb_effect,
+    arb_key_id, arb_order_id, arb_organisation_id, arb_payload_format, arb_principal_id,
+    arb_public_key, arb_role_id, arb_test_key, arb_timestamp, arb_wallet_id,
 };
 use crate::key::TestKey;
 
@@ -20,14 +23,27 @@ pub fn arb_payload() -> impl Strategy<Value = Payload> {
 
 /// Any account of a context.
 pub fn arb_context_account() -> impl Strategy<Value = ContextAccount> {
-    (arb_key_id(), arb_public_key())
-        .prop_map(|(key, public_key)| ContextAccount { key, public_key })
+    (arb_key_id(), arb_public_key(), option::of(arb_derivation_path()))
+        .prop_map(|(key, public_key, path)| ContextAccount { key, public_key, path })
+}
+
+/// Any text that may be a descriptor.
+pub fn arb_wallet_descriptor() -> impl Strategy<Value = WalletDescriptor> {
+    "[!-~]{1,64}".prop_map(|text| WalletDescriptor::parse(&text).unwrap())
 }
 
 /// Any context of a decoder.
 pub fn arb_decode_context() -> impl Strategy<Value = DecodeContext> {
-    (arb_wallet_id(), arb_chain_id(), vec(arb_context_account(), 0..4))
-        .prop_map(|(wallet, chain, accounts)| DecodeContext { v: 1, wallet, chain, accounts })
+    let descriptors = vec(arb_wallet_descriptor(), 0..3);
+    (arb_wallet_id(), arb_chain_id(), vec(arb_context_account(), 0..4), descriptors).prop_map(
+        |(wallet, chain, accounts, descriptors)| DecodeContext {
+            v: 1,
+            wallet,
+            chain,
+            accounts,
+            descriptors,
+        },
+    )
 }
 
 /// Any input of a signer.

@@ -71,6 +71,7 @@ impl DecoderSample {
         let account = |(key, signer): &(KeyId, TestKey)| ContextAccount {
             key: key.clone(),
             public_key: signer.public_key().clone(),
+            path: None,
         };
         context.accounts = keys.iter().map(account).collect();
         Self { name, payload, context, keys }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Head, PartKind, PartReference, StateError};
 use crate::digest::Digest;
 use crate::document::{DocumentReference, V1, parse, size_of_bytes};
-use crate::ledger::{KeyIndex, Ledger, OrderIndex};
+use crate::ledger::{KeyIndex, Ledger, Looks, OrderIndex};
 use crate::parted::{PartKey, Parted};
 use crate::window::Windows;
 
@@ -106,6 +106,7 @@ impl Ledger {
             orders: BTreeMap::new(),
             open: OrderIndex::default(),
             index: KeyIndex::default(),
+            looks: Looks::default(),
         }
     }
 }
@@ -178,7 +179,11 @@ impl StateReader {
         }
         let mut ledger = self.ledger;
         ledger.orders.values().for_each(|order| ledger.open.add(order));
-        ledger.keys.iter().for_each(|(id, key)| ledger.index.add(id, key));
+        for (id, key) in ledger.keys.iter() {
+            ledger.index.add(id, key);
+            key.account.iter().for_each(|account| ledger.looks.add(account));
+        }
+        ledger.addresses.iter().for_each(|(account, _)| ledger.looks.add(account));
         ledger.wallets.iter().for_each(|(_, wallet)| ledger.index.add_wallet(wallet));
         Ok(ledger)
     }

@@ -187,7 +187,8 @@ async fn signature_of(world: &World, wei: u128, nonce_of: &str) -> TaskSignature
         v: 1,
         wallet: wallet.clone(),
         chain: world.custodian.wallet(&wallet).unwrap().chain().clone(),
-        accounts: vec![ContextAccount { key: hot(), public_key: public_key.clone() }],
+        accounts: vec![ContextAccount { key: hot(), public_key: public_key.clone(), path: None }],
+        descriptors: Vec::new(),
     };
     let intent = EvmDecoder::new().decode(&payload, &context).unwrap();
     let input: &TaskInput = &intent.tasks[0].input;

@@ -119,7 +119,8 @@ fn context(cheated: &Cheated) -> DecodeContext {
         v: 1,
         wallet,
         chain: TestTransfer::chain(),
-        accounts: vec![ContextAccount { key, public_key }],
+        accounts: vec![ContextAccount { key, public_key, path: None }],
+        descriptors: Vec::new(),
     }
 }
 
