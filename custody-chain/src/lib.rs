@@ -4,6 +4,6 @@ mod evm;
 mod opaque;
 mod signer;
 
-pub use evm::{EvmDecoder, EvmError};
+pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
