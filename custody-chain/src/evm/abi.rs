@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use alloy_dyn_abi::{DynSolValue, JsonAbiExt as _};
+use alloy_dyn_abi::{DynSolValue, JsonAbiExt as _, Specifier as _};
 use alloy_json_abi::{Function as Signature, JsonAbi, Param};
 use alloy_primitives::Address;
 use custody_core::caip::{AccountId, ChainId};
@@ -139,6 +139,10 @@ impl AbiRegistry {
     fn add(&mut self, contracts: &[AccountId], functions: Vec<Signature>) -> Result<(), AbiError> {
         if contracts.is_empty() || functions.is_empty() {
             return Err(AbiError::Empty);
+        }
+        let is_known = |function: &Signature| function.inputs.iter().all(|it| it.resolve().is_ok());
+        if !functions.iter().all(is_known) {
+            return Err(AbiError::Malformed);
         }
         let mut changed = self.contracts.clone();
         for contract in contracts {

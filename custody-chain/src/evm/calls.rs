@@ -13,7 +13,6 @@ mod tokens;
 
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
-use custody_core::effect::Arguments;
 
 use super::EvmError;
 use super::story::{Function, Story, amount};
