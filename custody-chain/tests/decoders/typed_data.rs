@@ -78,6 +78,28 @@ fn address(byte: &str) -> String {
     format!("0x{}", byte.repeat(20))
 }
 
+fn dai(allowed: bool) -> Value {
+    document(
+        "Permit",
+        &[("Permit", "address holder,address spender,uint256 nonce,uint256 expiry,bool allowed")],
+        json!({ "holder": address("0b"), "spender": address("ee"), "nonce": 0, "expiry": 0, "allowed": allowed }),
+    )
+}
+
+fn paid() -> Value {
+    document(
+        "TransferWithAuthorization",
+        &[(
+            "TransferWithAuthorization",
+            "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",
+        )],
+        json!({
+            "from": address("0b"), "to": address("ee"), "value": "3", "validAfter": 0, "validBefore": 9,
+            "nonce": format!("0x{}", "01".repeat(32)),
+        }),
+    )
+}
+
 #[test]
 fn permits_and_authorisations_spend() {
     let details = "address token,uint160 amount,uint48 expiration,uint48 nonce";
@@ -113,27 +135,6 @@ fn permits_and_authorisations_spend() {
             "nonce": 1, "deadline": 2, "witness": { "what": "swap" },
         }),
     );
-    let dai = |allowed: bool| {
-        document(
-            "Permit",
-            &[(
-                "Permit",
-                "address holder,address spender,uint256 nonce,uint256 expiry,bool allowed",
-            )],
-            json!({ "holder": address("0b"), "spender": address("ee"), "nonce": 0, "expiry": 0, "allowed": allowed }),
-        )
-    };
-    let paid = document(
-        "TransferWithAuthorization",
-        &[(
-            "TransferWithAuthorization",
-            "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",
-        )],
-        json!({
-            "from": address("0b"), "to": address("ee"), "value": "3", "validAfter": 0, "validBefore": 9,
-            "nonce": format!("0x{}", "01".repeat(32)),
-        }),
-    );
     let at_permit2 = |mut document: Value| {
         document["domain"]["verifyingContract"] = json!(PERMIT2);
         document
@@ -142,7 +143,7 @@ fn permits_and_authorisations_spend() {
         ("EIP-2612", permit(), vec!["ee may take 7 /erc20:0xcc"]),
         ("DAI", dai(true), vec!["ee may take all /erc20:0xcc"]),
         ("DAI, taken back", dai(false), vec!["ee may take 0 /erc20:0xcc"]),
-        ("EIP-3009", paid, vec!["0b pays ee 3 /erc20:0xcc"]),
+        ("EIP-3009", paid(), vec!["0b pays ee 3 /erc20:0xcc"]),
         ("Permit2", at_permit2(single.clone()), vec!["ee may take 5 /erc20:0x35"]),
         ("not Permit2", single, vec!["sign eip712", "ee may take 5 /erc20:0x35"]),
         (
@@ -249,7 +250,6 @@ fn changes() -> Vec<(&'static str, Change, &'static str)> {
     let malformed = "the document is malformed";
     let undeclared = "the message is not what is declared";
     let domain = "the domain is not what is declared";
-    let kind = "a value is not of its type";
     vec![
         ("a fifth part", |d| d["more"] = json!(1), malformed),
         ("no domain", |d| drop(d.as_object_mut().unwrap().remove("domain")), malformed),
@@ -279,6 +279,12 @@ fn changes() -> Vec<(&'static str, Change, &'static str)> {
             |d| d["types"]["EIP712Domain"][0]["type"] = json!("uint8"),
             domain,
         ),
+    ]
+}
+
+fn more_changes() -> Vec<(&'static str, Change, &'static str)> {
+    let kind = "a value is not of its type";
+    vec![
         (
             "no declared domain",
             |d| drop(d["types"].as_object_mut().unwrap().remove("EIP712Domain")),
@@ -341,7 +347,7 @@ fn changes() -> Vec<(&'static str, Change, &'static str)> {
 #[test]
 fn what_is_not_declared_or_not_there_is_refused() {
     assert!(decode_json(&mail()).is_ok());
-    for (name, change, what) in changes() {
+    for (name, change, what) in changes().into_iter().chain(more_changes()) {
         let mut document = mail();
         change(&mut document);
         assert_eq!(decode_json(&document).unwrap_err(), EvmError::TypedData { what }, "{name}");
