@@ -22,6 +22,7 @@ mod commands;
 mod doubles;
 mod fields;
 mod host;
+mod incidents;
 mod keys;
 mod liars;
 mod logins;
