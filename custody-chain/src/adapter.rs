@@ -9,15 +9,16 @@ mod alloy;
 mod signature;
 
 use std::error::Error as StdError;
-use std::sync::Arc;
 
-use custody_core::crypto::{PublicKey, Signature};
+use custody_core::crypto::PublicKey;
+#[cfg(any(feature = "alloy", feature = "signature"))]
+use custody_core::crypto::Signature;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Release, Request, RequestedWork};
 use custody_core::digest::Digest;
 use custody_core::document::Hold;
-use custody_core::id::{
-    IdError, KeyId, OrderId, PayloadFormat, PrincipalId, RequestId, RuleId, WalletId,
-};
+#[cfg(any(feature = "alloy", feature = "signature"))]
+use custody_core::id::PayloadFormat;
+use custody_core::id::{IdError, KeyId, OrderId, PrincipalId, RequestId, RuleId, WalletId};
 use custody_core::seam::{Authentication, Payload};
 
 /// A key of a wallet that signs whatever the custodian's rules allow.
@@ -27,7 +28,7 @@ use custody_core::seam::{Authentication, Payload};
 /// [`Self::attempt`] asks anew.
 #[derive(Clone)]
 pub struct WalletSigner {
-    custodian: Arc<Custodian>,
+    custodian: Custodian,
     requester: PrincipalId,
     wallet: WalletId,
     key: KeyId,
@@ -106,7 +107,7 @@ impl WalletSigner {
     /// # Errors
     /// [`AdapterError::Key`] if the wallet has no such key.
     pub fn new(
-        custodian: Arc<Custodian>,
+        custodian: Custodian,
         requester: PrincipalId,
         wallet: WalletId,
         key: KeyId,

@@ -14,7 +14,7 @@ use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 /// Changes only together with the name of the decoder.
 const EVM: &str = "evm/2 800cea0ed37d04e8d064faf9b6e69da236bccfab75f57b569181f27d72329401";
 /// Changes only together with the name of the decoder.
-const OPAQUE: &str = "opaque/1 a3633a8438b56ffe6a6ee296178eee7c44cfa8e68a1660865471c5ba75ce96e8";
+const OPAQUE: &str = "opaque/2 a3633a8438b56ffe6a6ee296178eee7c44cfa8e68a1660865471c5ba75ce96e8";
 
 /// 0.5 ETH, EIP-1559.
 const TRANSFER: &str = "02f00180843b9aca008506fc23ac008252089470997970c51812dc3a010c7d01b50e0d\
@@ -72,6 +72,12 @@ fn opaque() -> DecoderFixture {
         sample("message", Algorithm::Ed25519),
         sample("keccak", Algorithm::EcdsaSecp256k1),
         sample("sha256", Algorithm::EcdsaP256),
+        DecoderSample::new(
+            "prehash",
+            payload("opaque/prehash", vec![7; 32]),
+            context(),
+            vec![(key("first"), TestKey::seeded(Algorithm::EcdsaSecp256k1, 2))],
+        ),
     ];
     let oversize = payload("opaque", vec![7; 256 * 1024 + 1]);
     DecoderFixture::new(Arc::new(OpaqueDecoder::new()), samples, vec![oversize]).with_pin(OPAQUE)

@@ -15,6 +15,7 @@
 #[path = "../world/world.rs"]
 mod world;
 
+mod adapters;
 mod anchors;
 mod approvals;
 mod authority;
