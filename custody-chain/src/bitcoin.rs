@@ -69,11 +69,7 @@ impl BitcoinDecoder {
 
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, BitcoinError> {
         check_format(payload)?;
-        let reading = Reading::of(payload, context, &self.allowed)?;
-        let tasks = tasks::tasks(&reading)?;
-        let (effects, summary) = effects::describe(&reading, context)?;
-        let facts = effects::facts(&reading)?;
-        Ok(Intent { chain: context.chain.clone(), effects, facts, tasks, summary })
+        intent(&Reading::of(payload, context, &self.allowed)?, context)
     }
 
     fn assembled(
@@ -82,8 +78,10 @@ impl BitcoinDecoder {
         context: &DecodeContext,
         signatures: &[TaskSignature],
     ) -> Result<Vec<u8>, BitcoinError> {
-        self.intent(payload, context)?;
-        tasks::assemble(Reading::of(payload, context, &self.allowed)?, signatures)
+        check_format(payload)?;
+        let reading = Reading::of(payload, context, &self.allowed)?;
+        intent(&reading, context)?;
+        tasks::assemble(reading, signatures)
     }
 }
 
@@ -145,6 +143,13 @@ impl DescriptorReader for BitcoinDecoder {
             .and_then(|branches| branches.check(accounts))
             .map_err(DescriptorError::new)
     }
+}
+
+fn intent(reading: &Reading<'_>, context: &DecodeContext) -> Result<Intent, BitcoinError> {
+    let tasks = tasks::tasks(reading)?;
+    let (effects, summary) = effects::describe(reading, context)?;
+    let facts = effects::facts(reading)?;
+    Ok(Intent { chain: context.chain.clone(), effects, facts, tasks, summary })
 }
 
 fn check_format(payload: &Payload) -> Result<(), BitcoinError> {

@@ -134,7 +134,12 @@ fn place(
     let signature = secp256k1::schnorr::Signature::from_slice(bytes).ok()?;
     let signature = taproot::Signature { signature, sighash_type: own.sighash.taproot() };
     match signer.leaf {
-        None => input.tap_key_sig = Some(signature),
+        None => {
+            input.tap_key_sig = Some(signature);
+            // Finalisation looks for the signature only where an internal key is told, and drops
+            // the key; the witness needs none.
+            input.tap_internal_key.get_or_insert(XOnlyPublicKey::from_slice(key).ok()?);
+        }
         Some(leaf) => {
             let key = XOnlyPublicKey::from_slice(key).ok()?;
             input.tap_script_sigs.insert((key, leaf), signature);
