@@ -9,6 +9,7 @@ mod effects;
 mod error;
 mod inputs;
 mod keys;
+mod message;
 mod network;
 mod psbt;
 mod sighash;
@@ -28,6 +29,7 @@ use custody_core::seam::{
 pub use self::descriptor::BitcoinDescriptorError;
 use self::descriptor::Branches;
 pub use self::error::BitcoinError;
+use self::message::Message;
 use self::psbt::Reading;
 pub use self::sighash::SighashAllowance;
 
@@ -68,8 +70,11 @@ impl BitcoinDecoder {
     }
 
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, BitcoinError> {
-        check_format(payload)?;
-        intent(&Reading::of(payload, context, &self.allowed)?, context)
+        match payload.format.as_str() {
+            MESSAGE => Message::of(payload, context)?.intent(context),
+            PSBT => intent(&Reading::of(payload, context, &self.allowed)?, context),
+            _ => Err(BitcoinError::Format),
+        }
     }
 
     fn assembled(
@@ -78,7 +83,12 @@ impl BitcoinDecoder {
         context: &DecodeContext,
         signatures: &[TaskSignature],
     ) -> Result<Vec<u8>, BitcoinError> {
-        check_format(payload)?;
+        if payload.format.as_str() == MESSAGE {
+            return Message::of(payload, context)?.assemble(signatures);
+        }
+        if payload.format.as_str() != PSBT {
+            return Err(BitcoinError::Format);
+        }
         let reading = Reading::of(payload, context, &self.allowed)?;
         intent(&reading, context)?;
         tasks::assemble(reading, signatures)
@@ -97,7 +107,7 @@ impl Decoder for BitcoinDecoder {
     }
 
     fn reads(&self, format: &PayloadFormat, chain: &ChainId) -> bool {
-        matches!(format.as_str(), PSBT) && network::of(chain).is_some()
+        matches!(format.as_str(), MESSAGE | PSBT) && network::of(chain).is_some()
     }
 
     /// P2WPKH of an ECDSA key, P2TR of a BIP-340 key, which is then the output key.
@@ -117,7 +127,7 @@ impl Decoder for BitcoinDecoder {
             .map_err(|reason| DecodeError::new(payload.format.clone(), reason))
     }
 
-    /// The PSBT with our signatures. Inputs that are complete have their final scripts; the host
+    /// Of a message, the text of its signature. Of a PSBT, the PSBT with our signatures. Inputs that are complete have their final scripts; the host
     /// extracts the transaction once all are (BIP-174, "Transaction Extractor").
     fn assemble(
         &self,
@@ -152,9 +162,6 @@ fn intent(reading: &Reading<'_>, context: &DecodeContext) -> Result<Intent, Bitc
     Ok(Intent { chain: context.chain.clone(), effects, facts, tasks, summary })
 }
 
-fn check_format(payload: &Payload) -> Result<(), BitcoinError> {
-    if payload.format.as_str() == PSBT { Ok(()) } else { Err(BitcoinError::Format) }
-}
-
 const ID: &str = "bitcoin/1";
+const MESSAGE: &str = "bitcoin/message";
 const PSBT: &str = "bitcoin/psbt";

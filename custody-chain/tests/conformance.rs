@@ -17,7 +17,7 @@ use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 const EVM: &str = "evm/1 e72ecfd1c274586010021767379c0491e8c7156b4fffa017903bec516330cf9b";
 /// Changes only together with the name of the decoder.
 #[cfg(feature = "bitcoin")]
-const BITCOIN: &str = "bitcoin/1 65954c6f057f69f85538c16bc897e3821c244576eeeb5afcae6ca427f1b40d87";
+const BITCOIN: &str = "bitcoin/1 cedaff66e4703a93c3b599645242893559a14c5271c5159695ba511de94963eb";
 /// Changes only together with the name of the decoder.
 const OPAQUE: &str = "opaque/1 a3633a8438b56ffe6a6ee296178eee7c44cfa8e68a1660865471c5ba75ce96e8";
 
@@ -92,8 +92,18 @@ fn bitcoin() -> DecoderFixture {
         sample("P2TR", P2TR, vec![bip340()]),
         sample("both", MIXED, vec![ecdsa(), bip340()]),
     ];
-    let oversize = payload("bitcoin/psbt", vec![0; 8 * 1024 * 1024 + 1]);
-    DecoderFixture::new(Arc::new(BitcoinDecoder::new()), samples, vec![oversize]).with_pin(BITCOIN)
+    let message = |name, keys| {
+        let payload = payload("bitcoin/message", b"Hello World".to_vec());
+        DecoderSample::new(name, payload, context.clone(), keys)
+    };
+    let messages =
+        [message("said as P2WPKH", vec![ecdsa()]), message("said as P2TR", vec![bip340()])];
+    let samples = samples.into_iter().chain(messages).collect();
+    let oversize = vec![
+        payload("bitcoin/psbt", vec![0; 8 * 1024 * 1024 + 1]),
+        payload("bitcoin/message", vec![7; 256 * 1024 + 1]),
+    ];
+    DecoderFixture::new(Arc::new(BitcoinDecoder::new()), samples, oversize).with_pin(BITCOIN)
 }
 
 fn opaque() -> DecoderFixture {

@@ -62,6 +62,9 @@ pub enum BitcoinError {
         /// How many are allowed.
         limit: usize,
     },
+    /// The account's script signs no messages that are put together here.
+    #[error("the signing account has no form of bip-322 that is known")]
+    MessageAccount,
     /// An account or asset could not be named.
     #[error("a name is malformed")]
     Name(#[from] CaipError),

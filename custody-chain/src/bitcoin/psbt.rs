@@ -53,9 +53,9 @@ fn parse(bytes: &[u8]) -> Result<Psbt, BitcoinError> {
     if length > LIMIT {
         return Err(BitcoinError::TooLong { length, limit: LIMIT });
     }
-    let psbt = Psbt::deserialize(bytes).map_err(|error| match error {
-        Error::Version(_) => BitcoinError::Version,
-        _ => BitcoinError::Encoding,
+    let psbt = Psbt::deserialize(bytes).map_err(|error| {
+        let is_version = matches!(error, Error::Version(_));
+        if is_version { BitcoinError::Version } else { BitcoinError::Encoding }
     })?;
     if psbt.serialize() == bytes { Ok(psbt) } else { Err(BitcoinError::Encoding) }
 }

@@ -155,3 +155,102 @@ fn may_need_others(own: &Own<'_>) -> bool {
 
 /// Most signatures of one payload.
 const TASKS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::psbt::PsbtSighashType;
+    use bitcoin::{Amount, Network, Psbt, ScriptBuf, consensus};
+    use custody_core::crypto::PublicKey;
+    use custody_core::id::KeyId;
+    use custody_core::seam::ContextAccount;
+    use custody_testkit::key::TestKey;
+    use custody_testkit::vectors;
+    use serde_json::Value;
+
+    use super::super::inputs;
+    use super::super::keys::Keys;
+    use super::super::sighash::SighashAllowance;
+    use super::*;
+
+    fn unhex(value: &Value) -> Vec<u8> {
+        hex::decode(value.as_str().unwrap()).unwrap()
+    }
+
+    fn spent(script: &str, value: u64) -> TxOut {
+        let script_pubkey = ScriptBuf::from_hex(script).unwrap();
+        TxOut { value: Amount::from_sat(value), script_pubkey }
+    }
+
+    /// The digests of the inputs of this key.
+    fn digests(psbt: Psbt, spent: Vec<TxOut>, key: PublicKey) -> Vec<Vec<u8>> {
+        let accounts =
+            [ContextAccount { key: KeyId::parse("own").unwrap(), public_key: key, path: None }];
+        let allowed = [
+            SighashAllowance::AllAnyoneCanPay,
+            SighashAllowance::None,
+            SighashAllowance::NoneAnyoneCanPay,
+            SighashAllowance::Single,
+            SighashAllowance::SingleAnyoneCanPay,
+        ];
+        let own = inputs::own(&psbt, &spent, &Keys::of(&accounts), &allowed.into()).unwrap();
+        let reading = Reading { network: Network::Bitcoin, psbt, spent, own, fee: 0 };
+        let tasks = tasks(&reading).unwrap();
+        tasks.iter().map(|task| task.input.as_input().as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn the_digests_of_bip_341_are_those_of_its_wallet_vectors() {
+        let json = vectors::json("bip341/wallet-test-vectors.json");
+        let case = &json["keyPathSpending"][0];
+        let transaction: Transaction =
+            consensus::deserialize(&unhex(&case["given"]["rawUnsignedTx"])).unwrap();
+        let utxos = case["given"]["utxosSpent"].as_array().unwrap().iter();
+        let spent: Vec<TxOut> = utxos
+            .map(|utxo| {
+                let script = utxo["scriptPubKey"].as_str().unwrap();
+                spent(script, utxo["amountSats"].as_u64().unwrap())
+            })
+            .collect();
+        let inputs = case["inputSpending"].as_array().unwrap();
+        for input in inputs {
+            let key = unhex(&input["intermediary"]["tweakedPrivkey"]);
+            let key = TestKey::from_bytes(Algorithm::Bip340, &key).unwrap();
+            let index = usize::try_from(input["given"]["txinIndex"].as_u64().unwrap()).unwrap();
+            let kind = u32::try_from(input["given"]["hashType"].as_u64().unwrap()).unwrap();
+            let mut psbt = Psbt::from_unsigned_tx(transaction.clone()).unwrap();
+            psbt.inputs[index].sighash_type = Some(PsbtSighashType::from_u32(kind));
+            let digests = digests(psbt, spent.clone(), key.public_key().clone());
+            assert_eq!(digests, [unhex(&input["intermediary"]["sigHash"])], "input {index}");
+        }
+        assert_eq!(inputs.len(), 7);
+    }
+
+    #[test]
+    fn the_digests_of_bip_143_are_those_of_its_examples() {
+        let json = vectors::json("bip143/bip143.json");
+        let case = |example: usize, key: usize| {
+            let bytes = unhex(&json["examples"][example]["unsigned_tx"][0]);
+            let transaction: Transaction = consensus::deserialize(&bytes).unwrap();
+            let key = unhex(&json["examples"][example]["private_keys"][key]);
+            let key = TestKey::from_bytes(Algorithm::EcdsaSecp256k1, &key).unwrap();
+            // Only the unsigned transaction counts here.
+            let mut transaction = transaction;
+            for input in &mut transaction.input {
+                input.script_sig = ScriptBuf::new();
+            }
+            (Psbt::from_unsigned_tx(transaction).unwrap(), key.public_key().clone())
+        };
+        let (psbt, key) = case(0, 1);
+        let others =
+            spent("2103c9f4836b9a4f77fc0d81f7bcb01b7f1b35916864b9476c241ce9fc198bd25432ac", 1);
+        let own = spent("00141d0f172a0ecb48aee1be1f2687d2963ae33f71a1", 600_000_000);
+        let found = digests(psbt, vec![others, own], key);
+        assert_eq!(found, [unhex(&json["sighash"][0]["sighash"])], "P2WPKH");
+        let (mut psbt, key) = case(1, 0);
+        let redeem = ScriptBuf::from_hex("001479091972186c449eb1ded22b78e40d009bdf0089").unwrap();
+        psbt.inputs[0].redeem_script = Some(redeem);
+        let own = spent("a9144733f37cf4db86fbc2efed2500b4f4e49f31202387", 1_000_000_000);
+        let found = digests(psbt, vec![own], key);
+        assert_eq!(found, [unhex(&json["sighash"][1]["sighash"])], "P2SH-P2WPKH");
+    }
+}

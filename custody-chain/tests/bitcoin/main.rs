@@ -8,6 +8,9 @@
 mod change;
 mod draft;
 mod limits;
+mod messages;
+mod mutations;
 mod refusals;
 mod spending;
 mod support;
+mod vectors;

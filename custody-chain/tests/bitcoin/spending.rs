@@ -181,9 +181,9 @@ fn an_allowed_hash_type_is_signed_and_told() {
             let intent = decode_by(&decoder, &draft.0, &context(&keys)).unwrap();
             let found: Vec<_> = intent.facts.iter().map(|fact| fact.as_str()).collect();
             assert_eq!(found, facts);
-            let opaque = intent.effects.iter().find_map(|effect| match effect {
-                Effect::SignOpaque { kind } => Some(kind.as_str().to_owned()),
-                _ => None,
+            let opaque = intent.effects.iter().find_map(|effect| {
+                let Effect::SignOpaque { kind } = effect else { return None };
+                Some(kind.as_str().to_owned())
             });
             assert_eq!(opaque.unwrap(), format!("bitcoin/{name}"));
             assert!(is_valid(&signed_by(&decoder, &draft.0, &keys)), "{name}");
