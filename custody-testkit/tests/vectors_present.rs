@@ -48,8 +48,8 @@ fn count_json(path: &str, json: &Value) -> usize {
             groups.flat_map(|group| group.as_object().unwrap().values()).map(length).sum()
         }
         "bip341/wallet-test-vectors.json" => {
-            let spending = &json.as_object().unwrap()["keyPathSpending"][0];
-            length(json.get("scriptPubKey").unwrap()) + length(&spending["inputSpending"])
+            let spending = json.pointer("/keyPathSpending/0/inputSpending").unwrap();
+            [json.get("scriptPubKey").unwrap(), spending].map(length).iter().sum()
         }
         "bitcoin/bitcoinjs/address.json"
         | "bitcoin/bitcoinjs/psbt.json"

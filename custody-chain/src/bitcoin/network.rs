@@ -47,7 +47,7 @@ mod tests {
     fn each_network_is_named_by_its_first_block() {
         for (reference, network) in NETWORKS {
             let hash = genesis_block(network).block_hash().to_string();
-            assert_eq!(&hash[..32], reference, "{network}");
+            assert!(hash.starts_with(reference), "{network}");
             let chain = ChainId::parse(&format!("bip122:{reference}")).unwrap();
             assert_eq!(of(&chain), Some(network));
         }
