@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod adapter;
+#[cfg(feature = "bitcoin")]
+mod bitcoin;
 mod evm;
 mod opaque;
 mod signer;
 
 pub use adapter::{AdapterError, Released, WalletSigner};
 pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
+#[cfg(feature = "bitcoin")]
+pub use self::bitcoin::{BitcoinDecoder, BitcoinDescriptorError, BitcoinError, SighashAllowance};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;

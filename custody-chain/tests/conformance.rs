@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "bitcoin")]
+use custody_chain::BitcoinDecoder;
 use custody_chain::{EvmDecoder, OpaqueDecoder};
 use custody_core::caip::ChainId;
 use custody_core::crypto::Algorithm;
@@ -15,6 +17,8 @@ use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 const EVM: &str = "evm/2 800cea0ed37d04e8d064faf9b6e69da236bccfab75f57b569181f27d72329401";
 /// Changes only together with the name of the decoder.
 const OPAQUE: &str = "opaque/2 a3633a8438b56ffe6a6ee296178eee7c44cfa8e68a1660865471c5ba75ce96e8";
+#[cfg(feature = "bitcoin")]
+const BITCOIN: &str = "bitcoin/1 cedaff66e4703a93c3b599645242893559a14c5271c5159695ba511de94963eb";
 
 /// 0.5 ETH, EIP-1559.
 const TRANSFER: &str = "02f00180843b9aca008506fc23ac008252089470997970c51812dc3a010c7d01b50e0d\
@@ -34,9 +38,38 @@ const PERMIT: &str = r#"{"types":{"EIP712Domain":[{"name":"chainId","type":"uint
     "verifyingContract":"0xcccccccccccccccccccccccccccccccccccccccc"},"message":{
     "owner":"0x0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
     "spender":"0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","value":"7","nonce":0,"deadline":9}}"#;
+/// 100,000 satoshi of P2WPKH.
+#[cfg(feature = "bitcoin")]
+const P2WPKH: &str = "\
+    70736274ff0100740200000001d8288258f16539c04a614e16af3c853bd0bd7eb571aa8a983bcad0f5e4c2e83b0000\
+    000000ffffffff0260ea00000000000016001459e5f4daf5f5b0b58a1068edc24f34a8512b26d75898000000000000\
+    1976a914f4651f6c514599e59c22e1e00ede8677e4c38ec188ac000000000001005202000000010707070707070707\
+    0707070707070707070707070707070707070707070707070000000000ffffffff01a0860100000000001600149c30\
+    e02b67a1d70f7cb7113518f1f17da414e44c00000000000000";
+/// 100,000 satoshi of P2TR.
+#[cfg(feature = "bitcoin")]
+const P2TR: &str = "\
+    70736274ff010052020000000103e9ea631283d4d9b30deb52842fcd943c6f114830b113903d021d2b445ea8b60000\
+    000000ffffffff01b88201000000000016001459e5f4daf5f5b0b58a1068edc24f34a8512b26d7000000000001012b\
+    a086010000000000225120e835385aff671f3d6899f47a710c3449ba47b8028e026a88d148b93e533184df0000";
+/// One input of each.
+#[cfg(feature = "bitcoin")]
+const MIXED: &str = "\
+    70736274ff01007b0200000002407db7f9b152af02b3c70e1378549959510fa7aa90679acdb6424a1f6e2bf47e0000\
+    000000ffffffffec3ba006d08180ee6f921940f6a1463756b22945b7f66144b2dcec0e0e21bc180000000000ffffff\
+    ff01b88201000000000016001459e5f4daf5f5b0b58a1068edc24f34a8512b26d70000000000010052020000000107\
+    070707070707070707070707070707070707070707070707070707070707070000000000ffffffff01701101000000\
+    00001600149c30e02b67a1d70f7cb7113518f1f17da414e44c000000000001005e0200000001070707070707070707\
+    07070707070707070707070707070707070707070707070100000000ffffffff013075000000000000225120e83538\
+    5aff671f3d6899f47a710c3449ba47b8028e026a88d148b93e533184df000000000000";
 
 mod evm {
     custody_testkit::decoder_suite!(super::evm());
+}
+
+#[cfg(feature = "bitcoin")]
+mod bitcoin {
+    custody_testkit::decoder_suite!(super::bitcoin());
 }
 
 mod opaque {
@@ -61,6 +94,35 @@ fn evm() -> DecoderFixture {
     ];
     let oversize = payload("evm/transaction", vec![0; 256 * 1024 + 1]);
     DecoderFixture::new(Arc::new(EvmDecoder::new()), samples, vec![oversize]).with_pin(EVM)
+}
+
+#[cfg(feature = "bitcoin")]
+fn bitcoin() -> DecoderFixture {
+    let ecdsa = || (key("first"), TestKey::seeded(Algorithm::EcdsaSecp256k1, 1));
+    let bip340 = || (key("second"), TestKey::seeded(Algorithm::Bip340, 1));
+    let mut context = context();
+    context.chain = ChainId::parse("bip122:000000000019d6689c085ae165831e93").unwrap();
+    let sample = |name, text: &str, keys| {
+        let payload = payload("bitcoin/psbt", hex::decode(text).unwrap());
+        DecoderSample::new(name, payload, context.clone(), keys)
+    };
+    let samples = vec![
+        sample("P2WPKH", P2WPKH, vec![ecdsa()]),
+        sample("P2TR", P2TR, vec![bip340()]),
+        sample("both", MIXED, vec![ecdsa(), bip340()]),
+    ];
+    let message = |name, keys| {
+        let payload = payload("bitcoin/message", b"Hello World".to_vec());
+        DecoderSample::new(name, payload, context.clone(), keys)
+    };
+    let messages =
+        [message("said as P2WPKH", vec![ecdsa()]), message("said as P2TR", vec![bip340()])];
+    let samples = samples.into_iter().chain(messages).collect();
+    let oversize = vec![
+        payload("bitcoin/psbt", vec![0; 8 * 1024 * 1024 + 1]),
+        payload("bitcoin/message", vec![7; 256 * 1024 + 1]),
+    ];
+    DecoderFixture::new(Arc::new(BitcoinDecoder::new()), samples, oversize).with_pin(BITCOIN)
 }
 
 fn opaque() -> DecoderFixture {

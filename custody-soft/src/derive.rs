@@ -11,6 +11,8 @@ use custody_core::crypto::Algorithm;
 use custody_core::seam::DerivationPath;
 use custody_core::secret::Secret;
 
+use crate::taproot;
+
 /// What derivation starts from.
 pub(crate) enum Start {
     /// A seed.
@@ -19,7 +21,7 @@ pub(crate) enum Start {
     Extended(Secret),
 }
 
-/// The private key at `path` below `start`.
+/// The private key at `path` below `start`; of BIP-340 and a path of BIP-86, that of the output key.
 pub(crate) fn derive(
     start: &Start,
     path: &DerivationPath,
@@ -37,7 +39,11 @@ pub(crate) fn derive(
         }
         _ => return Err(DeriveError::Algorithm { algorithm }),
     };
-    Ok(Secret::new(node.key.to_vec()))
+    let secret = Secret::new(node.key.to_vec());
+    if algorithm == Algorithm::Bip340 && taproot::is_output_path(path) {
+        return taproot::output_key(&secret).ok_or(DeriveError::Invalid);
+    }
+    Ok(secret)
 }
 
 /// A key with its chain code: also the two halves of an HMAC-SHA512.

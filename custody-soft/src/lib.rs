@@ -12,6 +12,7 @@ mod recoverable;
 mod sealed;
 mod seed;
 mod signer;
+mod taproot;
 
 pub use backend::SoftBackend;
 pub use cache::CacheLimits;

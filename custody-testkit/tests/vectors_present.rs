@@ -47,6 +47,17 @@ fn count_json(path: &str, json: &Value) -> usize {
             let groups = json.as_object().unwrap().values();
             groups.flat_map(|group| group.as_object().unwrap().values()).map(length).sum()
         }
+        "bip341/wallet-test-vectors.json" => {
+            let spending = json.pointer("/keyPathSpending/0/inputSpending").unwrap();
+            [json.get("scriptPubKey").unwrap(), spending].map(length).iter().sum()
+        }
+        "bitcoin/bitcoinjs/address.json"
+        | "bitcoin/bitcoinjs/psbt.json"
+        | "bech32/bech32.json"
+        | "bech32/bech32m.json"
+        | "bip143/bip143.json"
+        | "bip322/basic-test-vectors.json"
+        | "bip322/generated-test-vectors.json" => lists(json),
         _ if path.starts_with("wycheproof/") => {
             lengths(json.get("testGroups").unwrap().as_array().unwrap(), "tests")
         }
@@ -61,6 +72,12 @@ fn count_json(path: &str, json: &Value) -> usize {
 
 fn lengths(groups: &[Value], field: &str) -> usize {
     groups.iter().map(|group| length(group.get(field).unwrap())).sum()
+}
+
+/// The cases of all lists, however deep their names.
+fn lists(value: &Value) -> usize {
+    let named = |value: &Value| value.as_object().map(|map| map.values().map(lists).sum());
+    value.as_array().map(Vec::len).or_else(|| named(value)).unwrap_or(0)
 }
 
 fn length(value: &Value) -> usize {

@@ -30,6 +30,7 @@ mod notes;
 mod payloads;
 mod policies;
 mod proofs;
+mod psbts;
 mod receipts;
 mod record;
 mod sealed_records;
@@ -111,6 +112,8 @@ targets! {
     policies;
     /// Proofs of inclusion and consistency.
     proofs;
+    /// Bitcoin: PSBTs, messages and descriptors of wallets.
+    psbts;
     /// Receipts.
     receipts;
     /// What a sealed store finds in the store below it.

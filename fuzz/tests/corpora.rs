@@ -150,6 +150,7 @@ mod every_input_holds_and_every_part_takes_one {
         payloads
         policies
         proofs
+        psbts
         receipts
         sealed_records
         states
@@ -177,6 +178,7 @@ mod every_input_holds_when_it_is_changed {
         payloads
         policies
         proofs
+        psbts
         receipts
         sealed_records
         states
