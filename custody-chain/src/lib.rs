@@ -3,7 +3,11 @@
 mod evm;
 mod opaque;
 mod signer;
+#[cfg(feature = "solana")]
+mod solana;
 
 pub use evm::{EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
+#[cfg(feature = "solana")]
+pub use solana::{SolanaDecoder, SolanaError};
