@@ -137,9 +137,8 @@ fn transaction(
     context: &DecodeContext,
 ) -> Result<Intent, SolanaError> {
     let signers = signers(message, context);
-    let ours: Vec<_> = context.accounts.iter().filter_map(|it| address(&it.public_key)).collect();
-    let fee_payer = message.fee_payer()?;
-    let is_foreign = !ours.contains(&fee_payer);
+    let ours: Vec<_> = signers.iter().filter_map(|it| address(&it.public_key)).collect();
+    let is_foreign = !ours.contains(&message.fee_payer()?);
     if signers.is_empty() {
         return Err(SolanaError::NotSigner);
     }

@@ -69,18 +69,18 @@ pub(super) fn describe(
     };
     match instruction.program {
         compute_budget::ID => Ok(()),
-        system_program::ID => understood(system::describe(&instruction, story)?, || {
-            instruction.call(story, WORD)
-        }),
-        stake::ID => understood(stakes::describe(&instruction, story)?, || {
-            instruction.call(story, WORD)
-        }),
-        token::TOKEN | token::TOKEN_2022 => understood(token::describe(&instruction, story)?, || {
-            instruction.call(story, 1)
-        }),
-        associated::ID => understood(associated::describe(&instruction, story)?, || {
-            instruction.call(story, 1)
-        }),
+        system_program::ID => {
+            understood(system::describe(&instruction, story)?, || instruction.call(story, WORD))
+        }
+        stake::ID => {
+            understood(stakes::describe(&instruction, story)?, || instruction.call(story, WORD))
+        }
+        token::TOKEN | token::TOKEN_2022 => {
+            understood(token::describe(&instruction, story)?, || instruction.call(story, 1))
+        }
+        associated::ID => {
+            understood(associated::describe(&instruction, story)?, || instruction.call(story, 1))
+        }
         MEMO | MEMO_1 => memo(&instruction, story),
         _ => instruction.call(story, ANCHOR),
     }

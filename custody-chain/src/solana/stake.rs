@@ -1,5 +1,6 @@
 //! The stake program: stake moves between accounts, and authorities over it change.
 
+use solana_address::Address;
 use solana_stake_interface::instruction::StakeInstruction as Stake;
 use solana_stake_interface::state::StakeAuthorize;
 
@@ -13,71 +14,74 @@ pub(super) fn describe(
     story: &mut Story<'_>,
 ) -> Result<Told, SolanaError> {
     let Some(parsed) = parse(instruction.data) else { return Ok(Told::No) };
-    let Some([stake]) = instruction.first() else { return Ok(Told::No) };
-    let mut named = Vec::new();
-    match parsed {
-        Stake::Split(lamports)
-        | Stake::Withdraw(lamports)
-        | Stake::MoveStake(lamports)
-        | Stake::MoveLamports(lamports) => {
-            let Some([from, to]) = instruction.first() else { return Ok(Told::No) };
-            story.lamports(from, to, lamports)?;
-            return Ok(Told::Yes);
+    let (one, two) = (instruction.first::<1>(), instruction.first::<2>());
+    match (&parsed, one, two) {
+        (
+            Stake::Split(lamports)
+            | Stake::Withdraw(lamports)
+            | Stake::MoveStake(lamports)
+            | Stake::MoveLamports(lamports),
+            _,
+            Some([from, to]),
+        ) => {
+            story.lamports(from, to, *lamports)?;
+            Ok(Told::Yes)
         }
-        Stake::DelegateStake => {
-            let Some([stake, vote]) = instruction.first() else { return Ok(Told::No) };
+        (Stake::DelegateStake, _, Some([stake, vote])) => {
             let named = [("stake", stake.to_string()), ("vote", vote.to_string())];
-            return call(instruction, &named, story);
+            call(instruction, &named, story)
         }
-        Stake::Merge => {
-            let Some([to, from]) = instruction.first() else { return Ok(Told::No) };
+        (Stake::Merge, _, Some([to, from])) => {
             let named = [("from", from.to_string()), ("stake", to.to_string())];
-            return call(instruction, &named, story);
+            call(instruction, &named, story)
         }
-        Stake::Deactivate => return call(instruction, &[("stake", stake.to_string())], story),
-        Stake::Initialize(authorized, lockup) => {
-            named.push(("lockup_custodian", lockup.custodian.to_string()));
-            named.push(("lockup_epoch", lockup.epoch.to_string()));
-            named.push(("lockup_time", lockup.unix_timestamp.to_string()));
-            named.push(("staker", authorized.staker.to_string()));
-            named.push(("withdrawer", authorized.withdrawer.to_string()));
+        (Stake::Deactivate, Some([stake]), _) => {
+            call(instruction, &[("stake", stake.to_string())], story)
+        }
+        (_, Some([stake]), _) => {
+            let Some(named) = change(instruction, &parsed) else { return Ok(Told::No) };
+            story.administer(stake, instruction.head(4), &named)?;
+            Ok(Told::Yes)
+        }
+        (_, None, _) => Ok(Told::No),
+    }
+}
+
+/// Which authorities and which lockup the first account gets; none for an instruction that changes
+/// neither.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other instructions are calls")]
+fn change(instruction: &Instruction<'_>, parsed: &Stake) -> Option<Vec<(&'static str, String)>> {
+    let lockup = |custodian: Option<Address>, epoch: Option<u64>, time: Option<i64>| {
+        let custodian = custodian.map(|new| ("lockup_custodian", new.to_string()));
+        let epoch = epoch.map(|new| ("lockup_epoch", new.to_string()));
+        let time = time.map(|new| ("lockup_time", new.to_string()));
+        [custodian, epoch, time].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let both = |staker: Address, withdrawer: Address| {
+        vec![("staker", staker.to_string()), ("withdrawer", withdrawer.to_string())]
+    };
+    let fourth = || instruction.first().map(|[_, _, _, new]| new);
+    Some(match parsed {
+        Stake::Initialize(authorized, it) => {
+            let mut named = lockup(Some(it.custodian), Some(it.epoch), Some(it.unix_timestamp));
+            named.extend(both(authorized.staker, authorized.withdrawer));
+            named
         }
         Stake::InitializeChecked => {
-            let Some([_, _, staker, withdrawer]) = instruction.first() else {
-                return Ok(Told::No);
-            };
-            named.push(("staker", staker.to_string()));
-            named.push(("withdrawer", withdrawer.to_string()));
+            let [_, _, staker, withdrawer] = instruction.first()?;
+            both(staker, withdrawer)
         }
-        Stake::Authorize(new, which) => named = authority(&which, new.to_string()),
-        Stake::AuthorizeWithSeed(ref it) => {
-            named = authority(&it.stake_authorize, it.new_authorized_pubkey.to_string());
-        }
-        Stake::AuthorizeChecked(ref which) => {
-            let Some([_, _, _, new]) = instruction.first() else { return Ok(Told::No) };
-            named = authority(which, new.to_string());
-        }
-        Stake::AuthorizeCheckedWithSeed(ref it) => {
-            let Some([_, _, _, new]) = instruction.first() else { return Ok(Told::No) };
-            named = authority(&it.stake_authorize, new.to_string());
-        }
-        Stake::SetLockup(ref lockup) => {
-            named.extend(lockup.custodian.map(|new| ("lockup_custodian", new.to_string())));
-            named.extend(lockup.epoch.map(|new| ("lockup_epoch", new.to_string())));
-            named.extend(lockup.unix_timestamp.map(|new| ("lockup_time", new.to_string())));
-        }
-        Stake::SetLockupChecked(ref lockup) => {
+        Stake::Authorize(new, which) => authority(which, *new),
+        Stake::AuthorizeWithSeed(it) => authority(&it.stake_authorize, it.new_authorized_pubkey),
+        Stake::AuthorizeChecked(which) => authority(which, fourth()?),
+        Stake::AuthorizeCheckedWithSeed(it) => authority(&it.stake_authorize, fourth()?),
+        Stake::SetLockup(it) => lockup(it.custodian, it.epoch, it.unix_timestamp),
+        Stake::SetLockupChecked(it) => {
             let custodian = instruction.first().map(|[_, _, new]| new);
-            named.extend(custodian.map(|new| ("lockup_custodian", new.to_string())));
-            named.extend(lockup.epoch.map(|new| ("lockup_epoch", new.to_string())));
-            named.extend(lockup.unix_timestamp.map(|new| ("lockup_time", new.to_string())));
+            lockup(custodian, it.epoch, it.unix_timestamp)
         }
-        #[expect(deprecated, reason = "it has a number still")]
-        Stake::Redelegate => return Ok(Told::No),
-        Stake::GetMinimumDelegation | Stake::DeactivateDelinquent => return Ok(Told::No),
-    }
-    story.administer(stake, instruction.head(4), &named)?;
-    Ok(Told::Yes)
+        _ => return None,
+    })
 }
 
 /// The instruction, if these are all its bytes and its only encoding.
@@ -86,10 +90,10 @@ fn parse(data: &[u8]) -> Option<Stake> {
     (wincode::serialize(&parsed).ok()? == data).then_some(parsed)
 }
 
-fn authority(which: &StakeAuthorize, new: String) -> Vec<(&'static str, String)> {
+fn authority(which: &StakeAuthorize, new: Address) -> Vec<(&'static str, String)> {
     match which {
-        StakeAuthorize::Staker => vec![("staker", new)],
-        StakeAuthorize::Withdrawer => vec![("withdrawer", new)],
+        StakeAuthorize::Staker => vec![("staker", new.to_string())],
+        StakeAuthorize::Withdrawer => vec![("withdrawer", new.to_string())],
     }
 }
 

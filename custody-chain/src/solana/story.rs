@@ -48,7 +48,7 @@ impl<'a> Story<'a> {
         self.owners.insert(token_account, owner);
     }
 
-    /// The accounts of the wallet.
+    /// The accounts of the wallet that sign: a few, so that deriving from each stays cheap.
     pub(super) fn ours(&self) -> &[Address] {
         &self.ours
     }

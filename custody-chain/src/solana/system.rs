@@ -44,9 +44,11 @@ pub(super) fn describe(
             Ok(Told::Yes)
         }
         (System::AdvanceNonceAccount, _, _) => advance(instruction, story),
-        (System::InitializeNonceAccount(new) | System::AuthorizeNonceAccount(new), Some([it]), _) => {
-            administer(instruction, it, &[("authority", new.to_string())], story)
-        }
+        (
+            System::InitializeNonceAccount(new) | System::AuthorizeNonceAccount(new),
+            Some([it]),
+            _,
+        ) => administer(instruction, it, &[("authority", new.to_string())], story),
         (System::Allocate { space }, Some([it]), _) => {
             administer(instruction, it, &[("space", space.to_string())], story)
         }

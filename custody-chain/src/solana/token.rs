@@ -205,16 +205,15 @@ fn describe_fee(
 }
 
 /// Whose tokens an account holds, where that is proved: by an instruction before this one, or
-/// because it is the associated token account of an account of the wallet.
+/// because it is the associated token account of an account of the wallet that signs.
 fn holder(
     instruction: &Instruction<'_>,
     mint: Address,
     account: Address,
     story: &Story<'_>,
 ) -> Option<Address> {
-    let is_its = |owner: &&Address| {
-        associated::address(**owner, instruction.program, mint) == account
-    };
+    let is_its =
+        |owner: &&Address| associated::address(**owner, instruction.program, mint) == account;
     story.owner(account).or_else(|| story.ours().iter().find(is_its).copied())
 }
 
