@@ -152,6 +152,7 @@ mod every_input_holds_and_every_part_takes_one {
         proofs
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles
@@ -179,6 +180,7 @@ mod every_input_holds_when_it_is_changed {
         proofs
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles
