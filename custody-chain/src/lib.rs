@@ -6,6 +6,8 @@ mod bitcoin;
 mod evm;
 mod opaque;
 mod signer;
+#[cfg(feature = "solana")]
+mod solana;
 
 pub use adapter::{AdapterError, Released, WalletSigner};
 pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
@@ -13,3 +15,5 @@ pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 pub use self::bitcoin::{BitcoinDecoder, BitcoinDescriptorError, BitcoinError, SighashAllowance};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
+#[cfg(feature = "solana")]
+pub use solana::{SolanaDecoder, SolanaError};

@@ -34,6 +34,7 @@ mod psbts;
 mod receipts;
 mod record;
 mod sealed_records;
+mod solana_messages;
 mod states;
 mod texts;
 mod tiles;
@@ -118,6 +119,8 @@ targets! {
     receipts;
     /// What a sealed store finds in the store below it.
     sealed_records;
+    /// Solana messages, with and without lookup tables, and off-chain messages.
+    solana_messages;
     /// A custodian's state, as a snapshot keeps it.
     states;
     /// Ids, names of chains, accounts and assets, amounts, paths and other short texts.

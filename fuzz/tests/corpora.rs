@@ -153,6 +153,7 @@ mod every_input_holds_and_every_part_takes_one {
         psbts
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles
@@ -181,6 +182,7 @@ mod every_input_holds_when_it_is_changed {
         psbts
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles

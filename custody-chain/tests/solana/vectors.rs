@@ -1,0 +1,134 @@
+//! Messages that solders wrote, signed and read: an independent decoder agrees about each.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use custody_chain::SolanaDecoder;
+use custody_core::crypto::Algorithm;
+use custody_core::effect::Effect;
+use custody_core::seam::{DecodeContext, Decoder as _, Intent, TaskSignature};
+use custody_testkit::key::TestKey;
+use custody_testkit::vectors;
+use serde_json::Value;
+
+use crate::properties::check;
+use crate::support::{
+    CHAIN, MESSAGE, RESOLVED, address_of, context_with, decode_as, facts, payload, told,
+};
+
+fn text<'a>(case: &'a Value, field: &str) -> &'a str {
+    case[field].as_str().unwrap_or_else(|| panic!("no {field} in {case}"))
+}
+
+fn bytes(case: &Value, field: &str) -> Vec<u8> {
+    STANDARD.decode(text(case, field)).unwrap()
+}
+
+fn key(seed: &str) -> TestKey {
+    TestKey::from_bytes(Algorithm::Ed25519, &hex::decode(seed).unwrap()).unwrap()
+}
+
+/// Signs every task and puts the transaction together.
+fn signed(
+    format: &str,
+    bytes: &[u8],
+    context: &DecodeContext,
+    keys: &[TestKey],
+) -> (Intent, Vec<u8>) {
+    let intent = decode_as(format, bytes, context).unwrap();
+    let sign = |task: &custody_core::seam::SigningTask| {
+        let position = context.accounts.iter().position(|it| it.key == task.key).unwrap();
+        let signature = keys[position].sign(task.input.as_input()).unwrap();
+        let signature = signature.checked(keys[position].public_key(), task.input.as_input());
+        TaskSignature { key: task.key.clone(), signature: signature.unwrap() }
+    };
+    let signatures: Vec<_> = intent.tasks.iter().map(sign).collect();
+    let payload = payload(format, bytes);
+    let wire = SolanaDecoder::new().assemble(&payload, context, &signatures).unwrap();
+    (intent, wire)
+}
+
+/// The payload of a case: the message, or the message with its tables.
+fn stated(case: &Value) -> (&'static str, Vec<u8>) {
+    let Some(tables) = case["tables"].as_array() else { return (MESSAGE, bytes(case, "message")) };
+    let table =
+        |it: &Value| format!(r#"{{"address":{},"accounts":{}}}"#, it["address"], it["accounts"]);
+    let tables: Vec<_> = tables.iter().map(table).collect();
+    let message = &case["message"];
+    let document = format!(r#"{{"v":1,"message":{message},"tables":[{}]}}"#, tables.join(","));
+    (RESOLVED, document.into_bytes())
+}
+
+#[test]
+fn an_independent_decoder_finds_the_same_effects_facts_and_signatures() {
+    let cases = vectors::json("solana/messages.json.gz");
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for (number, case) in cases.as_array().unwrap().iter().enumerate() {
+        let seeds = case["ours"].as_array().unwrap();
+        let keys: Vec<_> = seeds.iter().map(|seed| key(seed.as_str().unwrap())).collect();
+        let (format, bytes) = stated(case);
+        let (intent, wire) = signed(format, &bytes, &context_with(CHAIN, &keys), &keys);
+        let expected: Vec<String> = serde_json::from_value(case["effects"].clone()).unwrap();
+        assert_eq!(told(&intent), expected, "case {number}");
+        let expected: Vec<String> = serde_json::from_value(case["facts"].clone()).unwrap();
+        assert_eq!(facts(&intent), expected, "case {number}");
+        assert_eq!(wire, self::bytes(case, "raw"), "case {number}");
+        for effect in &intent.effects {
+            *counts.entry(effect.action().as_str()).or_default() += 1;
+        }
+        *counts.entry(format).or_default() += 1;
+    }
+    let expected = [
+        ("administer", 196),
+        ("approve", 6),
+        ("call", 709),
+        ("pay_fee", 264),
+        ("sign_opaque", 31),
+        (MESSAGE, 256),
+        (RESOLVED, 144),
+        ("transfer", 194),
+    ];
+    assert_eq!(counts, BTreeMap::from(expected));
+}
+
+#[test]
+fn published_payments_are_signed_as_published() {
+    let cases = vectors::json("generated/solana.json.gz");
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for case in cases.as_array().unwrap() {
+        let keys = [key(text(case, "seed"))];
+        assert_eq!(address_of(&keys[0]).to_string(), text(case, "pubkey"));
+        let context = context_with(CHAIN, &keys);
+        let (intent, wire) = signed(MESSAGE, &bytes(case, "message"), &context, &keys);
+        assert_eq!(wire, bytes(case, "raw"));
+        let signature = bs58::decode(text(case, "signature")).into_vec().unwrap();
+        assert_eq!(wire[1..65], signature);
+        let is_payment = |effect: &&Effect| {
+            let to = effect.destination().is_some_and(|it| it.address() == text(case, "to"));
+            let units = effect.amount().map(|amount| amount.units().to_string());
+            to && units.as_deref() == Some(text(case, "lamports"))
+        };
+        let found = intent.effects.iter().any(|effect| is_payment(&effect));
+        let opaque = facts(&intent).contains(&"unresolved");
+        assert!(found || opaque);
+        *counts.entry(if found { "payment" } else { "unresolved" }).or_default() += 1;
+        check(&bytes(case, "message"));
+    }
+    assert_eq!(counts, BTreeMap::from([("payment", 21), ("unresolved", 9)]));
+}
+
+/// Every message of the vectors, cut and changed.
+#[test]
+fn the_corpus_holds() {
+    let cases = vectors::json("solana/messages.json.gz");
+    for case in cases.as_array().unwrap() {
+        let bytes = bytes(case, "message");
+        for position in (0..bytes.len()).step_by(7) {
+            check(&bytes[..position]);
+            let mut changed = bytes.clone();
+            changed[position] ^= 0x11;
+            check(&changed);
+        }
+    }
+}
