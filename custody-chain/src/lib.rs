@@ -9,10 +9,10 @@ mod signer;
 #[cfg(feature = "solana")]
 mod solana;
 
-pub use adapter::{AdapterError, Released, WalletSigner};
-pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 #[cfg(feature = "bitcoin")]
 pub use self::bitcoin::{BitcoinDecoder, BitcoinDescriptorError, BitcoinError, SighashAllowance};
+pub use adapter::{AdapterError, Released, WalletSigner};
+pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
 #[cfg(feature = "solana")]

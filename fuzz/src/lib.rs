@@ -17,6 +17,7 @@ mod custodian_sequences;
 mod documents;
 mod entries;
 mod envelopes;
+mod evm_payloads;
 mod handles;
 mod imports;
 mod input;
@@ -93,6 +94,8 @@ targets! {
     entries;
     /// The envelope around everything that is sealed.
     envelopes;
+    /// What is signed on EVM chains beside plain transactions.
+    evm_payloads;
     /// Sealed keys and seeds, and the parameters of a passphrase.
     handles;
     /// Private keys, seeds, extended keys and the paths below them.

@@ -140,6 +140,7 @@ mod every_input_holds_and_every_part_takes_one {
         documents
         entries
         envelopes
+        evm_payloads
         handles
         imports
         keys
@@ -169,6 +170,7 @@ mod every_input_holds_when_it_is_changed {
         documents
         entries
         envelopes
+        evm_payloads
         handles
         imports
         keys

@@ -10,13 +10,13 @@ use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
 use custody_core::seam::{
-    DerivationPath, Entropy, EntropyError, Exportability, KeyDerivation as _, KeyRequest,
-    SeedRecord, SeedRequest,
+    DerivationPath, Entropy, Exportability, KeyDerivation as _, KeyRequest, SeedRecord, SeedRequest,
 };
 use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use examples_chains::Failure;
+use examples_start::entropy::OsEntropy;
 use zeroize::Zeroizing;
 
 /// A mnemonic's keys: in a backend of software keys, and as an extended key of BIP-32.
@@ -105,15 +105,5 @@ fn algorithm(chain: &ChainId, path: &DerivationPath) -> Algorithm {
         ("solana", _) => Algorithm::Ed25519,
         ("bip122", Some(&TAPROOT)) => Algorithm::Bip340,
         _ => Algorithm::EcdsaSecp256k1,
-    }
-}
-
-/// The operating system's generator.
-#[derive(Clone, Copy, Debug)]
-struct OsEntropy;
-
-impl Entropy for OsEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        getrandom::fill(bytes).map_err(|_| EntropyError::new())
     }
 }
