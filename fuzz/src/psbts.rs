@@ -70,7 +70,7 @@ fn psbt(bytes: &[u8]) -> bool {
 
 fn message(bytes: &[u8]) -> bool {
     let payload = payload("bitcoin/message", bytes);
-    let intent = decode(&payload).expect("any bytes are a message");
+    let Ok(intent) = decode(&payload) else { panic!("any bytes are a message") };
     let [effect] = intent.effects.as_slice() else { panic!("one effect") };
     assert_eq!(effect.action(), Action::SignMessage);
     let text = String::from_utf8(check(&payload, &intent)).unwrap();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bitcoin::hashes::{Hash, hash160};
 use bitcoin::key::TweakedPublicKey;
-use bitcoin::{PubkeyHash, Script, ScriptBuf, WPubkeyHash, XOnlyPublicKey};
+use bitcoin::{PubkeyHash, Script, ScriptBuf, TxOut, WPubkeyHash, XOnlyPublicKey};
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::seam::ContextAccount;
 
@@ -28,25 +28,27 @@ pub(super) enum Kind {
 
 /// The scripts of one key, each with its kind.
 pub(super) fn scripts(key: &PublicKey) -> Vec<(Kind, ScriptBuf)> {
+    let mut scripts = plain_scripts(key);
+    let nested = scripts.first().filter(|(kind, _)| *kind == Kind::WitnessKeyHash);
+    let nested = nested.map(|(_, witness)| ScriptBuf::new_p2sh(&witness.script_hash()));
+    scripts.extend(nested.map(|script| (Kind::NestedKeyHash, script)));
+    scripts
+}
+
+/// The scripts of one key that need no hash of a script.
+fn plain_scripts(key: &PublicKey) -> Vec<(Kind, ScriptBuf)> {
     match key.algorithm() {
         Algorithm::EcdsaSecp256k1 => {
             let hash = hash160::Hash::hash(key.as_bytes());
             let witness = ScriptBuf::new_p2wpkh(&WPubkeyHash::from_raw_hash(hash));
-            let nested = ScriptBuf::new_p2sh(&witness.script_hash());
             let legacy = ScriptBuf::new_p2pkh(&PubkeyHash::from_raw_hash(hash));
-            vec![
-                (Kind::WitnessKeyHash, witness),
-                (Kind::NestedKeyHash, nested),
-                (Kind::KeyHash, legacy),
-            ]
+            vec![(Kind::WitnessKeyHash, witness), (Kind::KeyHash, legacy)]
         }
         Algorithm::Bip340 => {
             let output = XOnlyPublicKey::from_slice(key.as_bytes()).ok();
             let output = output.map(TweakedPublicKey::dangerous_assume_tweaked);
-            output
-                .map(|key| (Kind::Taproot, ScriptBuf::new_p2tr_tweaked(key)))
-                .into_iter()
-                .collect()
+            let script = output.map(|key| (Kind::Taproot, ScriptBuf::new_p2tr_tweaked(key)));
+            script.into_iter().collect()
         }
         Algorithm::EcdsaP256 | Algorithm::Ed25519 | _ => Vec::new(),
     }
@@ -61,8 +63,11 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The keys of these accounts. Of accounts with the same key the first counts.
-    pub(super) fn of(accounts: &'a [ContextAccount]) -> Self {
+    /// The keys of these accounts, for what is spent. Of accounts with the same key the first
+    /// counts.
+    pub(super) fn of(accounts: &'a [ContextAccount], spent: &[TxOut]) -> Self {
+        let is_nested = spent.iter().any(|output| output.script_pubkey.is_p2sh());
+        let scripts = if is_nested { scripts } else { plain_scripts };
         let mut keys = Self::default();
         for account in accounts {
             for (kind, script) in scripts(&account.public_key) {

@@ -41,7 +41,7 @@ impl<'a> Reading<'a> {
             .map(|index| previous_output(&psbt, index))
             .collect::<Result<Vec<_>, _>>()?;
         let fee = fee(&psbt, &spent)?;
-        let keys = Keys::of(&context.accounts);
+        let keys = Keys::of(&context.accounts, &spent);
         let own = inputs::own(&psbt, &spent, &keys, allowed)?;
         check_proved(&psbt, &own)?;
         Ok(Self { network, psbt, spent, own, fee })

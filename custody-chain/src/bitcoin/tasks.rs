@@ -192,7 +192,8 @@ mod tests {
             SighashAllowance::Single,
             SighashAllowance::SingleAnyoneCanPay,
         ];
-        let own = inputs::own(&psbt, &spent, &Keys::of(&accounts), &allowed.into()).unwrap();
+        let own =
+            inputs::own(&psbt, &spent, &Keys::of(&accounts, &spent), &allowed.into()).unwrap();
         let reading = Reading { network: Network::Bitcoin, psbt, spent, own, fee: 0 };
         let tasks = tasks(&reading).unwrap();
         tasks.iter().map(|task| task.input.as_input().as_bytes().to_vec()).collect()
