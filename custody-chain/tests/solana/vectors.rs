@@ -151,6 +151,27 @@ fn wallets_have_the_addresses_and_paths_that_others_give_them() {
     assert_eq!(count, 20);
 }
 
+/// The virtual machine never takes more from the wallet than the effects say.
+#[test]
+fn what_the_network_takes_is_at_most_what_is_told() {
+    let cases = vectors::json("solana/charges.json");
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for case in cases.as_array().unwrap() {
+        let context = context_with(CHAIN, &[key(text(case, "seed"))]);
+        let intent = decode_as(MESSAGE, &bytes(case, "message"), &context).unwrap();
+        let coin = format!("{CHAIN}/slip44:501");
+        let amounts = intent.effects.iter().filter_map(Effect::amount);
+        let coins = amounts.filter(|amount| amount.asset().as_str() == coin);
+        let told: u64 = coins.map(|it| it.units().to_string().parse::<u64>().unwrap()).sum();
+        let taken = case["taken"].as_u64().unwrap();
+        let name = if case["exact"] == true { "exactly" } else { "at most" };
+        *counts.entry(name).or_default() += 1;
+        let holds = if name == "exactly" { told == taken } else { told >= taken };
+        assert!(holds, "{}: {taken} taken, {told} told", text(case, "name"));
+    }
+    assert_eq!(counts, BTreeMap::from([("at most", 8), ("exactly", 29)]));
+}
+
 /// Every message of the vectors, cut and changed.
 #[test]
 fn the_corpus_holds() {
