@@ -69,6 +69,16 @@ impl SolanaDecoder {
 
     /// The path of an account below a seed (SLIP-44, coin 501): `m/44'/501'/account'/0'`. None for
     /// a number that cannot be hardened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use custody_chain::SolanaDecoder;
+    ///
+    /// let path = SolanaDecoder::path(7).map(|path| path.to_string());
+    /// assert_eq!(path.as_deref(), Some("m/44'/501'/7'/0'"));
+    /// assert!(SolanaDecoder::path(1 << 31).is_none());
+    /// ```
     #[must_use]
     pub fn path(account: u32) -> Option<DerivationPath> {
         DerivationPath::parse(&format!("m/44'/501'/{account}'/0'")).ok()

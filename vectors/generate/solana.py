@@ -4,7 +4,7 @@ Needs solders 0.29.0 from PyPI (MIT). Its seed is 4; every run writes the same b
 does is found out here by reading its bytes again with solders, and shares no code with the decoder
 that is tested: `effects` are the lines that the tests of custody-chain print, without the chain.
 
-Run: python vectors/generate/solana.py
+Run: python vectors/generate/solana.py [FOLDER]
 """
 
 import base64
@@ -14,6 +14,7 @@ import json
 import pathlib
 import random
 import struct
+import sys
 
 from solders import system_program as system
 from solders.address_lookup_table_account import AddressLookupTableAccount
@@ -504,7 +505,8 @@ def main():
         made = case()
         if made is not None:
             cases.append(made)
-    folder = pathlib.Path(__file__).parent.parent / "solana"
+    here = pathlib.Path(__file__).parent.parent / "solana"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
     folder.mkdir(exist_ok=True)
     text = json.dumps(cases, indent=1, ensure_ascii=False).encode()
     (folder / "messages.json.gz").write_bytes(gzip.compress(text, mtime=0))

@@ -35,6 +35,9 @@ pub enum SolanaError {
     /// The payload has another format.
     #[error("the format is not one of solana")]
     Format,
+    /// An account or asset could not be named.
+    #[error("a name of an account or asset is malformed")]
+    Name(#[from] CaipError),
     /// The message does nothing that the wallet could be asked about.
     #[error("the message has no effect")]
     NoEffect,
@@ -75,9 +78,6 @@ pub enum SolanaError {
         /// Largest length allowed, in bytes.
         limit: usize,
     },
-    /// An account or asset could not be named.
-    #[error("a name of an account or asset is malformed")]
-    Name(#[from] CaipError),
     /// The message has an unknown version.
     #[error("the message has an unknown version")]
     Version,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use custody_chain::SolanaDecoder;
-use custody_core::crypto::Algorithm;
+use custody_core::caip::ChainId;
+use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::effect::Effect;
 use custody_core::seam::{DecodeContext, Decoder as _, Intent, TaskSignature};
 use custody_testkit::key::TestKey;
@@ -116,6 +117,59 @@ fn published_payments_are_signed_as_published() {
         check(&bytes(case, "message"));
     }
     assert_eq!(counts, BTreeMap::from([("payment", 21), ("unresolved", 9)]));
+}
+
+#[test]
+#[ignore = "needs the Python environment that `cargo xtask test` makes"]
+fn solders_still_reads_the_messages_as_it_did() {
+    let root = vectors::folder().join("..");
+    let folder = tempfile::tempdir().unwrap();
+    let mut python = std::process::Command::new(root.join("target/python/bin/python"));
+    let script = vectors::folder().join("generate/solana.py");
+    assert!(python.arg(script).arg(folder.path()).status().unwrap().success());
+    let written = std::fs::File::open(folder.path().join("messages.json.gz")).unwrap();
+    let written: Value = serde_json::from_reader(flate2::read::GzDecoder::new(written)).unwrap();
+    assert!(written == vectors::json("solana/messages.json.gz"));
+}
+
+#[test]
+fn wallets_have_the_addresses_and_paths_that_others_give_them() {
+    let cases = vectors::json("generated/hd_addresses.json.gz");
+    let cases = cases.as_array().unwrap().iter();
+    let accounts = cases.flat_map(|case| case["accounts"].as_array().unwrap());
+    let mut count = 0;
+    for account in accounts.filter(|account| account["coin"] == "SOL") {
+        let key = hex::decode(text(account, "public_key")).unwrap();
+        let key = PublicKey::from_bytes(Algorithm::Ed25519, &key).unwrap();
+        let found = SolanaDecoder::new().account(&ChainId::parse(CHAIN).unwrap(), &key).unwrap();
+        assert_eq!(found.address(), text(account, "address"));
+        let path = text(account, "path");
+        let number = path.split('/').nth(3).unwrap().trim_end_matches('\'').parse().unwrap();
+        assert_eq!(SolanaDecoder::path(number).unwrap().to_string(), path);
+        count += 1;
+    }
+    assert_eq!(count, 20);
+}
+
+/// The virtual machine never takes more from the wallet than the effects say.
+#[test]
+fn what_the_network_takes_is_at_most_what_is_told() {
+    let cases = vectors::json("solana/charges.json");
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for case in cases.as_array().unwrap() {
+        let context = context_with(CHAIN, &[key(text(case, "seed"))]);
+        let intent = decode_as(MESSAGE, &bytes(case, "message"), &context).unwrap();
+        let coin = format!("{CHAIN}/slip44:501");
+        let amounts = intent.effects.iter().filter_map(Effect::amount);
+        let coins = amounts.filter(|amount| amount.asset().as_str() == coin);
+        let told: u64 = coins.map(|it| it.units().to_string().parse::<u64>().unwrap()).sum();
+        let taken = case["taken"].as_u64().unwrap();
+        let name = if case["exact"] == true { "exactly" } else { "at most" };
+        *counts.entry(name).or_default() += 1;
+        let holds = if name == "exactly" { told == taken } else { told >= taken };
+        assert!(holds, "{}: {taken} taken, {told} told", text(case, "name"));
+    }
+    assert_eq!(counts, BTreeMap::from([("at most", 8), ("exactly", 29)]));
 }
 
 /// Every message of the vectors, cut and changed.

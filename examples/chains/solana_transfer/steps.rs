@@ -58,9 +58,10 @@ pub(crate) async fn run(directory: &Path) -> Result<Vec<String>, Failure> {
     for (whose, address, expected) in
         [("receiver", RECEIVER, 2 * SOL), ("wallet", house.address(), 8 * SOL - FEE)]
     {
-        let lamports = network.ask(&json!({ "balance": address }))?;
-        told.push(format!("balance of the {whose}: {} lamports", lamports["lamports"]));
-        if lamports["lamports"] != expected {
+        let answer = network.ask(&json!({ "balance": address }))?;
+        let lamports = answer.get("lamports").and_then(Value::as_u64).ok_or("no balance")?;
+        told.push(format!("balance of the {whose}: {lamports} lamports"));
+        if lamports != expected {
             return Err(format!("the {whose} should have {expected} lamports").into());
         }
     }

@@ -1,5 +1,4 @@
 //! The example ends as it says, in the virtual machine of Solana.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../solana_transfer/steps.rs"]
 mod steps;
