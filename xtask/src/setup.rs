@@ -57,12 +57,17 @@ fn compiler() -> Result<(), String> {
         return Ok(());
     }
     println!("cc is missing: installing gcc");
-    let install = ["install", "--yes", "--no-install-recommends", "gcc", "libc6-dev"];
-    for arguments in [&["update"][..], &install] {
+    install(&["gcc", "libc6-dev"], "install a C compiler")
+}
+
+/// Installs packages of Debian, or says what to do by hand.
+fn install(packages: &[&str], otherwise: &str) -> Result<(), String> {
+    let install = ["install", "--yes", "--no-install-recommends"];
+    for arguments in [vec!["update"], [&install[..], packages].concat()] {
         let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(&arguments);
         if !apt.status().is_ok_and(|status| status.success()) {
-            return Err(format!("`apt-get {}` failed; install a C compiler", arguments.join(" ")));
+            return Err(format!("`apt-get {}` failed; {otherwise}", arguments.join(" ")));
         }
     }
     Ok(())
@@ -83,7 +88,10 @@ fn python() -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(_) | Err(_) => Err(format!("`{name}` failed; install Python 3 with venv and pip")),
     };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv")?;
+    if !succeeds(Command::new("python3").args(["-m", "venv"]).arg(&folder)) {
+        install(&["python3", "python3-venv"], "install Python 3 with venv")?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv")?;
+    }
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&wanted);
     run(&mut pip, "pip install")?;

@@ -16,7 +16,7 @@ use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use examples_chains::Failure;
-use examples_start::entropy::OsEntropy;
+use examples_chains::entropy::OsEntropy;
 use zeroize::Zeroizing;
 
 /// A mnemonic's keys: in a backend of software keys, and as an extended key of BIP-32.

@@ -1,6 +1,7 @@
 //! A custodian with one hot wallet below a new seed, as a host would put it together. Its operator
 //! may do all that its rules allow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,24 +15,25 @@ use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Custodian, Genesis, Outcome, Request};
 use custody_core::digest::Digest;
 use custody_core::id::{
-    BackendId, CustodianId, KeyId, PrincipalId, RequestId, RoleId, TierId, WalletId,
+    BackendId, CredentialId, CustodianId, KeyId, OrganisationId, PrincipalId, RequestId, RoleId,
+    TierId, WalletId,
 };
+use custody_core::principal::{Credential, Principal};
 use custody_core::seam::{
     Clock, Decoder, DerivationPath, Entropy, Exportability, KeyBackend, KeyRecord, KeyRequest,
     Payload, PolicyDocument, Signer, Store,
 };
 use custody_core::secret::Secret;
 use custody_core::tokio::{TokioClock, TokioSpawner};
+use custody_policy::CedarCompiler;
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
 use custody_store::SqliteStore;
-use examples_start::entropy::OsEntropy;
-use examples_start::people::Person;
 
 use crate::Failure;
+use crate::entropy::OsEntropy;
 
 /// What a house needs to know about its chain.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "examples build it")]
 pub struct Plan {
     /// The wallet's chain.
     pub chain: ChainId,
@@ -59,10 +61,8 @@ pub struct House {
 impl House {
     /// Makes a house in an empty directory.
     pub async fn create(directory: &Path, plan: Plan) -> Result<Self, Failure> {
-        let operator =
-            Person::load(&directory.join("people"), "olivia", &["operator"], &OsEntropy)?;
+        let (operator, wallet) = (PrincipalId::parse("olivia")?, WalletId::parse("hot")?);
         let custodian = custodian(directory, &operator, &plan).await?;
-        let (operator, wallet) = (operator.id().clone(), WalletId::parse("hot")?);
         let mut house = Self { custodian, operator, wallet, address: String::new() };
         house.prepare(plan).await?;
         Ok(house)
@@ -118,13 +118,17 @@ impl House {
     }
 }
 
-async fn custodian(directory: &Path, operator: &Person, plan: &Plan) -> Result<Custodian, Failure> {
+async fn custodian(
+    directory: &Path,
+    operator: &PrincipalId,
+    plan: &Plan,
+) -> Result<Custodian, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
     let backend = backend(&clock)?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
     let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
     let origin = KeyName::parse("example-chains/custody")?;
-    let signers = vec![log_signer(backend.as_ref()).await?];
+    let signers = vec![house_signer(backend.as_ref(), "log").await?];
     let log = TileLog::open(origin, Arc::clone(&store), tiles, signers).await?;
     let genesis = Genesis {
         policy: PolicyDocument {
@@ -133,7 +137,7 @@ async fn custodian(directory: &Path, operator: &Person, plan: &Plan) -> Result<C
             tiers: vec![TierId::parse("hot")?],
             rules: plan.rules.to_owned(),
         },
-        principals: vec![operator.enrolment()?],
+        principals: vec![principal(operator.clone(), backend.as_ref()).await?],
         assets: vec![plan.coin.clone()],
     };
     let custodian = Custodian::builder()
@@ -142,7 +146,7 @@ async fn custodian(directory: &Path, operator: &Person, plan: &Plan) -> Result<C
         .clock(clock)
         .entropy(Arc::new(OsEntropy))
         .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
-        .policy(examples_start::house::compiler()?)
+        .policy(Arc::new(CedarCompiler::new()?))
         .decoder(Arc::clone(&plan.decoder))
         .backend(backend)
         .create(genesis)
@@ -160,11 +164,28 @@ fn backend(clock: &Arc<dyn Clock>) -> Result<Arc<dyn KeyBackend>, Failure> {
     Ok(Arc::new(SoftBackend::new(id, Arc::new(kek), entropy, Arc::clone(clock))?))
 }
 
-async fn log_signer(backend: &dyn KeyBackend) -> Result<Arc<dyn Signer>, Failure> {
+/// The operator. Nothing here is approved, so nobody needs the private key of the credential; in a
+/// real house it is on the operator's own device.
+async fn principal(id: PrincipalId, backend: &dyn KeyBackend) -> Result<Principal, Failure> {
+    let key = house_signer(backend, "operator").await?.public_key().clone();
+    Ok(Principal {
+        id,
+        organisation: OrganisationId::parse("example-chains")?,
+        service: false,
+        roles: BTreeSet::from([RoleId::parse("operator")?]),
+        credentials: BTreeMap::from([(
+            CredentialId::parse("operator-key")?,
+            Credential::new(key)?,
+        )]),
+    })
+}
+
+/// A key that belongs to no wallet: it is older than the custodian, whose id covers it.
+async fn house_signer(backend: &dyn KeyBackend, name: &str) -> Result<Arc<dyn Signer>, Failure> {
     let request = KeyRequest {
-        custodian: CustodianId::new(Digest::of(b"example-chains/log-key")),
-        wallet: WalletId::parse("log")?,
-        key: KeyId::parse("log")?,
+        custodian: CustodianId::new(Digest::of(b"example-chains/house-key")),
+        wallet: WalletId::parse("house")?,
+        key: KeyId::parse(name)?,
         algorithm: Algorithm::Ed25519,
         exportability: Exportability::Never,
     };

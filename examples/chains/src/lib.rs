@@ -1,7 +1,12 @@
 //! Shared parts of the examples of chains: which decoder reads what, how a payload is given on a
 //! command line, a house in a temporary directory, and a program beside it that plays the network.
-#![expect(clippy::missing_errors_doc, reason = "examples, not a library")]
+#![expect(
+    clippy::exhaustive_structs,
+    clippy::missing_errors_doc,
+    reason = "examples, not a library"
+)]
 
+pub mod entropy;
 pub mod house;
 mod named;
 pub mod network;
@@ -13,7 +18,6 @@ use std::sync::Arc;
 use custody_chain::{BitcoinDecoder, EvmDecoder, OpaqueDecoder, SolanaDecoder};
 use custody_core::seam::Decoder;
 
-pub use examples_start::Failure;
 pub use named::named_keys;
 pub use payload::{InputError, default_format, read_payload};
 pub use report::inspect;
@@ -28,3 +32,6 @@ pub fn decoders() -> Vec<Arc<dyn Decoder>> {
         Arc::new(OpaqueDecoder::new()),
     ]
 }
+
+/// Any error of an example.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
