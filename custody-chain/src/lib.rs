@@ -7,7 +7,10 @@ mod opaque;
 mod signer;
 
 #[cfg(feature = "bitcoin")]
-pub use self::bitcoin::{BitcoinDecoder, BitcoinDescriptorError, BitcoinError, SighashAllowance};
+pub use self::bitcoin::{
+    AddressKind, BitcoinAddress, BitcoinAddressError, BitcoinDecoder, BitcoinDescriptorError,
+    BitcoinError, Branch, SighashAllowance,
+};
 pub use evm::{EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
