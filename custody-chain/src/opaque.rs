@@ -1,4 +1,4 @@
-//! Bytes that nobody understands: signed as they are, under one `sign_opaque` effect.
+//! Bytes and digests that nobody understands: signed under one `sign_opaque` effect.
 //!
 //! Invariant: nothing is guessed from the bytes. Whoever may sign opaque bytes may sign anything
 //! that the key can sign, and the effect says nothing else.
@@ -17,9 +17,10 @@ use custody_core::seam::{
 
 use crate::signer::{self, SignerError};
 
-/// Reads the format `opaque`: up to 256 KiB of any bytes.
+/// Reads the format `opaque`, up to 256 KiB of any bytes, and the format `opaque/prehash`, a digest of
+/// 32 bytes that a key with ECDSA signs as it is, of kind `opaque/prehash`.
 ///
-/// The first account of the context signs. Which bytes it signs follows from its key and from the
+/// The first account of the context signs. Which bytes it signs in the format `opaque` follows from its key and from the
 /// chain, never from the payload, and is named by the kind of the effect:
 ///
 /// | key | chain | the signer's input | kind |
@@ -42,7 +43,7 @@ pub struct OpaqueDecoder {
 }
 
 impl OpaqueDecoder {
-    /// The decoder `opaque/1`.
+    /// The decoder `opaque/2`.
     ///
     /// # Panics
     /// Never: what it parses is a constant.
@@ -65,7 +66,7 @@ impl Decoder for OpaqueDecoder {
     }
 
     fn reads(&self, format: &PayloadFormat, _chain: &ChainId) -> bool {
-        format.as_str() == FORMAT
+        [FORMAT, PREHASH].contains(&format.as_str())
     }
 
     fn account(&self, _chain: &ChainId, _key: &PublicKey) -> Option<AccountId> {
@@ -92,7 +93,11 @@ fn intent(payload: &Payload, context: &DecodeContext) -> Result<Intent, OpaqueEr
     check(payload)?;
     let account = signer::first(context)?;
     let algorithm = account.public_key.algorithm();
-    let (input, kind) = input(&payload.bytes, algorithm, &context.chain);
+    let (input, kind) = if payload.format.as_str() == PREHASH {
+        (prehash(&payload.bytes, algorithm)?, PREHASH)
+    } else {
+        input(&payload.bytes, algorithm, &context.chain)
+    };
     let length = payload.bytes.len();
     let line = format!("sign {length} {kind} bytes, sha256 {}", Digest::of(&payload.bytes));
     Ok(Intent {
@@ -115,7 +120,7 @@ fn assemble(
 }
 
 fn check(payload: &Payload) -> Result<(), OpaqueError> {
-    if payload.format.as_str() != FORMAT {
+    if ![FORMAT, PREHASH].contains(&payload.format.as_str()) {
         return Err(OpaqueError::Format);
     }
     let length = payload.bytes.len();
@@ -123,6 +128,16 @@ fn check(payload: &Payload) -> Result<(), OpaqueError> {
         return Err(OpaqueError::TooLong { length, limit: LIMIT });
     }
     Ok(())
+}
+
+/// A digest for an algorithm that signs digests.
+fn prehash(bytes: &[u8], algorithm: Algorithm) -> Result<TaskInput, OpaqueError> {
+    let digest = <[u8; 32]>::try_from(bytes);
+    let digest = digest.map_err(|_| OpaqueError::Digest { length: bytes.len() })?;
+    if !algorithm.signs_prehash() {
+        return Err(OpaqueError::Algorithm { found: algorithm });
+    }
+    Ok(TaskInput::Prehash(digest))
 }
 
 fn input(bytes: &[u8], algorithm: Algorithm, chain: &ChainId) -> (TaskInput, &'static str) {
@@ -139,6 +154,18 @@ fn input(bytes: &[u8], algorithm: Algorithm, chain: &ChainId) -> (TaskInput, &'s
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpaqueError {
+    /// The key signs no digests.
+    #[error("a key of {found} signs no digest")]
+    Algorithm {
+        /// The key's algorithm.
+        found: Algorithm,
+    },
+    /// The digest has another length.
+    #[error("a digest has 32 bytes, not {length}")]
+    Digest {
+        /// Length found, in bytes.
+        length: usize,
+    },
     /// The payload has another format.
     #[error("the format is not opaque")]
     Format,
@@ -158,6 +185,7 @@ pub enum OpaqueError {
     },
 }
 
-const ID: &str = "opaque/1";
+const ID: &str = "opaque/2";
 const FORMAT: &str = "opaque";
+const PREHASH: &str = "opaque/prehash";
 const LIMIT: usize = 256 * 1024;

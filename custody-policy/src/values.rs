@@ -142,7 +142,13 @@ impl<'a> Values<'a> {
             | Effect::Call { arguments, .. }
             | Effect::DelegateCall { arguments, .. }
             | Effect::SignMessage { arguments, .. } => arguments.iter(),
-            _ => return RestrictedExpression::new_set([]),
+            Effect::Approve { .. }
+            | Effect::Deploy
+            | Effect::Govern { .. }
+            | Effect::PayFee { .. }
+            | Effect::SignOpaque { .. }
+            | Effect::Transfer { .. }
+            | _ => return RestrictedExpression::new_set([]),
         };
         RestrictedExpression::new_set(
             arguments.map(|(name, value)| text(&format!("{name}={value}"))),

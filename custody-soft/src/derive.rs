@@ -1,6 +1,8 @@
-//! Keys below a seed: BIP-32 for secp256k1, SLIP-10 for Ed25519. This file opens secrets.
+//! Keys below a seed: BIP-32 for secp256k1, SLIP-10 for Ed25519 and P-256. This file opens secrets.
 //!
 //! Invariant: pure functions of seed, path and algorithm; chain codes and keys on the way are wiped.
+
+mod p256;
 
 use bip32::{ChildNumber, PrivateKey as _};
 use hmac::{Hmac, KeyInit, Mac};
@@ -34,6 +36,7 @@ pub(crate) fn derive(
         (Algorithm::Bip340 | Algorithm::EcdsaSecp256k1, Start::Extended(extended)) => {
             bip32(&Node::read(extended)?, path)?
         }
+        (Algorithm::EcdsaP256, Start::Root(root)) => p256::derive(root, path)?,
         (Algorithm::Ed25519, Start::Root(root)) => {
             slip10(node(b"ed25519 seed", &[root.expose()])?, path)?
         }

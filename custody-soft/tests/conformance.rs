@@ -95,6 +95,7 @@ fn backend_fixture(limits: CacheLimits) -> KeyBackendFixture {
     let mut restarts = 100;
     KeyBackendFixture::new(backend, other, KeyLifetime::Handle)
         .with_abilities(&[Ability::Derivation, Ability::Import, Ability::KeyEncryption])
+        .with_derivable(&Algorithm::ALL)
         .with_reopen(move || {
             restarts += 1;
             let backend = backend_over(open_kek(&document, restarts), limits, restarts);

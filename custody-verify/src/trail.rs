@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use custody_chain::{EvmDecoder, OpaqueDecoder};
+use custody_chain::{BitcoinDecoder, EvmDecoder, OpaqueDecoder, SolanaDecoder};
 use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
@@ -63,8 +63,12 @@ impl Trail {
     ) -> Result<Self, Failure> {
         let compiler = Arc::new(CedarCompiler::new().map_err(|_| Failure::Engine)?);
         let own_engine = compiler.engine().clone();
-        let decoders: Vec<Arc<dyn Decoder>> =
-            vec![Arc::new(EvmDecoder::new()), Arc::new(OpaqueDecoder::new())];
+        let decoders: Vec<Arc<dyn Decoder>> = vec![
+            Arc::new(EvmDecoder::new()),
+            Arc::new(BitcoinDecoder::new()),
+            Arc::new(SolanaDecoder::new()),
+            Arc::new(OpaqueDecoder::new()),
+        ];
         let replay = Replay::new(genesis, asked, Some(compiler), decoders);
         Ok(Self { replay, documents, own_engine, asked, found: TrailFound::default() })
     }

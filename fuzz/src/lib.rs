@@ -17,6 +17,7 @@ mod custodian_sequences;
 mod documents;
 mod entries;
 mod envelopes;
+mod evm_payloads;
 mod handles;
 mod imports;
 mod input;
@@ -34,6 +35,7 @@ mod psbts;
 mod receipts;
 mod record;
 mod sealed_records;
+mod solana_messages;
 mod states;
 mod texts;
 mod tiles;
@@ -92,6 +94,8 @@ targets! {
     entries;
     /// The envelope around everything that is sealed.
     envelopes;
+    /// What is signed on EVM chains beside plain transactions.
+    evm_payloads;
     /// Sealed keys and seeds, and the parameters of a passphrase.
     handles;
     /// Private keys, seeds, extended keys and the paths below them.
@@ -118,6 +122,8 @@ targets! {
     receipts;
     /// What a sealed store finds in the store below it.
     sealed_records;
+    /// Solana messages, with and without lookup tables, and off-chain messages.
+    solana_messages;
     /// A custodian's state, as a snapshot keeps it.
     states;
     /// Ids, names of chains, accounts and assets, amounts, paths and other short texts.

@@ -18,11 +18,11 @@ use crate::transactions;
 
 const CHAINS: [&str; 5] =
     ["eip155:1", "eip155:137", "bip122:000000000019d6689c085ae165831e93", "solana:1", "eip155:01"];
-const FORMATS: [&str; 4] = ["evm/transaction", "opaque", "evm/typed-data", "bitcoin/psbt"];
+const FORMATS: [&str; 4] = ["evm/transaction", "opaque", "evm/message", "opaque/prehash"];
 const ALGORITHMS: [Algorithm; 4] = Algorithm::ALL;
 
 pub(crate) fn parts() -> Vec<&'static str> {
-    vec!["evm/1", "opaque/1"]
+    vec!["evm/2", "opaque/2"]
 }
 
 pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {

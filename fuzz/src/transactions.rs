@@ -14,7 +14,8 @@ use custody_core::crypto::Algorithm;
 use custody_core::effect::{Action, Effect};
 use custody_core::id::{KeyId, PayloadFormat, WalletId};
 use custody_core::seam::{
-    ContextAccount, DecodeContext, Decoder as _, Intent, Payload, TaskInput, TaskSignature,
+    ContextAccount, DecodeContext, Decoder as _, Intent, Payload, SigningTask, TaskInput,
+    TaskSignature,
 };
 use custody_testkit::key::TestKey;
 
@@ -102,10 +103,7 @@ fn decode(bytes: &[u8]) -> Option<Intent> {
 
 /// The signed transaction.
 fn assemble(bytes: &[u8], intent: &Intent) -> Vec<u8> {
-    let (decoder, task) = (EvmDecoder::new(), &intent.tasks[0]);
-    let input = task.input.as_input();
-    let signature = key().sign(input).unwrap().checked(key().public_key(), input).unwrap();
-    let signature = TaskSignature { key: task.key.clone(), signature };
+    let (decoder, signature) = (EvmDecoder::new(), signature(&intent.tasks[0]));
     assert!(decoder.assemble(&payload(bytes), &context(), &[]).is_err(), "without a signature");
     decoder.assemble(&payload(bytes), &context(), &[signature]).unwrap()
 }
@@ -114,7 +112,13 @@ fn payload(bytes: &[u8]) -> Payload {
     Payload { format: PayloadFormat::parse("evm/transaction").unwrap(), bytes: bytes.to_vec() }
 }
 
-fn context() -> DecodeContext {
+pub(crate) fn signature(task: &SigningTask) -> TaskSignature {
+    let input = task.input.as_input();
+    let signature = key().sign(input).unwrap().checked(key().public_key(), input).unwrap();
+    TaskSignature { key: task.key.clone(), signature }
+}
+
+pub(crate) fn context() -> DecodeContext {
     DecodeContext {
         v: 1,
         wallet: WalletId::parse("treasury").unwrap(),

@@ -140,6 +140,7 @@ mod every_input_holds_and_every_part_takes_one {
         documents
         entries
         envelopes
+        evm_payloads
         handles
         imports
         keys
@@ -153,6 +154,7 @@ mod every_input_holds_and_every_part_takes_one {
         psbts
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles
@@ -168,6 +170,7 @@ mod every_input_holds_when_it_is_changed {
         documents
         entries
         envelopes
+        evm_payloads
         handles
         imports
         keys
@@ -181,6 +184,7 @@ mod every_input_holds_when_it_is_changed {
         psbts
         receipts
         sealed_records
+        solana_messages
         states
         texts
         tiles

@@ -1,5 +1,7 @@
 //! What a test run needs on this machine, fetched when it is missing.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::process::cargo;
@@ -18,9 +20,10 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 2] = [
+const NEEDS: [Need; 3] = [
     Need { name: "cargo-nextest", ensure: nextest },
     Need { name: "a C compiler called cc", ensure: compiler },
+    Need { name: "a Python with the packages of the examples", ensure: python },
 ];
 
 /// Makes sure of every need, in order.
@@ -63,6 +66,28 @@ fn compiler() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What plays the networks of the examples: an environment below `target/` with exact versions.
+fn python() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (folder, wanted) =
+        (root.join("target/python"), root.join("examples/chains/requirements.txt"));
+    let wanted_text = fs::read(&wanted).map_err(|error| error.to_string())?;
+    let installed = folder.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|text| text == wanted_text) {
+        return Ok(());
+    }
+    println!("the Python packages of the examples are missing: installing them");
+    let run = |command: &mut Command, name: &str| match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(format!("`{name}` failed; install Python 3 with venv and pip")),
+    };
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv")?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&wanted);
+    run(&mut pip, "pip install")?;
+    fs::write(installed, wanted_text).map_err(|error| error.to_string())
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -1,4 +1,4 @@
-//! Why a transaction is refused.
+//! Why a payload is refused.
 //!
 //! Invariant: a refusal names fields, positions, lengths and chains, never bytes of the payload.
 
@@ -7,16 +7,28 @@ use custody_core::effect::EffectTextError;
 
 use crate::signer::SignerError;
 
-/// Why a transaction is refused.
+/// Why a payload is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvmError {
-    /// The transaction is for another chain than the wallet.
-    #[error("the transaction is for chain {found}, the wallet is on chain {expected}")]
+    /// A batch ends in the middle of a transaction.
+    #[error("the batch is cut off after byte {position}")]
+    Batch {
+        /// Where in the batch the transaction begins that does not end.
+        position: usize,
+    },
+    /// A transaction with blobs has none, or one of an unknown version (EIP-4844).
+    #[error("the {count} blob hashes are none, or of another version than 1")]
+    Blobs {
+        /// How many there are.
+        count: usize,
+    },
+    /// The payload is for another chain than the wallet.
+    #[error("the payload is for chain {found}, the wallet is on chain {expected}")]
     Chain {
         /// The wallet's chain.
         expected: u64,
-        /// The transaction's chain.
+        /// The payload's chain.
         found: u64,
     },
     /// The chain id is zero or above the bound of EIP-2294.
@@ -25,6 +37,18 @@ pub enum EvmError {
     /// The context's chain is not `eip155:` and the number of a chain.
     #[error("the wallet is not on an eip155 chain")]
     ContextChain,
+    /// Calls stand inside of calls too deep to follow.
+    #[error("calls are inside of calls more than {limit} times")]
+    Depth {
+        /// How deep they are followed.
+        limit: usize,
+    },
+    /// There are too many effects.
+    #[error("the payload has more than {limit} effects")]
+    Effects {
+        /// Most effects allowed.
+        limit: usize,
+    },
     /// The payload is empty.
     #[error("the payload is empty")]
     Empty,
@@ -41,7 +65,7 @@ pub enum EvmError {
         found: usize,
     },
     /// The payload has another format.
-    #[error("the format is not evm/transaction")]
+    #[error("the format is not one of the evm formats")]
     Format,
     /// A number begins with a zero byte.
     #[error("{field} begins with a zero byte")]
@@ -71,6 +95,12 @@ pub enum EvmError {
     /// The nonce is 2^64 - 1, which no transaction may have (EIP-2681).
     #[error("the nonce is at most 2^64 - 2")]
     Nonce,
+    /// The operation of a Safe is neither a call nor a delegate call.
+    #[error("an operation is 0 or 1, not {found}")]
+    Operation {
+        /// The operation found.
+        found: u8,
+    },
     /// The priority fee is above the whole fee.
     #[error("the priority fee per gas is above the fee per gas")]
     PriorityFee,
@@ -111,4 +141,13 @@ pub enum EvmError {
         /// The type.
         found: u8,
     },
+    /// The typed data is not what EIP-712 describes, or not all of it is declared.
+    #[error("the typed data is refused: {what}")]
+    TypedData {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Typed data that spends does not say by which contract.
+    #[error("the domain names no verifying contract")]
+    VerifyingContract,
 }

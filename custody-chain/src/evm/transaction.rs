@@ -9,6 +9,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_rlp::{BufMut, Encodable, Header};
 
 use super::EvmError;
+use super::authorization::{self, SignedAuthorization};
 use super::reader::Reader;
 
 /// An unsigned transaction.
@@ -32,9 +33,33 @@ enum Kind {
     Legacy { gas_price: U256 },
     /// With the chain id in the place of the signature (EIP-155).
     Eip155 { chain_id: u64, gas_price: U256 },
-    /// With a fee market (EIP-1559). The access list costs gas, within the gas limit, and does
-    /// nothing else.
-    Eip1559 { chain_id: u64, priority_fee: U256, fee: U256, access_list: AccessList },
+    /// With an access list (EIP-2930), which costs gas, within the gas limit, and does nothing else.
+    Eip2930 { chain_id: u64, gas_price: U256, access_list: AccessList },
+    /// With a fee market (EIP-1559).
+    Eip1559 { chain_id: u64, market: Market, access_list: AccessList },
+    /// With blobs, whose fee comes besides the gas (EIP-4844). Its blobs travel beside it.
+    Eip4844 { chain_id: u64, market: Market, access_list: AccessList, blobs: Blobs },
+    /// With accounts that hand themselves over to code (EIP-7702).
+    Eip7702 {
+        chain_id: u64,
+        market: Market,
+        access_list: AccessList,
+        authorizations: Vec<SignedAuthorization>,
+    },
+}
+
+/// What is paid for gas.
+#[derive(Clone, Copy, Debug)]
+struct Market {
+    priority_fee: U256,
+    fee: U256,
+}
+
+/// What is paid for blobs.
+#[derive(Clone, Debug)]
+struct Blobs {
+    fee: U256,
+    hashes: Vec<B256>,
 }
 
 impl<'a> Transaction<'a> {
@@ -44,13 +69,15 @@ impl<'a> Transaction<'a> {
         if length > LIMIT {
             return Err(EvmError::TooLong { length, limit: LIMIT });
         }
+        let typed = |rest| Reader::open(rest, length, TRANSACTION);
         let transaction = match bytes {
             [] => return Err(EvmError::Empty),
-            [EIP1559_TYPE, rest @ ..] => {
-                Self::decode_eip1559(Reader::open(rest, length, TRANSACTION)?)?
-            }
+            [EIP2930_TYPE, rest @ ..] => Self::decode_eip2930(typed(rest)?)?,
+            [EIP1559_TYPE, rest @ ..] => Self::decode_eip1559(typed(rest)?)?,
+            [EIP4844_TYPE, rest @ ..] => Self::decode_eip4844(typed(rest)?)?,
+            [EIP7702_TYPE, rest @ ..] => Self::decode_eip7702(typed(rest)?)?,
             [found @ ..0x80, ..] => return Err(EvmError::Type { found: *found }),
-            _ => Self::decode_legacy(Reader::open(bytes, length, TRANSACTION)?)?,
+            _ => Self::decode_legacy(typed(bytes)?)?,
         };
         if transaction.encode() != bytes {
             return Err(EvmError::Encoding);
@@ -75,23 +102,59 @@ impl<'a> Transaction<'a> {
         body.priced(kind, gas_price)
     }
 
-    fn decode_eip1559(mut reader: Reader<'a>) -> Result<Self, EvmError> {
-        match reader.count()? {
-            EIP1559_FIELDS => {}
-            SIGNED_EIP1559_FIELDS => return Err(EvmError::Signed),
-            found => return Err(EvmError::Fields { found }),
-        }
+    fn decode_eip2930(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        check_fields(&reader, EIP2930_FIELDS)?;
         let chain_id = checked_chain_id(reader.small("chain id")?)?;
         let nonce = reader.small("nonce")?;
-        let priority_fee = reader.number("priority fee per gas")?;
-        let fee = reader.number("fee per gas")?;
-        if priority_fee > fee {
-            return Err(EvmError::PriorityFee);
-        }
+        let gas_price = reader.number("gas price")?;
         let body = Body::read(&mut reader, nonce)?;
         let access_list = read_access_list(reader.list("access list")?)?;
         reader.finish()?;
-        body.priced(Kind::Eip1559 { chain_id, priority_fee, fee, access_list }, fee)
+        body.priced(Kind::Eip2930 { chain_id, gas_price, access_list }, gas_price)
+    }
+
+    fn decode_eip1559(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        check_fields(&reader, EIP1559_FIELDS)?;
+        let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
+        reader.finish()?;
+        body.priced(Kind::Eip1559 { chain_id, market, access_list }, market.fee)
+    }
+
+    fn decode_eip4844(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        check_fields(&reader, EIP4844_FIELDS)?;
+        let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
+        let fee = reader.number("fee per blob gas")?;
+        let hashes = read_words(reader.list("blob hashes")?, "blob hash")?;
+        reader.finish()?;
+        if body.to.is_none() {
+            return Err(EvmError::Length { field: "to", length: 0 });
+        }
+        let blobs = Blobs { fee, hashes };
+        let count = blobs.hashes.len();
+        if count == 0 || blobs.hashes.iter().any(|hash| hash.first() != Some(&BLOB_VERSION)) {
+            return Err(EvmError::Blobs { count });
+        }
+        let gas = BLOB_GAS.checked_mul(U256::from(count)).ok_or(EvmError::FeeOverflow)?;
+        let blob_fee = gas.checked_mul(fee).ok_or(EvmError::FeeOverflow)?;
+        let kind = Kind::Eip4844 { chain_id, market, access_list, blobs };
+        body.priced_with(kind, market.fee, blob_fee)
+    }
+
+    fn decode_eip7702(mut reader: Reader<'a>) -> Result<Self, EvmError> {
+        check_fields(&reader, EIP7702_FIELDS)?;
+        let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
+        let authorizations = authorization::read_list(reader.list("authorizations")?)?;
+        reader.finish()?;
+        if body.to.is_none() {
+            return Err(EvmError::Length { field: "to", length: 0 });
+        }
+        let kind = Kind::Eip7702 { chain_id, market, access_list, authorizations };
+        body.priced(kind, market.fee)
+    }
+
+    /// The authorisations that it carries.
+    pub(super) fn authorizations(&self) -> &[SignedAuthorization] {
+        if let Kind::Eip7702 { authorizations, .. } = &self.kind { authorizations } else { &[] }
     }
 
     /// The transaction with its signature, as a node takes it.
@@ -103,7 +166,10 @@ impl<'a> Transaction<'a> {
                 .checked_mul(2)
                 .and_then(|double| double.checked_add(35))
                 .and_then(|even| even.checked_add(parity)),
-            Kind::Eip1559 { .. } => Some(parity),
+            Kind::Eip2930 { .. }
+            | Kind::Eip1559 { .. }
+            | Kind::Eip4844 { .. }
+            | Kind::Eip7702 { .. } => Some(parity),
         };
         Ok(self.encode_with(&[U256::from(v.ok_or(EvmError::ChainId)?), r, s]))
     }
@@ -112,7 +178,11 @@ impl<'a> Transaction<'a> {
     pub(super) const fn chain_id(&self) -> Option<u64> {
         match &self.kind {
             Kind::Legacy { .. } => None,
-            Kind::Eip155 { chain_id, .. } | Kind::Eip1559 { chain_id, .. } => Some(*chain_id),
+            Kind::Eip155 { chain_id, .. }
+            | Kind::Eip2930 { chain_id, .. }
+            | Kind::Eip1559 { chain_id, .. }
+            | Kind::Eip4844 { chain_id, .. }
+            | Kind::Eip7702 { chain_id, .. } => Some(*chain_id),
         }
     }
 
@@ -122,7 +192,11 @@ impl<'a> Transaction<'a> {
             Kind::Eip155 { chain_id, .. } => {
                 self.encode_with(&[U256::from(*chain_id), U256::ZERO, U256::ZERO])
             }
-            Kind::Legacy { .. } | Kind::Eip1559 { .. } => self.encode_with(&[]),
+            Kind::Legacy { .. }
+            | Kind::Eip2930 { .. }
+            | Kind::Eip1559 { .. }
+            | Kind::Eip4844 { .. }
+            | Kind::Eip7702 { .. } => self.encode_with(&[]),
         }
     }
 
@@ -134,23 +208,53 @@ impl<'a> Transaction<'a> {
                 gas_price.encode(&mut list);
                 self.encode_body(&mut list);
             }
-            Kind::Eip1559 { chain_id, priority_fee, fee, access_list } => {
+            Kind::Eip2930 { chain_id, gas_price, access_list } => {
                 chain_id.encode(&mut list);
                 self.nonce.encode(&mut list);
-                priority_fee.encode(&mut list);
-                fee.encode(&mut list);
+                gas_price.encode(&mut list);
                 self.encode_body(&mut list);
                 access_list.encode(&mut list);
+            }
+            Kind::Eip1559 { chain_id, market, access_list } => {
+                self.encode_head(*chain_id, market, access_list, &mut list);
+            }
+            Kind::Eip4844 { chain_id, market, access_list, blobs } => {
+                self.encode_head(*chain_id, market, access_list, &mut list);
+                blobs.fee.encode(&mut list);
+                blobs.hashes.encode(&mut list);
+            }
+            Kind::Eip7702 { chain_id, market, access_list, authorizations } => {
+                self.encode_head(*chain_id, market, access_list, &mut list);
+                authorizations.encode(&mut list);
             }
         }
         last.iter().for_each(|number| number.encode(&mut list));
         let mut out = Vec::with_capacity(list.len().saturating_add(HEADER_CAPACITY));
-        if matches!(self.kind, Kind::Eip1559 { .. }) {
-            out.put_u8(EIP1559_TYPE);
+        match self.kind {
+            Kind::Legacy { .. } | Kind::Eip155 { .. } => {}
+            Kind::Eip2930 { .. } => out.put_u8(EIP2930_TYPE),
+            Kind::Eip1559 { .. } => out.put_u8(EIP1559_TYPE),
+            Kind::Eip4844 { .. } => out.put_u8(EIP4844_TYPE),
+            Kind::Eip7702 { .. } => out.put_u8(EIP7702_TYPE),
         }
         Header { list: true, payload_length: list.len() }.encode(&mut out);
         out.extend_from_slice(&list);
         out
+    }
+
+    fn encode_head(
+        &self,
+        chain_id: u64,
+        market: &Market,
+        access_list: &AccessList,
+        out: &mut Vec<u8>,
+    ) {
+        chain_id.encode(out);
+        self.nonce.encode(out);
+        market.priority_fee.encode(out);
+        market.fee.encode(out);
+        self.encode_body(out);
+        access_list.encode(out);
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
@@ -185,10 +289,52 @@ impl<'a> Body<'a> {
     }
 
     fn priced(self, kind: Kind, fee_per_gas: U256) -> Result<Transaction<'a>, EvmError> {
+        self.priced_with(kind, fee_per_gas, U256::ZERO)
+    }
+
+    fn priced_with(
+        self,
+        kind: Kind,
+        fee_per_gas: U256,
+        more: U256,
+    ) -> Result<Transaction<'a>, EvmError> {
         let Self { nonce, gas_limit, to, value, data } = self;
-        let fee = fee_per_gas.checked_mul(U256::from(gas_limit)).ok_or(EvmError::FeeOverflow)?;
+        let fee = fee_per_gas.checked_mul(U256::from(gas_limit));
+        let fee = fee.and_then(|fee| fee.checked_add(more)).ok_or(EvmError::FeeOverflow)?;
         value.checked_add(fee).ok_or(EvmError::TotalOverflow)?;
         Ok(Transaction { kind, nonce, gas_limit, to, value, data, fee })
+    }
+}
+
+/// The fields that transactions with a fee market begin with.
+struct Head<'a> {
+    chain_id: u64,
+    market: Market,
+    body: Body<'a>,
+    access_list: AccessList,
+}
+
+impl<'a> Head<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, EvmError> {
+        let chain_id = checked_chain_id(reader.small("chain id")?)?;
+        let nonce = reader.small("nonce")?;
+        let priority_fee = reader.number("priority fee per gas")?;
+        let fee = reader.number("fee per gas")?;
+        if priority_fee > fee {
+            return Err(EvmError::PriorityFee);
+        }
+        let body = Body::read(reader, nonce)?;
+        let access_list = read_access_list(reader.list("access list")?)?;
+        Ok(Self { chain_id, market: Market { priority_fee, fee }, body, access_list })
+    }
+}
+
+/// A typed transaction has so many fields, and three more once it is signed.
+fn check_fields(reader: &Reader<'_>, expected: usize) -> Result<(), EvmError> {
+    match reader.count()? {
+        found if found == expected => Ok(()),
+        found if found == expected.saturating_add(3) => Err(EvmError::Signed),
+        found => Err(EvmError::Fields { found }),
     }
 }
 
@@ -204,7 +350,7 @@ fn read_eip155(reader: &mut Reader<'_>) -> Result<u64, EvmError> {
     checked_chain_id(chain_id)
 }
 
-const fn checked_chain_id(chain_id: u64) -> Result<u64, EvmError> {
+pub(super) const fn checked_chain_id(chain_id: u64) -> Result<u64, EvmError> {
     if chain_id == 0 || chain_id > CHAIN_ID_MAX {
         return Err(EvmError::ChainId);
     }
@@ -216,19 +362,19 @@ fn read_access_list(mut list: Reader<'_>) -> Result<AccessList, EvmError> {
     while !list.is_empty() {
         let mut item = list.list("access list item")?;
         let address = item.address("access list address")?;
-        let storage_keys = read_storage_keys(item.list("storage keys")?)?;
+        let storage_keys = read_words(item.list("storage keys")?, "storage key")?;
         item.finish()?;
         items.push(AccessListItem { address, storage_keys });
     }
     Ok(AccessList(items))
 }
 
-fn read_storage_keys(mut list: Reader<'_>) -> Result<Vec<B256>, EvmError> {
-    let mut keys = Vec::new();
+fn read_words(mut list: Reader<'_>, field: &'static str) -> Result<Vec<B256>, EvmError> {
+    let mut words = Vec::new();
     while !list.is_empty() {
-        keys.push(list.word("storage key")?);
+        words.push(list.word(field)?);
     }
-    Ok(keys)
+    Ok(words)
 }
 
 /// The largest chain id whose `v` fits into 64 bits (EIP-2294).
@@ -236,11 +382,20 @@ pub(super) const CHAIN_ID_MAX: u64 = 9_223_372_036_854_775_771;
 
 const TRANSACTION: &str = "the transaction";
 const LIMIT: usize = 256 * 1024;
+const EIP2930_TYPE: u8 = 1;
 const EIP1559_TYPE: u8 = 2;
+const EIP4844_TYPE: u8 = 3;
+const EIP7702_TYPE: u8 = 4;
 const LEGACY_FIELDS: usize = 6;
 const EIP155_FIELDS: usize = 9;
+const EIP2930_FIELDS: usize = 8;
 const EIP1559_FIELDS: usize = 9;
-const SIGNED_EIP1559_FIELDS: usize = 12;
+const EIP4844_FIELDS: usize = 11;
+const EIP7702_FIELDS: usize = 10;
+/// `VERSIONED_HASH_VERSION_KZG` (EIP-4844, "Parameters").
+const BLOB_VERSION: u8 = 1;
+/// `GAS_PER_BLOB` (EIP-4844, "Parameters").
+const BLOB_GAS: U256 = U256::from_limbs([131_072, 0, 0, 0]);
 /// More than the fields beside data and access list take.
 const FIELDS_CAPACITY: usize = 256;
 /// More than the type and the header of the list take.

@@ -4,13 +4,18 @@
 #![expect(clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "helpers of tests fail by panicking")]
 
+mod abis;
 mod assembly;
+mod calls;
 mod effects;
 mod fuzz;
+mod messages;
 mod opaque;
 mod properties;
 mod refusals;
 mod rlp;
+mod safes;
 mod support;
 mod transaction_tests;
+mod typed_data;
 mod vectors;

@@ -97,7 +97,7 @@ fn contexts_that_do_not_fit_are_refused() {
 #[test]
 fn only_the_format_opaque_is_read_on_any_chain() {
     let decoder = OpaqueDecoder::new();
-    assert_eq!(decoder.id().as_str(), "opaque/1");
+    assert_eq!(decoder.id().as_str(), "opaque/2");
     for chain in [MAINNET, BITCOIN, "solana:1"] {
         let chain = ChainId::parse(chain).unwrap();
         assert!(decoder.reads(&PayloadFormat::parse("opaque").unwrap(), &chain));
@@ -111,6 +111,29 @@ fn only_the_format_opaque_is_read_on_any_chain() {
     assert_eq!(reason(&decoder.decode(&other, &context).unwrap_err()), OpaqueError::Format);
     let error = decoder.assemble(&other, &context, &[]).unwrap_err();
     assert_eq!(reason(&error), OpaqueError::Format);
+}
+
+#[test]
+fn a_digest_is_signed_as_it_is_by_keys_that_sign_digests() {
+    let digest = [7; 32];
+    let decode = |algorithm, bytes: &[u8]| {
+        let context = context_of(MAINNET, public_of(algorithm));
+        let payload = payload_of("opaque/prehash", bytes);
+        OpaqueDecoder::new().decode(&payload, &context).map_err(|error| reason(&error))
+    };
+    for algorithm in [Algorithm::EcdsaSecp256k1, Algorithm::EcdsaP256] {
+        let intent = decode(algorithm, &digest).unwrap();
+        assert_eq!(intent.tasks[0].input, TaskInput::Prehash(digest));
+        let Effect::SignOpaque { kind } = &intent.effects[0] else { panic!() };
+        assert_eq!((intent.effects.len(), kind.as_str()), (1, "opaque/prehash"));
+        for length in [0, 31, 33] {
+            let refused = decode(algorithm, &vec![7; length]).unwrap_err();
+            assert_eq!(refused, OpaqueError::Digest { length });
+        }
+    }
+    for found in [Algorithm::Ed25519, Algorithm::Bip340] {
+        assert_eq!(decode(found, &digest).unwrap_err(), OpaqueError::Algorithm { found });
+    }
 }
 
 #[test]

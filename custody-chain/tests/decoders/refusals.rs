@@ -46,9 +46,10 @@ fn envelopes_that_are_not_read_are_refused() {
     check(vec![
         ("nothing", vec![], EvmError::Empty),
         ("type 0", [vec![0], list(&legacy())].concat(), EvmError::Type { found: 0 }),
-        ("EIP-2930", [vec![1], list(&eip155())].concat(), EvmError::Type { found: 1 }),
-        ("EIP-4844", [vec![3], list(&eip1559())].concat(), EvmError::Type { found: 3 }),
-        ("EIP-7702", [vec![4], list(&eip1559())].concat(), EvmError::Type { found: 4 }),
+        ("EIP-2930", [vec![1], list(&eip155())].concat(), EvmError::Fields { found: 9 }),
+        ("EIP-4844", [vec![3], list(&eip1559())].concat(), EvmError::Fields { found: 9 }),
+        ("EIP-7702", [vec![4], list(&eip1559())].concat(), EvmError::Fields { found: 9 }),
+        ("type 5", [vec![5], list(&eip1559())].concat(), EvmError::Type { found: 5 }),
         ("the last type", vec![0x7f], EvmError::Type { found: 0x7f }),
         ("a string", string(&list(&legacy())), malformed("the transaction", 0)),
         ("an empty string", vec![0x80], malformed("the transaction", 0)),
@@ -317,7 +318,7 @@ fn only_the_first_account_counts() {
 #[test]
 fn another_format_or_chain_is_neither_read_nor_decoded() {
     let decoder = EvmDecoder::new();
-    for format in ["evm/transaction/2", "evm", "opaque", "evm/typed-data"] {
+    for format in ["evm/transaction/2", "evm", "opaque", "evm/typed-data/2"] {
         let payload = payload_of(format, &list(&legacy()));
         assert!(!decoder.reads(&payload.format, &ChainId::parse(MAINNET).unwrap()), "{format}");
         let error = decoder.decode(&payload, &context(MAINNET)).unwrap_err();

@@ -55,8 +55,7 @@ fn every_transaction_of_the_ethereum_tests_is_read_or_refused_as_a_node_does() {
         (("invalid", "no form"), 31),
         (("invalid", "refused"), 85),
         (("invalid", "signature"), 38),
-        (("valid", "assembled"), 48),
-        (("valid", "type 1"), 1),
+        (("valid", "assembled"), 49),
         (("valid", "value and fee above 2^256 - 1"), 1),
     ];
     assert_eq!(counts, BTreeMap::from(expected));
@@ -76,7 +75,6 @@ fn classify(file: &str, verdict: &Value, outcome: &Outcome) -> &'static str {
                 assert_eq!(sender, expected, "{file}");
                 "assembled"
             }
-            Outcome::Refused(EvmError::Type { found: 1 }) => "type 1",
             // No account has that much: the transaction is valid and can never be executed.
             Outcome::Refused(EvmError::TotalOverflow) => "value and fee above 2^256 - 1",
             Outcome::NoForm | Outcome::Refused(_) | Outcome::Signature => {
@@ -123,8 +121,9 @@ fn explains(error: &EvmError, exception: &str) -> bool {
         || matches!(error, EvmError::Malformed { .. } if begins("RLP_"))
         || matches!(error, EvmError::Nonce if exception == "NONCE_TOO_BIG")
         || matches!(error, EvmError::PriorityFee if begins("PRIORITY_"))
-        || matches!(error, EvmError::Type { .. } if ends("TYPE_NOT_SUPPORTED"))
-        || matches!(error, EvmError::Type { found: 1 } if begins("RLP_INVALID_ACCESS_LIST"))
+        || matches!(error, EvmError::Type { .. } | EvmError::Fields { .. } if ends("TYPE_NOT_SUPPORTED"))
+        || matches!(error, EvmError::Malformed { .. } | EvmError::Length { .. } | EvmError::Trailing { .. }
+            if begins("RLP_INVALID_ACCESS_LIST"))
 }
 
 fn about_signature(exception: &str) -> bool {

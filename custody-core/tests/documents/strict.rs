@@ -45,15 +45,19 @@ fn cases() -> Vec<Case> {
 }
 
 /// Fields that a document may leave out.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 17] = [
     "account",
+    "arguments",
     "chain",
+    "descriptors",
     "errors",
     "expires",
     "extension",
     "ip",
     "key",
     "loosens",
+    "path",
+    "rate",
     "recovery",
     "seed",
     "signature",
@@ -61,10 +65,20 @@ const OPTIONAL: [&str; 13] = [
     "suspends",
 ];
 /// Texts that may be empty, as documents go.
-const EMPTY: [&str; 8] =
-    ["document", "facts/0", "kind", "nonce", "policy", "reason", "rules", "selector"];
+const EMPTY: [&str; 10] = [
+    "arguments/amount",
+    "arguments/to",
+    "document",
+    "facts/0",
+    "kind",
+    "nonce",
+    "policy",
+    "reason",
+    "rules",
+    "selector",
+];
 /// Objects whose keys are ids, not fields.
-const MAPS: [&str; 2] = ["backends", "credentials"];
+const MAPS: [&str; 3] = ["arguments", "backends", "credentials"];
 
 /// Every place in a document, as a JSON pointer.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {

@@ -18,7 +18,7 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [payments(), tokens(), limits(), contracts(), refills(), house()].concat()
+    [payments(), tokens(), limits(), contracts(), deceptions(), refills(), house()].concat()
 }
 
 fn rule(rule: &'static str, rows: Vec<Row>) -> Vec<Row> {
@@ -228,6 +228,12 @@ fn contracts() -> Vec<Row> {
                 operator().transfer(ETHER, "1").decoded("replayable"),
             )],
         ),
+    ]
+    .concat()
+}
+
+fn deceptions() -> Vec<Row> {
+    [
         rule(
             "no-unbound-chain",
             vec![forbidden(

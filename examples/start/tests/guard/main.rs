@@ -15,6 +15,7 @@
 #[path = "../world/world.rs"]
 mod world;
 
+mod adapters;
 mod anchors;
 mod approvals;
 mod authority;
@@ -22,6 +23,7 @@ mod commands;
 mod doubles;
 mod fields;
 mod host;
+mod incidents;
 mod keys;
 mod liars;
 mod logins;

@@ -6,9 +6,31 @@
 
 use alloy_primitives::{Address, U256};
 
+use super::Call;
+use crate::evm::EvmError;
+use crate::evm::story::{Story, amount};
+
+/// Tells what a call of ERC-20 does, if it is one.
+pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, EvmError> {
+    let Some(token_call) = TokenCall::parse(call.data) else { return Ok(false) };
+    let token = story.token("erc20", call.to)?;
+    match token_call {
+        TokenCall::Approve { spender, amount: units } => {
+            story.approve(spender, amount(token, units))?;
+        }
+        TokenCall::Transfer { to, amount: units } => {
+            story.transfer(call.from, to, amount(token, units))?;
+        }
+        TokenCall::TransferFrom { from, to, amount: units } => {
+            story.transfer(from, to, amount(token, units))?;
+        }
+    }
+    Ok(true)
+}
+
 /// A call of ERC-20.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenCall {
+enum TokenCall {
     Approve { spender: Address, amount: U256 },
     Transfer { to: Address, amount: U256 },
     TransferFrom { from: Address, to: Address, amount: U256 },
@@ -16,7 +38,7 @@ pub(super) enum TokenCall {
 
 impl TokenCall {
     /// Reads calldata; none if it is anything else.
-    pub(super) fn parse(data: &[u8]) -> Option<Self> {
+    fn parse(data: &[u8]) -> Option<Self> {
         let (selector, arguments) = data.split_first_chunk::<4>()?;
         let (words, rest) = arguments.as_chunks::<32>();
         if !rest.is_empty() {

@@ -1,0 +1,39 @@
+//! Messages of people (EIP-191, version `E`): text that a wallet signs.
+//!
+//! Invariant: what is not plain text may be the hash of anything, so it is opaque.
+
+use alloy_primitives::eip191_hash_message;
+
+use super::EvmError;
+use super::abi::{Named, digest_of};
+use super::story::Story;
+
+/// Tells what a message says, and which digest is signed.
+pub(super) fn describe(story: &mut Story<'_>, message: &[u8]) -> Result<[u8; 32], EvmError> {
+    let length = message.len();
+    if length > LIMIT {
+        return Err(EvmError::TooLong { length, limit: LIMIT });
+    }
+    let digest = eip191_hash_message(message).0;
+    let is_plain = |text: &&str| text.chars().all(|letter| !letter.is_control() || letter == '\n');
+    let Some(text) = std::str::from_utf8(message).ok().filter(is_plain) else {
+        let line = format!("sign {length} eip191 bytes, {}", digest_of(message));
+        story.sign_opaque("eip191", line)?;
+        return Ok(digest);
+    };
+    let mut named = Named::default();
+    named.insert("message", text);
+    let line = format!("sign the message {:?}", shown(text));
+    story.sign_message("eip191", named.end(message), line)?;
+    Ok(digest)
+}
+
+/// The beginning of a text.
+fn shown(text: &str) -> &str {
+    let end = text.char_indices().nth(SHOWN_MAX).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or(text)
+}
+
+const LIMIT: usize = 256 * 1024;
+/// So many letters of a message stand in the summary.
+const SHOWN_MAX: usize = 1_000;

@@ -1,0 +1,30 @@
+//! Shared parts of the examples of chains: which decoder reads what, how a payload is given on a
+//! command line, a house in a temporary directory, and a program beside it that plays the network.
+#![expect(clippy::missing_errors_doc, reason = "examples, not a library")]
+
+pub mod house;
+mod named;
+pub mod network;
+mod payload;
+mod report;
+
+use std::sync::Arc;
+
+use custody_chain::{BitcoinDecoder, EvmDecoder, OpaqueDecoder, SolanaDecoder};
+use custody_core::seam::Decoder;
+
+pub use examples_start::Failure;
+pub use named::named_keys;
+pub use payload::{InputError, default_format, read_payload};
+pub use report::inspect;
+
+/// All decoders, the opaque one last.
+#[must_use]
+pub fn decoders() -> Vec<Arc<dyn Decoder>> {
+    vec![
+        Arc::new(EvmDecoder::new()),
+        Arc::new(BitcoinDecoder::new()),
+        Arc::new(SolanaDecoder::new()),
+        Arc::new(OpaqueDecoder::new()),
+    ]
+}
