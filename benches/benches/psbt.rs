@@ -2,7 +2,7 @@
 //! same 100 digests, in one run.
 //!
 //! `cargo bench --bench psbt` fails if the ratio of the medians is above the limit.
-#![expect(clippy::float_arithmetic, clippy::print_stdout, reason = "a bench that reports")]
+#![expect(clippy::print_stdout, clippy::float_arithmetic, reason = "a bench that reports")]
 
 use std::hint::black_box;
 
