@@ -3,6 +3,7 @@
 //! Invariant: nothing in a payload is believed that a key, a script or a hash does not prove; every
 //! byte is accounted for, or the payload is refused.
 
+mod address;
 mod change;
 mod descriptor;
 mod effects;
@@ -26,6 +27,7 @@ use custody_core::seam::{
     Payload, TaskSignature, WalletDescriptor,
 };
 
+pub use self::address::{AddressKind, BitcoinAddress, BitcoinAddressError, Branch};
 pub use self::descriptor::BitcoinDescriptorError;
 use self::descriptor::Branches;
 pub use self::error::BitcoinError;

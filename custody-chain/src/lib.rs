@@ -10,7 +10,10 @@ mod signer;
 mod solana;
 
 #[cfg(feature = "bitcoin")]
-pub use self::bitcoin::{BitcoinDecoder, BitcoinDescriptorError, BitcoinError, SighashAllowance};
+pub use self::bitcoin::{
+    AddressKind, BitcoinAddress, BitcoinAddressError, BitcoinDecoder, BitcoinDescriptorError,
+    BitcoinError, Branch, SighashAllowance,
+};
 pub use adapter::{AdapterError, Released, WalletSigner};
 pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};

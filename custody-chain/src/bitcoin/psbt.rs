@@ -69,6 +69,13 @@ fn check(psbt: &Psbt) -> Result<(), BitcoinError> {
     if transaction.output.is_empty() {
         return Err(BitcoinError::NoOutputs);
     }
+    if transaction.output.len() > OUTPUTS_MAX {
+        return Err(BitcoinError::Limit { what: "outputs", limit: OUTPUTS_MAX });
+    }
+    let leaves = psbt.inputs.iter().map(|input| input.tap_scripts.len());
+    if leaves.fold(0, usize::saturating_add) > LEAVES_MAX {
+        return Err(BitcoinError::Limit { what: "leaves", limit: LEAVES_MAX });
+    }
     let (weight, limit) = (transaction.weight().to_wu(), WEIGHT_MAX);
     if weight > limit {
         return Err(BitcoinError::TooHeavy { weight, limit });
@@ -136,6 +143,10 @@ fn check_proved(psbt: &Psbt, own: &[Own<'_>]) -> Result<(), BitcoinError> {
 
 /// Largest PSBT, in bytes.
 const LIMIT: usize = 8 * 1024 * 1024;
+/// Most scripts of taproot, of all inputs together: each costs a multiplication on the curve.
+const LEAVES_MAX: usize = 4_096;
+/// Most outputs; each that may be change costs a few derivations.
+const OUTPUTS_MAX: usize = 1_024;
 /// The largest transaction that nodes relay, in weight units (Bitcoin Core, `policy.h`,
 /// `MAX_STANDARD_TX_WEIGHT`).
 pub(super) const WEIGHT_MAX: u64 = 400_000;

@@ -33,6 +33,38 @@ fn effects_are_limited() {
     assert_eq!(decode(&paying(1_023), &context).unwrap().effects.len(), 1_024);
     let refused = decode(&paying(1_024), &context).unwrap_err();
     assert_eq!(refused, BitcoinError::Limit { what: "effects", limit: 1_024 });
+    let refused = decode(&paying(1_025), &context).unwrap_err();
+    assert_eq!(refused, BitcoinError::Limit { what: "outputs", limit: 1_024 });
+}
+
+#[test]
+fn leaves_are_limited() {
+    let own = bip340(1);
+    let with_leaves = |count: u16| {
+        let secp = bitcoin::secp256k1::Secp256k1::new();
+        let draft = Draft::new().spend_with(&own.p2tr(), 1_000, |input| {
+            let internal = bip340(2).x_only();
+            for number in 0..count {
+                let [high, low] = number.to_be_bytes();
+                let script = bitcoin::ScriptBuf::from_bytes(vec![0x51, 0x02, high, low]);
+                let version = bitcoin::taproot::LeafVersion::TapScript;
+                let tree = bitcoin::taproot::TaprootBuilder::new().add_leaf(0, script.clone());
+                let tree = tree.unwrap().finalize(&secp, internal).unwrap();
+                let control = tree.control_block(&(script.clone(), version)).unwrap();
+                // Another path makes it another key of the map.
+                let mut bytes = control.serialize();
+                bytes.extend([0; 30]);
+                bytes.extend([high, low]);
+                let control = bitcoin::taproot::ControlBlock::decode(&bytes).unwrap();
+                input.tap_scripts.insert(control, (script, version));
+            }
+        });
+        draft.pay(&ecdsa(9).p2wpkh(), 900).0
+    };
+    let context = context(std::slice::from_ref(&own));
+    assert!(decode(&with_leaves(4_096), &context).is_ok());
+    let refused = decode(&with_leaves(4_097), &context).unwrap_err();
+    assert_eq!(refused, BitcoinError::Limit { what: "leaves", limit: 4_096 });
 }
 
 #[test]

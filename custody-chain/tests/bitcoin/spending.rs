@@ -1,8 +1,9 @@
 //! Every kind of input, signed, put together and verified by the scripts of Bitcoin Core.
 
 use bitcoin::secp256k1::Secp256k1;
+use bitcoin::sighash::TapSighashType;
 use bitcoin::taproot::{LeafVersion, TaprootBuilder};
-use bitcoin::{ScriptBuf, sighash::TapSighashType};
+use bitcoin::{Psbt, ScriptBuf};
 use custody_chain::{BitcoinDecoder, SighashAllowance};
 use custody_core::effect::{Action, Effect};
 use custody_core::seam::TaskInput;
@@ -83,12 +84,23 @@ fn every_kind_of_input_is_signed_and_valid() {
         let keys = [own.clone(), tap.clone()];
         let finished = signed(&draft.0, &keys);
         assert!(is_valid(&finished), "{name}");
+        assert_rate(&draft.0, &keys, &finished, name);
         for index in 0..finished.inputs.len() {
             let mut forged = finished.clone();
             forged.unsigned_tx.output[0].value = bitcoin::Amount::from_sat(39_999);
             assert!(!is_valid(&forged), "{name}: input {index} does not cover the outputs");
         }
     }
+}
+
+/// The rate is at most that of the signed transaction, and at most one in a hundred below it.
+fn assert_rate(draft: &Psbt, keys: &[Named], finished: &Psbt, name: &str) {
+    let intent = decode(draft, &context(keys)).unwrap();
+    let Some(Effect::PayFee { amount, rate: Some(rate) }) = intent.effects.last() else { panic!() };
+    let fee: u64 = amount.units().to_string().parse().unwrap();
+    let size = finished.clone().extract_tx_unchecked_fee_rate().vsize();
+    let exact = (fee * 1_000).div_ceil(u64::try_from(size).unwrap());
+    assert!(*rate <= exact && exact - rate <= exact.div_ceil(100), "{name}: {rate}, {exact}");
 }
 
 #[test]
@@ -116,6 +128,7 @@ fn a_multisig_input_is_complete_with_enough_keys_of_ours() {
     let draft = multisig(&two_of_three(&keys));
     let finished = signed(&draft.0, &keys[..2]);
     assert!(is_valid(&finished));
+    assert_rate(&draft.0, &keys[..2], &finished, "2 of 3");
     let partial = signed(&draft.0, &keys[1..2]);
     assert_eq!(partial.inputs[0].partial_sigs.len(), 1);
     assert!(partial.inputs[0].final_script_witness.is_none());
@@ -138,7 +151,9 @@ fn a_leaf_with_our_key_is_signed_as_that_leaf() {
     let draft = by_leaf([leaf(&own), leaf(&other)], &internal);
     let intent = decode(&draft.0, &context(std::slice::from_ref(&own))).unwrap();
     assert_eq!(intent.tasks.len(), 1);
-    assert!(is_valid(&signed(&draft.0, &[own])));
+    let finished = signed(&draft.0, std::slice::from_ref(&own));
+    assert!(is_valid(&finished));
+    assert_rate(&draft.0, &[own], &finished, "a leaf");
 }
 
 #[test]
