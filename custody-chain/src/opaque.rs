@@ -115,7 +115,11 @@ fn assemble(
     signatures: &[TaskSignature],
 ) -> Result<Vec<u8>, OpaqueError> {
     check(payload)?;
-    let signature = signer::only(signatures, signer::first(context)?)?;
+    let account = signer::first(context)?;
+    if payload.format.as_str() == PREHASH {
+        prehash(&payload.bytes, account.public_key.algorithm())?;
+    }
+    let signature = signer::only(signatures, account)?;
     Ok(signature.as_bytes().to_vec())
 }
 

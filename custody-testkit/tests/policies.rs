@@ -10,7 +10,7 @@ use custody_testkit::suite::policy_engine::{self as checks, PolicyEngineFixture,
 use custody_testkit::suite::run_failing;
 
 /// Changes only together with the name of the engine.
-const PIN: &str = "test-rules/1 56f9ab735c5d28c40dc424822108291f0cf3f6cd4e974ebf6c58fbf68594ae17";
+const PIN: &str = "test-rules/2 966742f1850ab4de83fa1ee0169d9e403dee1d5003adfc5c10df3cf7371296f2";
 const ROLES: &[&str] = &["treasurer", "officer"];
 
 fn fixture(compiler: Arc<dyn PolicyCompiler>) -> PolicyEngineFixture {

@@ -4,6 +4,8 @@
 //! Invariant: `decode` succeeds only on bytes that `encode` gives back, so that no two payloads
 //! mean one transaction and no payload means two.
 
+mod kind;
+
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, U256};
 use alloy_rlp::{BufMut, Encodable, Header};
@@ -11,6 +13,7 @@ use alloy_rlp::{BufMut, Encodable, Header};
 use super::EvmError;
 use super::authorization::{self, SignedAuthorization};
 use super::reader::Reader;
+use kind::{Blobs, Kind, Market};
 
 /// An unsigned transaction.
 #[derive(Clone, Debug)]
@@ -24,42 +27,6 @@ pub(super) struct Transaction<'a> {
     pub(super) data: &'a [u8],
     /// The worst-case fee; together with the value below 2^256.
     pub(super) fee: U256,
-}
-
-/// What the kinds of transactions do not have in common.
-#[derive(Clone, Debug)]
-enum Kind {
-    /// Without chain id, valid on every chain.
-    Legacy { gas_price: U256 },
-    /// With the chain id in the place of the signature (EIP-155).
-    Eip155 { chain_id: u64, gas_price: U256 },
-    /// With an access list (EIP-2930), which costs gas, within the gas limit, and does nothing else.
-    Eip2930 { chain_id: u64, gas_price: U256, access_list: AccessList },
-    /// With a fee market (EIP-1559).
-    Eip1559 { chain_id: u64, market: Market, access_list: AccessList },
-    /// With blobs, whose fee comes besides the gas (EIP-4844). Its blobs travel beside it.
-    Eip4844 { chain_id: u64, market: Market, access_list: AccessList, blobs: Blobs },
-    /// With accounts that hand themselves over to code (EIP-7702).
-    Eip7702 {
-        chain_id: u64,
-        market: Market,
-        access_list: AccessList,
-        authorizations: Vec<SignedAuthorization>,
-    },
-}
-
-/// What is paid for gas.
-#[derive(Clone, Copy, Debug)]
-struct Market {
-    priority_fee: U256,
-    fee: U256,
-}
-
-/// What is paid for blobs.
-#[derive(Clone, Debug)]
-struct Blobs {
-    fee: U256,
-    hashes: Vec<B256>,
 }
 
 impl<'a> Transaction<'a> {

@@ -52,7 +52,7 @@ pub trait Decoder: Debug + Send + Sync {
 /// Reads what a wallet's addresses follow from.
 pub trait DescriptorReader: Debug + Send + Sync {
     /// Passes a descriptor that describes addresses on `chain`, and with which `accounts`, those of
-    /// the wallet, agree: where a key's path lies below one of the descriptor's origins, it must be
+    /// the wallet, agree: where a key's path lies below one of the descriptor's origins, it is
     /// the key that follows from there.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl TestRules {
     /// The compiler.
     #[must_use]
     pub fn new() -> Self {
-        Self { engine: EngineId::parse("test-rules/1").unwrap() }
+        Self { engine: EngineId::parse("test-rules/2").unwrap() }
     }
 
     /// A rule set of these lines in a house with these roles and the tiers `hot` and `cold`.
