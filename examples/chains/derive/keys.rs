@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bip32::{Prefix, XPrv};
+use custody_chain::AddressKind;
 use custody_core::caip::ChainId;
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::digest::Digest;
@@ -54,8 +55,9 @@ impl Keys {
         Ok(pollster::block_on(derivation)?.public_key)
     }
 
-    /// The account above `path` as a key expression with its origin (BIP-380), which derives all
-    /// addresses of the account and signs nothing; none on chains whose keys are not of BIP-32.
+    /// The account above `path`, which derives all addresses of the account and signs nothing: a
+    /// descriptor on Bitcoin, a key expression with its origin elsewhere (BIP-380); none on chains
+    /// whose keys are not of BIP-32.
     pub(crate) fn descriptor(
         &self,
         chain: &ChainId,
@@ -74,9 +76,20 @@ impl Keys {
             key = key.derive_child(bip32::ChildNumber::new(number, true)?)?;
             steps.push_str(&format!("/{number}'"));
         }
-        let fingerprint = hex::encode(self.root.public_key().fingerprint());
-        let text = key.public_key().to_string(Prefix::XPUB);
-        Ok(Some(format!("[{fingerprint}{steps}]{text}/<0;1>/*")))
+        let fingerprint = self.root.public_key().fingerprint();
+        let Some(kind) = address_kind(chain, path) else {
+            let (text, fingerprint) =
+                (key.public_key().to_string(Prefix::XPUB), hex::encode(fingerprint));
+            return Ok(Some(format!("[{fingerprint}{steps}]{text}/<0;1>/*")));
+        };
+        let is_main = chain.reference() == MAIN_NETWORK;
+        let text = key.public_key().to_string(if is_main { Prefix::XPUB } else { Prefix::TPUB });
+        let number = account.last().map_or(0, |index| index & !DerivationPath::HARDENED);
+        if kind.account_path(chain, number).as_ref().map(DerivationPath::indexes) != Some(account) {
+            return Ok(None);
+        }
+        let descriptor = kind.descriptor(chain, fingerprint, number, &text)?;
+        Ok(Some(descriptor.as_str().to_owned()))
     }
 }
 
@@ -97,6 +110,21 @@ async fn import(words: &str, passphrase: &str) -> Result<(SoftBackend, SeedRecor
     let SeedRequest { custodian, wallet, key } = request;
     Ok((backend, SeedRecord { custodian, wallet, key, handle: made.handle }))
 }
+
+/// The kind of addresses that a path is for (BIP-44, BIP-49, BIP-84, BIP-86).
+pub(crate) fn address_kind(chain: &ChainId, path: &DerivationPath) -> Option<AddressKind> {
+    let purpose = path.indexes().first().map(|index| index & !DerivationPath::HARDENED);
+    match (chain.namespace(), purpose) {
+        ("bip122", Some(44)) => Some(AddressKind::KeyHash),
+        ("bip122", Some(49)) => Some(AddressKind::NestedKeyHash),
+        ("bip122", Some(84)) => Some(AddressKind::WitnessKeyHash),
+        ("bip122", Some(86)) => Some(AddressKind::Taproot),
+        _ => None,
+    }
+}
+
+/// The first 32 digits of the hash of the main network's first block.
+const MAIN_NETWORK: &str = "000000000019d6689c085ae165831e93";
 
 /// Taproot has keys of its own (BIP-86).
 fn algorithm(chain: &ChainId, path: &DerivationPath) -> Algorithm {

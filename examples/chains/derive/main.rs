@@ -13,13 +13,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use custody_core::caip::ChainId;
+use custody_chain::BitcoinAddress;
+use custody_core::caip::{AccountId, ChainId};
+use custody_core::crypto::PublicKey;
 use custody_core::seam::DerivationPath;
 use examples_chains::{Failure, decoders};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use keys::Keys;
+use keys::{Keys, address_kind};
 
 /// Derives an account.
 #[derive(Debug, Parser)]
@@ -48,6 +50,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// The account of a key: on Bitcoin of the kind that its path is for.
+fn account(chain: &ChainId, path: &DerivationPath, key: &PublicKey) -> Result<AccountId, Failure> {
+    if let Some(kind) = address_kind(chain, path) {
+        return Ok(BitcoinAddress::of_key(chain, key, kind)?.account().clone());
+    }
+    if chain.namespace() == "bip122" {
+        return Err("a path on Bitcoin begins with 44', 49', 84' or 86'".into());
+    }
+    let decoders = decoders();
+    let account = decoders.iter().find_map(|decoder| decoder.account(chain, key));
+    account.ok_or_else(|| "no address is known for this key on this chain".into())
+}
+
 fn run(arguments: &Arguments) -> Result<String, Failure> {
     let (chain, path) =
         (ChainId::parse(&arguments.chain)?, DerivationPath::parse(&arguments.path)?);
@@ -60,9 +75,7 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
     std::io::stdin().read_to_string(&mut words)?;
     let keys = Keys::of(&words, passphrase)?;
     let public_key = keys.public_key(&chain, &path)?;
-    let decoders = decoders();
-    let account = decoders.iter().find_map(|decoder| decoder.account(&chain, &public_key));
-    let account = account.ok_or("no address is known for this key on this chain")?;
+    let account = account(&chain, &path, &public_key)?;
     Ok(serde_json::to_string_pretty(&json!({
         "chain": chain.as_str(),
         "path": path.to_string(),
