@@ -83,7 +83,7 @@ async fn what_is_offered_five_times_over_is_refused_at_once_or_served_in_time() 
     let before = Pace::of(&town.pay_on("before", "hot", 64, length).await, length);
     println!("figures: overload: what can be done: {before}");
 
-    let length = Duration::from_secs(3);
+    let length = Duration::from_secs(6);
     let (offered, most) = offer(&town, TIMES * before.a_second, length).await;
     let count = offered.len();
     let (refused, taken): (Vec<_>, Vec<_>) =
@@ -99,16 +99,13 @@ async fn what_is_offered_five_times_over_is_refused_at_once_or_served_in_time() 
     println!("figures: overload: at most {most} under way");
 
     // Five times as much, but for what the callers of this machine could not ask for.
-    let asked = u64::try_from(count).unwrap() * 1_000 / 3_000;
+    let asked = u64::try_from(count).unwrap() * 1_000 / 6_000;
     assert!(asked >= TIMES * before.a_second * 9 / 10, "only {asked} a second were offered");
     assert!(refused.len() > count / 2, "only {} of {count} were refused", refused.len());
     assert!(at_once.p99 < Duration::from_millis(20), "a refusal takes {at_once}");
     assert!(at_once.most < Duration::from_secs(1), "a refusal takes {at_once}");
     let places = u64::try_from(QUEUE + 4 * TURN).unwrap();
-    // A refused call does nothing: what it waits for is that the runtime, which the callers flood,
-    // gets to it. A call that is taken is got to twice more.
     let in_time = Duration::from_millis(1_000 + 2 * places * 1_000 / before.a_second);
-    let in_time = in_time + 2 * told.p99;
     assert!(answered.most < in_time, "{answered}, and {in_time:?} were promised");
     assert!(told.most < in_time, "{told}, and {in_time:?} were promised");
     assert!(answered.a_second >= before.a_second / 3, "it does less: {answered}");
