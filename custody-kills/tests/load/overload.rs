@@ -7,7 +7,7 @@ use custody_core::custodian::{Config, Request};
 use custody_core::id::RequestId;
 use custody_kills::house::{ETH, Equipment};
 use custody_kills::requests;
-use tokio::runtime::Handle;
+use tokio::runtime::Builder;
 
 use crate::support::{Call, FEE, Pace, SMALL, Town, wallet};
 
@@ -31,17 +31,21 @@ struct Offered {
 }
 
 /// Offers `a_second` payments a second whatever becomes of them; how many were under way at most.
+///
+/// The callers have a runtime of their own, as a host's server has: what they wait for is the house,
+/// and not the turn of their task among all that were offered to the house's runtime.
 async fn offer(town: &Arc<Town>, a_second: u64, length: Duration) -> (Vec<Offered>, usize) {
     let under_way = Arc::new(AtomicUsize::new(0));
-    let (handle, town, counter) = (Handle::current(), Arc::clone(town), Arc::clone(&under_way));
-    let callers = std::thread::spawn(move || {
+    let (town, counter) = (Arc::clone(town), Arc::clone(&under_way));
+    let callers = move || {
+        let threads = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         let (mut tasks, mut most, since) = (Vec::new(), 0, Instant::now());
         while since.elapsed() < length {
             let due = a_second * u64::try_from(since.elapsed().as_millis()).unwrap() / 1_000;
             for number in u64::try_from(tasks.len()).unwrap()..due {
                 let (town, counter) = (Arc::clone(&town), Arc::clone(&counter));
                 let (request, since) = (payment(number), Instant::now());
-                tasks.push(handle.spawn(async move {
+                tasks.push(threads.spawn(async move {
                     counter.fetch_add(1, Ordering::SeqCst);
                     let call = town.call(request).await;
                     counter.fetch_sub(1, Ordering::SeqCst);
@@ -51,11 +55,9 @@ async fn offer(town: &Arc<Town>, a_second: u64, length: Duration) -> (Vec<Offere
             most = most.max(counter.load(Ordering::SeqCst));
             std::thread::sleep(Duration::from_millis(1));
         }
-        (tasks, most)
-    });
-    let joined = tokio::task::spawn_blocking(move || callers.join().unwrap());
-    let (tasks, most) = joined.await.unwrap();
-    (futures::future::try_join_all(tasks).await.unwrap(), most)
+        (threads.block_on(futures::future::try_join_all(tasks)).unwrap(), most)
+    };
+    tokio::task::spawn_blocking(callers).await.unwrap()
 }
 
 fn payment(number: u64) -> Request {

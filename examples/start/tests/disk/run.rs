@@ -169,8 +169,10 @@ impl Run {
              {states} states, {failed} do not pass",
             self.work
         );
-        // What is written behind the callers may be written at once, so that two lives differ a little.
-        assert!(points * 4 >= self.calls.len() * 3, "{points} calls of {}", self.calls.len());
+        // The calls of this very life: what is written behind the callers may be written at once, so
+        // that another life has a few more or fewer.
+        let calls = heard.calls.len();
+        assert!(calls >= 40 && points >= calls, "{points} calls of {calls}");
         assert_eq!(journal.said(), heard.lines.len() - 1);
         lost
     }
