@@ -129,8 +129,9 @@ impl Decoder for BitcoinDecoder {
             .map_err(|reason| DecodeError::new(payload.format.clone(), reason))
     }
 
-    /// Of a message, the text of its signature. Of a PSBT, the PSBT with our signatures. Inputs that are complete have their final scripts; the host
-    /// extracts the transaction once all are (BIP-174, "Transaction Extractor").
+    /// Of a message, the text of its signature. Of a PSBT, the PSBT with our signatures: inputs that
+    /// are complete have their final scripts, and the host extracts the transaction once all are
+    /// (BIP-174, "Transaction Extractor").
     fn assemble(
         &self,
         payload: &Payload,

@@ -8,6 +8,7 @@ mod opaque;
 mod signer;
 #[cfg(feature = "solana")]
 mod solana;
+mod text;
 
 #[cfg(feature = "bitcoin")]
 pub use self::bitcoin::{

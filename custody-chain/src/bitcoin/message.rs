@@ -19,7 +19,6 @@ use bitcoin::{
 };
 use custody_core::caip::AccountId;
 use custody_core::crypto::Signature;
-use custody_core::digest::Digest;
 use custody_core::effect::{Arguments, Effect, MessageKind};
 use custody_core::seam::{
     ContextAccount, DecodeContext, DerivationPath, Intent, Payload, SigningTask, TaskInput,
@@ -29,6 +28,7 @@ use custody_core::seam::{
 use super::keys::{self, Kind};
 use super::{BitcoinError, network};
 use crate::signer::{self, SignerError};
+use crate::text::{digest_of, shown};
 
 /// A message, and who signs it as which script.
 pub(super) struct Message<'a> {
@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
     }
 
     pub(super) fn intent(&self, context: &DecodeContext) -> Result<Intent, BitcoinError> {
-        let shown = shown(self.bytes);
+        let shown = std::str::from_utf8(self.bytes).map_or_else(|_| digest_of(self.bytes), shown);
         let mut arguments = Arguments::new();
         arguments.insert("message", &shown)?;
         arguments.insert("address", self.name.address())?;
@@ -181,30 +181,8 @@ fn transaction(input: TxIn, output: TxOut) -> Transaction {
     Transaction { version, lock_time, input: vec![input], output: vec![output] }
 }
 
-/// The text of a message; the digest of one that is long, no text, has characters that are not
-/// seen, or begins as a digest does.
-fn shown(bytes: &[u8]) -> String {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| {
-        let is_plain = !text.chars().any(is_hidden) && !text.starts_with(DIGEST);
-        is_plain && text.len() <= Arguments::VALUE_MAX
-    });
-    text.map_or_else(|| format!("{DIGEST}{}", Digest::of(bytes)), ToOwned::to_owned)
-}
-
-/// Control characters, and those that hide, join or turn round what stands beside them.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
 const BIP44: u32 = 44 | DerivationPath::HARDENED;
 const BIP49: u32 = 49 | DerivationPath::HARDENED;
-const DIGEST: &str = "sha256:";
 const FULL: &str = "ful";
 const KIND: &str = "bip322";
 /// Longest message, in bytes.

@@ -14,6 +14,7 @@ use custody_core::digest::Digest;
 use custody_core::effect::{Arguments, EffectTextError};
 
 use super::story::{Function, account};
+use crate::text::{digest_of, shown};
 
 /// What a host knows about contracts: the names of their functions' arguments, and which of them are
 /// wrapped native coins.
@@ -234,14 +235,12 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn insert(&mut self, name: &str, value: &str) {
-        let inserted = match self.arguments.insert(name, value) {
-            // What is too long or not plain stands there by its digest.
-            Err(_) if name.len() <= Arguments::NAME_MAX => {
-                self.arguments.insert(name, &digest_of(value.as_bytes()))
-            }
-            other => other,
-        };
-        self.overflows |= inserted.is_err();
+        self.overflows |= self.arguments.insert(name, &shown(value)).is_err();
+    }
+
+    /// The same of bytes, by their digest.
+    fn insert_digest(&mut self, name: &str, bytes: &[u8]) {
+        self.overflows |= self.arguments.insert(name, &digest_of(bytes)).is_err();
     }
 
     /// A value and everything inside of it; `inside` are the parameters of a tuple.
@@ -261,7 +260,7 @@ impl Named {
                 self.insert(name, &alloy_primitives::hex::encode_prefixed(function));
             }
             DynSolValue::Bytes(bytes) if bytes.len() > SHOWN_MAX => {
-                self.insert(name, &digest_of(bytes));
+                self.insert_digest(name, bytes);
             }
             DynSolValue::Bytes(bytes) => {
                 self.insert(name, &alloy_primitives::hex::encode_prefixed(bytes));
@@ -306,10 +305,6 @@ impl Named {
 
 fn below(name: &str, inner: &str) -> String {
     if name.is_empty() { inner.to_owned() } else { [name, ".", inner].concat() }
-}
-
-pub(super) fn digest_of(bytes: &[u8]) -> String {
-    format!("sha256:{}", Digest::of(bytes))
 }
 
 const LIMIT: usize = 1024 * 1024;

@@ -5,8 +5,9 @@
 use alloy_primitives::eip191_hash_message;
 
 use super::EvmError;
-use super::abi::{Named, digest_of};
+use super::abi::Named;
 use super::story::Story;
+use crate::text::{digest_of, is_hidden};
 
 /// Tells what a message says, and which digest is signed.
 pub(super) fn describe(story: &mut Story<'_>, message: &[u8]) -> Result<[u8; 32], EvmError> {
@@ -15,7 +16,7 @@ pub(super) fn describe(story: &mut Story<'_>, message: &[u8]) -> Result<[u8; 32]
         return Err(EvmError::TooLong { length, limit: LIMIT });
     }
     let digest = eip191_hash_message(message).0;
-    let is_plain = |text: &&str| text.chars().all(|letter| !letter.is_control() || letter == '\n');
+    let is_plain = |text: &&str| text.chars().all(|letter| !is_hidden(letter) || letter == '\n');
     let Some(text) = std::str::from_utf8(message).ok().filter(is_plain) else {
         let line = format!("sign {length} eip191 bytes, {}", digest_of(message));
         story.sign_opaque("eip191", line)?;

@@ -65,7 +65,7 @@ impl Typed {
         let arguments = self.arguments();
         let mut line = "sign typed data".to_owned();
         for (name, value) in arguments.iter() {
-            line.push_str(&format!(", {name}={value}"));
+            line.push_str(&format!(", {name}={value:?}"));
         }
         story.sign_message("eip712", arguments, line)
     }

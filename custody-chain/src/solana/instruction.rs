@@ -10,8 +10,9 @@ use solana_message::compiled_instruction::CompiledInstruction;
 use solana_sdk_ids::{compute_budget, stake, system_program};
 
 use super::message::Message;
-use super::story::{Story, hex, printable, selector};
+use super::story::{Story, hex, selector};
 use super::{SolanaError, associated, stake as stakes, system, token};
+use crate::text::shown;
 
 /// An instruction whose accounts are all known.
 pub(super) struct Instruction<'a> {
@@ -106,7 +107,7 @@ fn memo(instruction: &Instruction<'_>, story: &mut Story<'_>) -> Result<(), Sola
         story.fact("malformed_memo")?;
         return instruction.call(story, 0);
     };
-    story.call(instruction.program, selector(&[])?, &[("memo", printable(text))])
+    story.call(instruction.program, selector(&[])?, &[("memo", shown(text))])
 }
 
 /// The data, or the digest of long ones.

@@ -7,7 +7,7 @@ use custody_core::effect::{Arguments, Effect, MessageKind};
 use solana_offchain_message::OffchainMessage;
 
 use super::SolanaError;
-use super::story::printable;
+use crate::text::shown;
 
 /// What the message says, and a line for people.
 pub(super) fn describe(bytes: &[u8]) -> Result<(Effect, String), SolanaError> {
@@ -21,7 +21,7 @@ pub(super) fn describe(bytes: &[u8]) -> Result<(Effect, String), SolanaError> {
     if written != bytes {
         return Err(SolanaError::Offchain);
     }
-    let text = printable(text);
+    let text = shown(text);
     let line = format!("sign the message {text}");
     let mut arguments = Arguments::new();
     arguments.insert("message", &text)?;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use custody_core::amount::{Amount, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::digest::Digest;
 use custody_core::effect::{Arguments, DecodeFact, Effect, MessageKind, Selector};
 use solana_address::Address;
 
@@ -165,15 +164,6 @@ pub(super) fn selector(bytes: &[u8]) -> Result<Selector, SolanaError> {
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A text as an argument, or the digest of one that is too long, not printable, or looks like one.
-pub(super) fn printable(text: &str) -> String {
-    let plain = !text.chars().any(char::is_control) && !text.starts_with("sha256:");
-    if plain && text.len() <= Arguments::VALUE_MAX {
-        return text.to_owned();
-    }
-    format!("sha256:{}", Digest::of(text.as_bytes()))
 }
 
 fn arguments(named: &[(&str, String)]) -> Result<Arguments, SolanaError> {

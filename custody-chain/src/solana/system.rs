@@ -5,7 +5,8 @@ use solana_system_interface::instruction::SystemInstruction as System;
 
 use super::SolanaError;
 use super::instruction::{Instruction, Told};
-use super::story::{Story, printable, selector};
+use super::story::{Story, selector};
+use crate::text::shown;
 
 /// Adds what the instruction does.
 pub(super) fn describe(
@@ -55,7 +56,7 @@ pub(super) fn describe(
         (System::AllocateWithSeed { space, owner, seed, .. }, Some([it]), _) => {
             let named = [
                 ("owner", owner.to_string()),
-                ("seed", printable(&seed)),
+                ("seed", shown(&seed)),
                 ("space", space.to_string()),
             ];
             administer(instruction, it, &named, story)

@@ -11,6 +11,7 @@ mod effects;
 mod fuzz;
 mod messages;
 mod opaque;
+mod permits;
 mod properties;
 mod refusals;
 mod rlp;

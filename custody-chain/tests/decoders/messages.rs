@@ -39,7 +39,15 @@ fn plain_text_is_told_and_anything_else_is_opaque() {
         assert!(said == text || said.starts_with("sha256:") && text.contains('\n'), "{text:?}");
     }
     let hash = [0x9d; 32];
-    for bytes in [&hash[..], b"\xff\xfe", b"a\0b", b"\x1b[2J", "\u{202e}\u{85}".as_bytes()] {
+    for bytes in [
+        &hash[..],
+        b"\xff\xfe",
+        b"a\0b",
+        b"\x1b[2J",
+        "\u{202e}\u{85}".as_bytes(),
+        "turned \u{202e}round".as_bytes(),
+        "no\u{200b}thing".as_bytes(),
+    ] {
         let intent = message(bytes);
         let told: Vec<_> = intent.effects.iter().map(words).collect();
         assert_eq!(told, ["sign opaque eip191"], "{bytes:?}");

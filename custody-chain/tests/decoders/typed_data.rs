@@ -10,7 +10,6 @@ use crate::calls::words;
 use crate::support::{MAINNET, context, context_of, key, payload_of, public, reason, sign, unhex};
 
 const FORMAT: &str = "evm/typed-data";
-const PERMIT2: &str = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
 
 pub(crate) fn decode_text(text: &str) -> Result<Intent, EvmError> {
     let payload = payload_of(FORMAT, text.as_bytes());
@@ -21,7 +20,7 @@ pub(crate) fn decode_json(document: &Value) -> Result<Intent, EvmError> {
     decode_text(&document.to_string())
 }
 
-fn told(document: &Value) -> Vec<String> {
+pub(crate) fn told(document: &Value) -> Vec<String> {
     decode_json(document).unwrap().effects.iter().map(words).collect()
 }
 
@@ -34,7 +33,7 @@ fn fields(text: &str) -> Value {
 }
 
 /// A document of these types for the contract `0xcc…` on chain 1.
-fn document(primary: &str, types: &[(&str, &str)], message: Value) -> Value {
+pub(crate) fn document(primary: &str, types: &[(&str, &str)], message: Value) -> Value {
     let mut all = Map::new();
     all.insert("EIP712Domain".to_owned(), fields("uint256 chainId,address verifyingContract"));
     for (name, text) in types {
@@ -48,7 +47,7 @@ fn document(primary: &str, types: &[(&str, &str)], message: Value) -> Value {
     })
 }
 
-fn permit() -> Value {
+pub(crate) fn permit() -> Value {
     document(
         "Permit",
         &[("Permit", "address owner,address spender,uint256 value,uint256 nonce,uint256 deadline")],
@@ -74,87 +73,8 @@ fn mail() -> Value {
     )
 }
 
-fn address(byte: &str) -> String {
+pub(crate) fn address(byte: &str) -> String {
     format!("0x{}", byte.repeat(20))
-}
-
-fn dai(allowed: bool) -> Value {
-    document(
-        "Permit",
-        &[("Permit", "address holder,address spender,uint256 nonce,uint256 expiry,bool allowed")],
-        json!({ "holder": address("0b"), "spender": address("ee"), "nonce": 0, "expiry": 0, "allowed": allowed }),
-    )
-}
-
-fn paid() -> Value {
-    document(
-        "TransferWithAuthorization",
-        &[(
-            "TransferWithAuthorization",
-            "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce",
-        )],
-        json!({
-            "from": address("0b"), "to": address("ee"), "value": "3", "validAfter": 0, "validBefore": 9,
-            "nonce": format!("0x{}", "01".repeat(32)),
-        }),
-    )
-}
-
-#[test]
-fn permits_and_authorisations_spend() {
-    let details = "address token,uint160 amount,uint48 expiration,uint48 nonce";
-    let detail = |amount: u64| json!({ "token": address("35"), "amount": amount, "expiration": 1, "nonce": 0 });
-    let single = document(
-        "PermitSingle",
-        &[
-            ("PermitSingle", "PermitDetails details,address spender,uint256 sigDeadline"),
-            ("PermitDetails", details),
-        ],
-        json!({ "details": detail(5), "spender": address("ee"), "sigDeadline": 9 }),
-    );
-    let batch = document(
-        "PermitBatch",
-        &[
-            ("PermitBatch", "PermitDetails[] details,address spender,uint256 sigDeadline"),
-            ("PermitDetails", details),
-        ],
-        json!({ "details": [detail(5), detail(6)], "spender": address("ee"), "sigDeadline": 9 }),
-    );
-    let witness = document(
-        "PermitWitnessTransferFrom",
-        &[
-            (
-                "PermitWitnessTransferFrom",
-                "TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Order witness",
-            ),
-            ("TokenPermissions", "address token,uint256 amount"),
-            ("Order", "string what"),
-        ],
-        json!({
-            "permitted": { "token": address("35"), "amount": "8" }, "spender": address("ee"),
-            "nonce": 1, "deadline": 2, "witness": { "what": "swap" },
-        }),
-    );
-    let at_permit2 = |mut document: Value| {
-        document["domain"]["verifyingContract"] = json!(PERMIT2);
-        document
-    };
-    for (name, document, expected) in [
-        ("EIP-2612", permit(), vec!["ee may take 7 /erc20:0xcc"]),
-        ("DAI", dai(true), vec!["ee may take all /erc20:0xcc"]),
-        ("DAI, taken back", dai(false), vec!["ee may take 0 /erc20:0xcc"]),
-        ("EIP-3009", paid(), vec!["0b pays ee 3 /erc20:0xcc"]),
-        ("Permit2", at_permit2(single.clone()), vec!["ee may take 5 /erc20:0x35"]),
-        ("not Permit2", single, vec!["sign eip712", "ee may take 5 /erc20:0x35"]),
-        (
-            "Permit2 batch",
-            at_permit2(batch),
-            vec!["ee may take 5 /erc20:0x35", "ee may take 6 /erc20:0x35"],
-        ),
-        ("a witness", at_permit2(witness), vec!["sign eip712", "ee may take 8 /erc20:0x35"]),
-    ] {
-        assert_eq!(told(&document), expected, "{name}");
-    }
 }
 
 #[test]
@@ -177,46 +97,25 @@ fn other_typed_data_is_a_message_with_domain_type_and_fields() {
 }
 
 #[test]
-fn what_is_too_long_to_tell_stands_there_by_its_digest() {
+fn what_is_too_long_or_hidden_stands_there_by_its_digest() {
     let mut long = mail();
     long["message"]["contents"] = json!("x".repeat(Arguments::VALUE_MAX + 1));
     let intent = decode_json(&long).unwrap();
     let Effect::SignMessage { arguments, .. } = &intent.effects[0] else { panic!() };
     assert!(arguments.get("message.contents").unwrap().starts_with("sha256:"));
+    for text in ["turned \u{202e}round", "no\u{200b}thing", "sha256:00", "two\nlines"] {
+        let mut mail = mail();
+        mail["message"]["contents"] = json!(text);
+        let intent = decode_json(&mail).unwrap();
+        let Effect::SignMessage { arguments, .. } = &intent.effects[0] else { panic!() };
+        let expected = format!("sha256:{}", custody_core::digest::Digest::of(text.as_bytes()));
+        assert_eq!(arguments.get("message.contents"), Some(expected.as_str()), "{text:?}");
+    }
     let person = mail()["message"]["to"][0].clone();
     long["message"]["to"] = vec![person; 100].into();
     let intent = decode_json(&long).unwrap();
     let Effect::SignMessage { arguments, .. } = &intent.effects[0] else { panic!() };
     assert!(arguments.get("all").unwrap().starts_with("sha256:"));
-}
-
-#[test]
-fn what_looks_like_a_spend_and_is_none_is_opaque() {
-    for (name, kind) in [
-        ("Permit", "address owner,address spender,uint256 value"),
-        ("PermitForAll", "address owner,address operator"),
-        ("SafeTx", "address to,uint256 value"),
-        ("SafeMessage", "bytes message"),
-        ("TransferWithAuthorization", "address from,address to"),
-    ] {
-        let names: Vec<_> = kind.split(',').map(|pair| pair.split_once(' ').unwrap()).collect();
-        let value = |kind: &str| {
-            if kind == "address" {
-                json!(address("0b"))
-            } else if kind == "bytes" {
-                json!("0x01")
-            } else {
-                json!(1)
-            }
-        };
-        let message: Map<_, _> =
-            names.iter().map(|(kind, name)| ((*name).to_owned(), value(kind))).collect();
-        assert_eq!(
-            told(&document(name, &[(name, kind)], message.into())),
-            ["sign opaque eip712"],
-            "{name}"
-        );
-    }
 }
 
 #[test]
@@ -460,4 +359,12 @@ fn chain_number(id: &Value) -> u64 {
         Some(digits) => u64::from_str_radix(digits, 16).unwrap_or(0),
         None => text.parse().unwrap_or(0),
     }
+}
+
+#[test]
+fn a_text_ends_where_the_line_says_that_it_ends() {
+    let mut mail = mail();
+    mail["message"]["contents"] = json!("hi, message.to.0.name=\"Eve");
+    let line = decode_json(&mail).unwrap().summary.join("\n");
+    assert!(line.contains(r#"message.contents="hi, message.to.0.name=\"Eve", "#), "{line}");
 }

@@ -31,12 +31,13 @@ fn the_example_of_the_library_is_read() {
 
 #[test]
 fn a_message_is_told_or_its_digest_is() {
-    let long = "m".repeat(257);
+    let (long, unseen) = ("m".repeat(257), "no\u{200b}thing".as_bytes());
     for (name, format, text, expected) in [
         ("letters", 0, "log in".as_bytes(), "log in".to_owned()),
         ("other letters", 1, "Prüfung".as_bytes(), "Prüfung".to_owned()),
         ("256 bytes", 0, &long.as_bytes()[1..], "m".repeat(256)),
         ("257 bytes", 0, long.as_bytes(), format!("sha256:{}", Digest::of(long.as_bytes()))),
+        ("no width", 1, unseen, format!("sha256:{}", Digest::of(unseen))),
         ("two lines", 1, b"a\nb", format!("sha256:{}", Digest::of(b"a\nb"))),
         ("a digest", 0, b"sha256:0", format!("sha256:{}", Digest::of(b"sha256:0"))),
     ] {

@@ -160,11 +160,17 @@ fn the_stake_program_moves_stake_and_changes_authorities() {
 
 #[test]
 fn a_memo_is_a_call_that_says_the_memo() {
-    let long = "m".repeat(257);
+    let (long, turned) = ("m".repeat(257), "turned \u{202e}round");
     let digest = custody_core::digest::Digest::of(long.as_bytes());
     for (name, data, expected, malformed) in [
         ("plain", "Rechnung 7 ✓".as_bytes(), "memo=Rechnung 7 ✓".to_owned(), false),
         ("empty", b"", "memo=".to_owned(), false),
+        (
+            "turned round",
+            turned.as_bytes(),
+            format!("memo=sha256:{}", custody_core::digest::Digest::of(turned.as_bytes())),
+            false,
+        ),
         ("too long", long.as_bytes(), format!("memo=sha256:{digest}"), false),
         (
             "not printable",

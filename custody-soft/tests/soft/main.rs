@@ -18,4 +18,5 @@ mod log_lines;
 mod mnemonics;
 mod signatures;
 mod support;
+mod taproot;
 mod traces;
