@@ -143,9 +143,7 @@ impl<'a> Story<'a> {
         let (selector, length) = (function.selector()?, function.data.len());
         let to = checksummed(function.contract);
         let mut line = format!("{verb} {} of {to} with {length} bytes", selector.as_str());
-        for (name, value) in arguments.iter() {
-            line.push_str(&format!(", {name}={value}"));
-        }
+        push_arguments(&mut line, arguments);
         Ok(line)
     }
 
@@ -175,6 +173,13 @@ pub(super) fn account(chain: &ChainId, address: Address) -> Result<AccountId, Ev
 
 pub(super) fn amount(asset: AssetId, units: U256) -> Amount {
     Amount::new(asset, Units::from_be_bytes(units.to_be_bytes()))
+}
+
+/// Names and values. The values are quoted, so that none looks like a further argument.
+pub(super) fn push_arguments(line: &mut String, arguments: &Arguments) {
+    for (name, value) in arguments.iter() {
+        line.push_str(&format!(", {name}={value:?}"));
+    }
 }
 
 fn push_hex(text: &mut String, address: Address) {

@@ -13,7 +13,7 @@ use custody_core::effect::Arguments;
 
 use super::EvmError;
 use super::abi::Named;
-use super::story::Story;
+use super::story::{Story, push_arguments};
 use strict::Document;
 
 /// Typed data with what is signed for it.
@@ -64,9 +64,7 @@ impl Typed {
     fn tell(&self, story: &mut Story<'_>) -> Result<(), EvmError> {
         let arguments = self.arguments();
         let mut line = "sign typed data".to_owned();
-        for (name, value) in arguments.iter() {
-            line.push_str(&format!(", {name}={value:?}"));
-        }
+        push_arguments(&mut line, &arguments);
         story.sign_message("eip712", arguments, line)
     }
 
