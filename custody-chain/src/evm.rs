@@ -9,6 +9,7 @@ mod authorization;
 mod calls;
 mod error;
 mod message;
+mod names;
 mod reader;
 mod story;
 mod transaction;
@@ -16,7 +17,7 @@ mod typed_data;
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{U256, keccak256};
 use custody_core::caip::{AccountId, ChainId};
 use custody_core::crypto::{Algorithm, PublicKey, RecoveryId};
 use custody_core::effect::{Arguments, DecodeFact};
@@ -30,6 +31,7 @@ pub use self::abi::{AbiError, AbiRegistry};
 use self::authorization::Authorization;
 use self::calls::Call;
 pub use self::error::EvmError;
+use self::names::Names;
 use self::story::{Story, amount};
 use self::transaction::{CHAIN_ID_MAX, Transaction};
 use self::typed_data::Typed;
@@ -51,6 +53,7 @@ use crate::signer::{self, SignerError};
 pub struct EvmDecoder {
     id: DecoderId,
     abis: AbiRegistry,
+    names: Names,
     replayable: DecodeFact,
     unbound_chain: DecodeFact,
 }
@@ -66,6 +69,7 @@ impl EvmDecoder {
         Self {
             id: DecoderId::parse(ID).expect("a well-formed decoder id"),
             abis: AbiRegistry::new(),
+            names: Names::new(),
             replayable: DecodeFact::parse(REPLAYABLE).expect("a well-formed fact"),
             unbound_chain: DecodeFact::parse(UNBOUND_CHAIN).expect("a well-formed fact"),
         }
@@ -88,8 +92,8 @@ impl EvmDecoder {
 
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, EvmError> {
         let reading = Reading::of(payload, context)?;
-        let sender = address(&reading.account.public_key)?;
-        let mut story = Story::new(&context.chain, sender, &self.abis);
+        let signer = self.names.signer(&context.chain, &reading.account.public_key)?;
+        let mut story = Story::new(&context.chain, signer, &self.names, &self.abis);
         let (digest, fact) = match &reading.content {
             Content::Transaction(transaction) => {
                 tell_transaction(&mut story, transaction)?;
@@ -139,7 +143,7 @@ impl Decoder for EvmDecoder {
 
     fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId> {
         chain_number(chain).ok()?;
-        story::account(chain, address(key).ok()?).ok()
+        names::account(chain, names::address(key).ok()?).ok()
     }
 
     fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
@@ -214,7 +218,7 @@ impl Content<'_> {
 /// Everything that a transaction does: its call, those who hand themselves over in it, its fee.
 fn tell_transaction(story: &mut Story<'_>, transaction: &Transaction<'_>) -> Result<(), EvmError> {
     let Transaction { nonce, to, value, data, fee, .. } = transaction;
-    let from = story.sender;
+    let from = story.sender();
     match to {
         Some(to) => {
             calls::describe(story, Call { from, to: *to, value: *value, data, depth: 0 })?;
@@ -222,7 +226,7 @@ fn tell_transaction(story: &mut Story<'_>, transaction: &Transaction<'_>) -> Res
         None => {
             let contract = from.create(*nonce);
             if !value.is_zero() {
-                let native = story.native()?;
+                let native = story.native();
                 story.transfer(from, contract, amount(native, *value))?;
             }
             story.deploy(contract, data.len())?;
@@ -231,7 +235,7 @@ fn tell_transaction(story: &mut Story<'_>, transaction: &Transaction<'_>) -> Res
     for signed in transaction.authorizations() {
         tell_authorization(story, &signed.authorization)?;
     }
-    let native = story.native()?;
+    let native = story.native();
     story.pay_fee(amount(native, *fee))
 }
 
@@ -269,14 +273,6 @@ fn assemble(
             Ok(bytes)
         }
     }
-}
-
-/// The address of a key (Yellow Paper, appendix F).
-fn address(key: &PublicKey) -> Result<Address, EvmError> {
-    check_algorithm(key)?;
-    let point = key.to_uncompressed().ok_or(EvmError::Encoding)?;
-    let (_, coordinates) = point.split_first().ok_or(EvmError::Encoding)?;
-    Ok(Address::from_word(keccak256(coordinates)))
 }
 
 /// Only ECDSA over secp256k1 signs on these chains.

@@ -101,10 +101,8 @@ impl ChainId {
         let (namespace, reference) = text
             .split_once(':')
             .ok_or(CaipError::Form { name: NAME, form: "namespace:reference" })?;
-        Part { name: NAME, part: "namespace", least: 3, most: 8, alphabet: is_lower }
-            .check(namespace)?;
-        Part { name: NAME, part: "reference", least: 1, most: 32, alphabet: is_mixed }
-            .check(reference)?;
+        Part { name: NAME, part: "namespace", least: 3, most: 8 }.check(namespace, is_lower)?;
+        Part { name: NAME, part: "reference", least: 1, most: 32 }.check(reference, is_mixed)?;
         Ok((namespace, reference))
     }
 
@@ -138,8 +136,8 @@ impl AccountId {
     /// # Errors
     /// Fails on an address that CAIP-10 does not allow.
     pub fn new(chain: &ChainId, address: &str) -> Result<Self, CaipError> {
-        Part { name: "account id", part: "address", least: 1, most: 128, alphabet: is_address }
-            .check(address)?;
+        Part { name: "account id", part: "address", least: 1, most: 128 }
+            .check(address, is_address)?;
         let mut text = [chain.as_str(), ":", address].concat();
         if chain.namespace() == "eip155"
             && let Some(own) = text.get_mut(chain.as_str().len()..)
@@ -180,10 +178,10 @@ impl AssetId {
         let (chain, asset) = text.split_once('/').ok_or(FORM)?;
         let (network, _) = ChainId::split(chain)?;
         let (namespace, reference) = asset.split_once(':').ok_or(FORM)?;
-        Part { name: NAME, part: "asset namespace", least: 3, most: 8, alphabet: is_lower }
-            .check(namespace)?;
-        Part { name: NAME, part: "asset reference", least: 1, most: 128, alphabet: is_address }
-            .check(reference)?;
+        Part { name: NAME, part: "asset namespace", least: 3, most: 8 }
+            .check(namespace, is_lower)?;
+        Part { name: NAME, part: "asset reference", least: 1, most: 128 }
+            .check(reference, is_address)?;
         if network == "eip155" && reference.bytes().any(|byte| byte.is_ascii_uppercase()) {
             let reference = reference.to_ascii_lowercase();
             return Ok(Self(format!("{chain}/{namespace}:{reference}").into()));
@@ -198,18 +196,17 @@ impl AssetId {
     }
 }
 
-/// One part of a name: its bounds in bytes and its alphabet.
+/// One part of a name: its bounds in bytes.
 struct Part {
     name: &'static str,
     part: &'static str,
     least: usize,
     most: usize,
-    alphabet: fn(u8) -> bool,
 }
 
 impl Part {
-    fn check(&self, text: &str) -> Result<(), CaipError> {
-        if text.len() < self.least || text.len() > self.most || !text.bytes().all(self.alphabet) {
+    fn check(&self, text: &str, alphabet: impl Fn(u8) -> bool) -> Result<(), CaipError> {
+        if text.len() < self.least || text.len() > self.most || !text.bytes().all(alphabet) {
             return Err(CaipError::Part { name: self.name, part: self.part });
         }
         Ok(())

@@ -13,7 +13,8 @@ use custody_core::caip::{AccountId, ChainId};
 use custody_core::digest::Digest;
 use custody_core::effect::{Arguments, EffectTextError};
 
-use super::story::{Function, account};
+use super::names::account;
+use super::story::Function;
 use crate::text::{digest_of, shown};
 
 /// What a host knows about contracts: the names of their functions' arguments, and which of them are

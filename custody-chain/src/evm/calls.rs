@@ -37,7 +37,7 @@ pub(super) fn describe(story: &mut Story<'_>, call: Call<'_>) -> Result<(), EvmE
         return Err(EvmError::Depth { limit: DEPTH_MAX });
     }
     if !call.value.is_zero() || call.data.is_empty() {
-        let native = story.native()?;
+        let native = story.native();
         story.transfer(call.from, call.to, amount(native, call.value))?;
     }
     if call.data.is_empty() {

@@ -4,17 +4,18 @@
 
 use alloy_primitives::{Address, U256};
 use custody_core::amount::{Amount, Units};
-use custody_core::caip::{AccountId, AssetId, ChainId};
+use custody_core::caip::{AssetId, ChainId};
 use custody_core::effect::{Arguments, Effect, MessageKind, Selector};
 
 use super::EvmError;
 use super::abi::AbiRegistry;
+use super::names::{Name, Names, Signer};
 
 /// Effects as they are found, each with its line.
 pub(super) struct Story<'a> {
     pub(super) chain: &'a ChainId,
-    /// The account that signs.
-    pub(super) sender: Address,
+    signer: Signer,
+    names: &'a Names,
     pub(super) abis: &'a AbiRegistry,
     effects: Vec<Effect>,
     summary: Vec<String>,
@@ -28,8 +29,19 @@ pub(super) struct Function<'a> {
 }
 
 impl<'a> Story<'a> {
-    pub(super) const fn new(chain: &'a ChainId, sender: Address, abis: &'a AbiRegistry) -> Self {
-        Self { chain, sender, abis, effects: Vec::new(), summary: Vec::new() }
+    pub(super) fn new(
+        chain: &'a ChainId,
+        signer: Signer,
+        names: &'a Names,
+        abis: &'a AbiRegistry,
+    ) -> Self {
+        let (effects, summary) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
+        Self { chain, signer, names, abis, effects, summary }
+    }
+
+    /// The account that signs.
+    pub(super) const fn sender(&self) -> Address {
+        self.signer.address
     }
 
     /// Everything that was found.
@@ -37,19 +49,18 @@ impl<'a> Story<'a> {
         (self.effects, self.summary)
     }
 
-    pub(super) fn native(&self) -> Result<AssetId, EvmError> {
-        Ok(AssetId::parse(&[self.chain.as_str(), "/slip44:60"].concat())?)
+    /// The coin of the chain.
+    pub(super) fn native(&self) -> AssetId {
+        self.signer.native.clone()
     }
 
     /// A token that is known by its contract; `kind` is the namespace of CAIP-19.
-    pub(super) fn token(&self, kind: &str, contract: Address) -> Result<AssetId, EvmError> {
-        let mut text = [self.chain.as_str(), "/", kind, ":"].concat();
-        push_hex(&mut text, contract);
-        Ok(AssetId::parse(&text)?)
+    pub(super) fn token(&self, kind: &'static str, contract: Address) -> Result<AssetId, EvmError> {
+        self.names.token(self.chain, kind, contract)
     }
 
-    pub(super) fn account(&self, address: Address) -> Result<AccountId, EvmError> {
-        account(self.chain, address)
+    fn name(&self, address: Address) -> Result<Name, EvmError> {
+        self.names.name(self.chain, address)
     }
 
     pub(super) fn transfer(
@@ -58,22 +69,25 @@ impl<'a> Story<'a> {
         to: Address,
         amount: Amount,
     ) -> Result<(), EvmError> {
-        let mut line = format!("transfer {} {}", amount.units(), amount.asset());
-        if from != self.sender {
+        let (payer, receiver) = (self.name(from)?, self.name(to)?);
+        let mut line = String::with_capacity(LINE);
+        line.push_str("transfer ");
+        push_amount(&mut line, &amount);
+        if from != self.sender() {
             line.push_str(" from ");
-            line.push_str(&checksummed(from));
+            line.push_str(&payer.checksummed);
         }
         line.push_str(" to ");
-        line.push_str(&checksummed(to));
-        let (from, to) = (self.account(from)?, self.account(to)?);
+        line.push_str(&receiver.checksummed);
+        let (from, to) = (payer.account, receiver.account);
         self.push(Effect::Transfer { amount, from, to }, line)
     }
 
     pub(super) fn approve(&mut self, spender: Address, amount: Amount) -> Result<(), EvmError> {
         let (units, asset) = (amount.units(), amount.asset());
-        let line = format!("allow {} to take {units} {asset}", checksummed(spender));
-        let spender = self.account(spender)?;
-        self.push(Effect::Approve { amount, spender }, line)
+        let Name { account, checksummed } = self.name(spender)?;
+        let line = format!("allow {checksummed} to take {units} {asset}");
+        self.push(Effect::Approve { amount, spender: account }, line)
     }
 
     /// A call whose meaning nobody knows, with its arguments if their names are known.
@@ -83,14 +97,14 @@ impl<'a> Story<'a> {
         arguments: Arguments,
     ) -> Result<(), EvmError> {
         let line = self.line("call", function, &arguments)?;
-        let (contract, selector) = (self.account(function.contract)?, function.selector()?);
+        let (contract, selector) = (self.name(function.contract)?.account, function.selector()?);
         self.push(Effect::Call { contract, selector, arguments }, line)
     }
 
     /// Foreign code runs with the rights of the account that calls it.
     pub(super) fn delegate_call(&mut self, function: Function<'_>) -> Result<(), EvmError> {
         let line = self.line("run the code of", function, &Arguments::new())?;
-        let (contract, selector) = (self.account(function.contract)?, function.selector()?);
+        let (contract, selector) = (self.name(function.contract)?.account, function.selector()?);
         self.push(Effect::DelegateCall { contract, selector, arguments: Arguments::new() }, line)
     }
 
@@ -100,24 +114,27 @@ impl<'a> Story<'a> {
         arguments: Arguments,
     ) -> Result<(), EvmError> {
         let line = self.line("administer", function, &arguments)?;
-        let (contract, selector) = (self.account(function.contract)?, function.selector()?);
+        let (contract, selector) = (self.name(function.contract)?.account, function.selector()?);
         self.push(Effect::Administer { contract, selector, arguments }, line)
     }
 
     /// The signer hands itself over to the code at an address (EIP-7702).
     pub(super) fn hand_over(&mut self, code: Address, rest: Arguments) -> Result<(), EvmError> {
-        let line = format!("let the code at {} act for the account", checksummed(code));
-        let (contract, selector) = (self.account(code)?, Selector::parse("eip7702")?);
+        let Name { account: contract, checksummed } = self.name(code)?;
+        let line = format!("let the code at {checksummed} act for the account");
+        let selector = Selector::parse("eip7702")?;
         self.push(Effect::Administer { contract, selector, arguments: rest }, line)
     }
 
     pub(super) fn deploy(&mut self, contract: Address, length: usize) -> Result<(), EvmError> {
-        let at = checksummed(contract);
+        let at = self.name(contract)?.checksummed;
         self.push(Effect::Deploy, format!("create a contract at {at} from {length} bytes"))
     }
 
     pub(super) fn pay_fee(&mut self, amount: Amount) -> Result<(), EvmError> {
-        let line = format!("pay a fee of at most {} {}", amount.units(), amount.asset());
+        let mut line = String::with_capacity(LINE);
+        line.push_str("pay a fee of at most ");
+        push_amount(&mut line, &amount);
         self.push(Effect::PayFee { amount, rate: None }, line)
     }
 
@@ -141,7 +158,7 @@ impl<'a> Story<'a> {
         arguments: &Arguments,
     ) -> Result<String, EvmError> {
         let (selector, length) = (function.selector()?, function.data.len());
-        let to = checksummed(function.contract);
+        let to = self.name(function.contract)?.checksummed;
         let mut line = format!("{verb} {} of {to} with {length} bytes", selector.as_str());
         push_arguments(&mut line, arguments);
         Ok(line)
@@ -164,13 +181,6 @@ impl Function<'_> {
     }
 }
 
-/// The account of an address.
-pub(super) fn account(chain: &ChainId, address: Address) -> Result<AccountId, EvmError> {
-    let mut text = String::with_capacity(42);
-    push_hex(&mut text, address);
-    Ok(AccountId::new(chain, &text)?)
-}
-
 pub(super) fn amount(asset: AssetId, units: U256) -> Amount {
     Amount::new(asset, Units::from_be_bytes(units.to_be_bytes()))
 }
@@ -182,14 +192,15 @@ pub(super) fn push_arguments(line: &mut String, arguments: &Arguments) {
     }
 }
 
-fn push_hex(text: &mut String, address: Address) {
-    text.push_str(&alloy_primitives::hex::encode_prefixed(address));
+fn push_amount(line: &mut String, amount: &Amount) {
+    line.push_str(&amount.units().to_string());
+    line.push(' ');
+    line.push_str(amount.asset().as_str());
 }
 
-/// The form that people compare (EIP-55).
-fn checksummed(address: Address) -> String {
-    address.to_checksum(None)
-}
-
+/// What most payloads do: one thing, and a fee.
+const USUAL: usize = 2;
+/// More bytes than the line of a transfer of tokens takes.
+const LINE: usize = 192;
 /// An intent has at most so many effects; the fee is one of them.
 const EFFECTS_MAX: usize = 1_024;

@@ -39,10 +39,18 @@ impl<'a> Transaction<'a> {
         let typed = |rest| Reader::open(rest, length, TRANSACTION);
         let transaction = match bytes {
             [] => return Err(EvmError::Empty),
-            [EIP2930_TYPE, rest @ ..] => Self::decode_eip2930(typed(rest)?)?,
-            [EIP1559_TYPE, rest @ ..] => Self::decode_eip1559(typed(rest)?)?,
-            [EIP4844_TYPE, rest @ ..] => Self::decode_eip4844(typed(rest)?)?,
-            [EIP7702_TYPE, rest @ ..] => Self::decode_eip7702(typed(rest)?)?,
+            [EIP2930_TYPE, rest @ ..] => {
+                counted(&typed(rest)?, EIP2930_FIELDS, Self::decode_eip2930)?
+            }
+            [EIP1559_TYPE, rest @ ..] => {
+                counted(&typed(rest)?, EIP1559_FIELDS, Self::decode_eip1559)?
+            }
+            [EIP4844_TYPE, rest @ ..] => {
+                counted(&typed(rest)?, EIP4844_FIELDS, Self::decode_eip4844)?
+            }
+            [EIP7702_TYPE, rest @ ..] => {
+                counted(&typed(rest)?, EIP7702_FIELDS, Self::decode_eip7702)?
+            }
             [found @ ..0x80, ..] => return Err(EvmError::Type { found: *found }),
             _ => Self::decode_legacy(typed(bytes)?)?,
         };
@@ -70,7 +78,6 @@ impl<'a> Transaction<'a> {
     }
 
     fn decode_eip2930(mut reader: Reader<'a>) -> Result<Self, EvmError> {
-        check_fields(&reader, EIP2930_FIELDS)?;
         let chain_id = checked_chain_id(reader.small("chain id")?)?;
         let nonce = reader.small("nonce")?;
         let gas_price = reader.number("gas price")?;
@@ -81,14 +88,12 @@ impl<'a> Transaction<'a> {
     }
 
     fn decode_eip1559(mut reader: Reader<'a>) -> Result<Self, EvmError> {
-        check_fields(&reader, EIP1559_FIELDS)?;
         let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
         reader.finish()?;
         body.priced(Kind::Eip1559 { chain_id, market, access_list }, market.fee)
     }
 
     fn decode_eip4844(mut reader: Reader<'a>) -> Result<Self, EvmError> {
-        check_fields(&reader, EIP4844_FIELDS)?;
         let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
         let fee = reader.number("fee per blob gas")?;
         let hashes = read_words(reader.list("blob hashes")?, "blob hash")?;
@@ -108,7 +113,6 @@ impl<'a> Transaction<'a> {
     }
 
     fn decode_eip7702(mut reader: Reader<'a>) -> Result<Self, EvmError> {
-        check_fields(&reader, EIP7702_FIELDS)?;
         let Head { chain_id, market, body, access_list } = Head::read(&mut reader)?;
         let authorizations = authorization::read_list(reader.list("authorizations")?)?;
         reader.finish()?;
@@ -169,34 +173,16 @@ impl<'a> Transaction<'a> {
 
     fn encode_with(&self, last: &[U256]) -> Vec<u8> {
         let mut list = Vec::with_capacity(self.data.len().saturating_add(FIELDS_CAPACITY));
-        match &self.kind {
-            Kind::Legacy { gas_price } | Kind::Eip155 { gas_price, .. } => {
-                self.nonce.encode(&mut list);
-                gas_price.encode(&mut list);
-                self.encode_body(&mut list);
-            }
-            Kind::Eip2930 { chain_id, gas_price, access_list } => {
-                chain_id.encode(&mut list);
-                self.nonce.encode(&mut list);
-                gas_price.encode(&mut list);
-                self.encode_body(&mut list);
-                access_list.encode(&mut list);
-            }
-            Kind::Eip1559 { chain_id, market, access_list } => {
-                self.encode_head(*chain_id, market, access_list, &mut list);
-            }
-            Kind::Eip4844 { chain_id, market, access_list, blobs } => {
-                self.encode_head(*chain_id, market, access_list, &mut list);
-                blobs.fee.encode(&mut list);
-                blobs.hashes.encode(&mut list);
-            }
-            Kind::Eip7702 { chain_id, market, access_list, authorizations } => {
-                self.encode_head(*chain_id, market, access_list, &mut list);
-                authorizations.encode(&mut list);
-            }
-        }
+        self.encode_fields(&mut list);
         last.iter().for_each(|number| number.encode(&mut list));
         let mut out = Vec::with_capacity(list.len().saturating_add(HEADER_CAPACITY));
+        self.encode_header(list.len(), &mut out);
+        out.extend_from_slice(&list);
+        out
+    }
+
+    /// The type and the header of a list of so many bytes.
+    fn encode_header(&self, payload_length: usize, out: &mut Vec<u8>) {
         match self.kind {
             Kind::Legacy { .. } | Kind::Eip155 { .. } => {}
             Kind::Eip2930 { .. } => out.put_u8(EIP2930_TYPE),
@@ -204,9 +190,36 @@ impl<'a> Transaction<'a> {
             Kind::Eip4844 { .. } => out.put_u8(EIP4844_TYPE),
             Kind::Eip7702 { .. } => out.put_u8(EIP7702_TYPE),
         }
-        Header { list: true, payload_length: list.len() }.encode(&mut out);
-        out.extend_from_slice(&list);
-        out
+        Header { list: true, payload_length }.encode(out);
+    }
+
+    fn encode_fields(&self, list: &mut Vec<u8>) {
+        match &self.kind {
+            Kind::Legacy { gas_price } | Kind::Eip155 { gas_price, .. } => {
+                self.nonce.encode(list);
+                gas_price.encode(list);
+                self.encode_body(list);
+            }
+            Kind::Eip2930 { chain_id, gas_price, access_list } => {
+                chain_id.encode(list);
+                self.nonce.encode(list);
+                gas_price.encode(list);
+                self.encode_body(list);
+                access_list.encode(list);
+            }
+            Kind::Eip1559 { chain_id, market, access_list } => {
+                self.encode_head(*chain_id, market, access_list, list);
+            }
+            Kind::Eip4844 { chain_id, market, access_list, blobs } => {
+                self.encode_head(*chain_id, market, access_list, list);
+                blobs.fee.encode(list);
+                blobs.hashes.encode(list);
+            }
+            Kind::Eip7702 { chain_id, market, access_list, authorizations } => {
+                self.encode_head(*chain_id, market, access_list, list);
+                authorizations.encode(list);
+            }
+        }
     }
 
     fn encode_head(
@@ -294,6 +307,16 @@ impl<'a> Head<'a> {
         let access_list = read_access_list(reader.list("access list")?)?;
         Ok(Self { chain_id, market: Market { priority_fee, fee }, body, access_list })
     }
+}
+
+/// Decodes a typed transaction, which has so many fields. What has another number of them is refused
+/// for that, whatever else may be wrong with it.
+fn counted<'a>(
+    reader: &Reader<'a>,
+    fields: usize,
+    decode: impl FnOnce(Reader<'a>) -> Result<Transaction<'a>, EvmError>,
+) -> Result<Transaction<'a>, EvmError> {
+    decode(reader.clone()).or_else(|error| check_fields(reader, fields).and(Err(error)))
 }
 
 /// A typed transaction has so many fields, and three more once it is signed.

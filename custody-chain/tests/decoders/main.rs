@@ -10,6 +10,7 @@ mod calls;
 mod effects;
 mod fuzz;
 mod messages;
+mod names;
 mod opaque;
 mod permits;
 mod properties;

@@ -53,7 +53,7 @@ pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, E
     if call.read::<Wrapped::depositCall>().is_some() {
         // The value that goes there, which was told already, is all that happens.
         if call.value.is_zero() {
-            let native = story.native()?;
+            let native = story.native();
             story.transfer(call.from, call.to, amount(native, call.value))?;
         }
         return Ok(true);

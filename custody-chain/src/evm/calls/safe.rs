@@ -100,7 +100,7 @@ pub(crate) fn act(
         return Ok(());
     }
     let asset = if transaction.gas_token == Address::ZERO {
-        story.native()?
+        story.native()
     } else {
         story.token("erc20", transaction.gas_token)?
     };

@@ -102,7 +102,7 @@ fn authorization(story: &mut Story<'_>, token: Address, fields: &Fields<'_>) -> 
 
 fn safe_tx(story: &mut Story<'_>, safe: Address, fields: &Fields<'_>) -> Told {
     let Some(transaction) = fields.safe_transaction() else { return Ok(None) };
-    let from = story.sender;
+    let from = story.sender();
     let call = Call { from, to: safe, value: U256::ZERO, data: &[], depth: 0 };
     act_as_safe(story, &call, &transaction).map(Some)
 }
