@@ -3,6 +3,7 @@
 //! Invariant: nothing here uses a key but a job that follows a durable and sealed reservation, and
 //! nothing is released but what a durable and sealed outcome names.
 
+mod account;
 mod anchoring;
 mod builder;
 mod clock;
@@ -39,7 +40,7 @@ use crate::digest::Digest;
 use crate::id::{CustodianId, KeyId, OrderId, PolicyId, WalletId};
 use crate::ledger::{Key, Wallet};
 use crate::principal::{Principal, SignedStatement, Verb};
-use crate::seam::{Checkpoint, Event, PolicyDocument, Position};
+use crate::seam::{Checkpoint, DerivationPath, Event, ExtendedPublicKey, PolicyDocument, Position};
 use message::{Entry, Message, Progress};
 use shared::{Shared, lock};
 
@@ -254,6 +255,25 @@ impl Custodian {
     #[must_use]
     pub fn wallet(&self, id: &WalletId) -> Option<Wallet> {
         self.shared.read().ledger.wallet(id).cloned()
+    }
+
+    /// The extended public key of an account of a wallet's seed, at a path of hardened steps such as
+    /// `m/84'/0'/0'` (BIP-44, "Account"): what a host needs to watch the account's addresses and to
+    /// write its descriptor. Like every other reading it changes nothing and is not logged.
+    ///
+    /// # Errors
+    /// `Request` for a path with no step or an unhardened one: the key above an account would show
+    /// all accounts. `NotFound` for a wallet without a seed, `Busy` if the backend has no place,
+    /// `Backend` if it fails.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn account_key(
+        &self,
+        wallet: &WalletId,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, Error> {
+        account::account_key(&self.shared, wallet, path).await
     }
 
     /// A key.

@@ -23,8 +23,8 @@ pub use decoder::{
 };
 pub use error::ErrorKind;
 pub use key::{
-    DerivationPath, DerivationPathError, Exportability, KeyHandle, KeyRecord, KeyRequest, NewKey,
-    NewSeed, SeedRecord, SeedRequest,
+    DerivationPath, DerivationPathError, Exportability, ExtendedPublicKey, KeyHandle, KeyRecord,
+    KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest,
 };
 pub use policy::{
     ApprovalFacts, Authentication, DestinationFacts, EffectFacts, Facts, Finding, Judgement,

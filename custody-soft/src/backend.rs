@@ -14,14 +14,14 @@ use custody_core::crypto::Algorithm;
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BackendIdentity, IdError};
 use custody_core::seam::{
-    BackendError, Clock, DerivationPath, Entropy, ErrorKind, Exportability, Health, KeyBackend,
-    KeyDerivation, KeyEncryption, KeyImport, KeyRecord, KeyRequest, NewKey, NewSeed, SeedRecord,
-    SeedRequest, Signer,
+    BackendError, Clock, DerivationPath, Entropy, ErrorKind, Exportability, ExtendedPublicKey,
+    Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport, KeyRecord, KeyRequest, NewKey,
+    NewSeed, SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 
 use crate::cache::{CacheLimits, OpenKeys};
-use crate::derive;
+use crate::derive::{self, Start};
 use crate::extended_key;
 use crate::mnemonic;
 use crate::private_key::PrivateKey;
@@ -125,6 +125,13 @@ impl SoftBackend {
     pub fn wipe(&self) {
         debug!("wipes all opened keys");
         self.vault.open_keys.wipe();
+    }
+
+    /// What derivation from a seed starts from.
+    async fn start(&self, seed: &SeedRecord) -> Result<Start, BackendError> {
+        let corrupt = |error| failed(ErrorKind::Corrupt).with_source(error);
+        let stored = self.vault.sealer.open(&Binding::of_seed_record(seed), &seed.handle).await?;
+        Seed::read(&stored).and_then(Seed::into_start).map_err(corrupt)
     }
 
     async fn seal_seed(&self, request: &SeedRequest, seed: &Seed) -> Result<NewSeed, BackendError> {
@@ -250,13 +257,27 @@ impl KeyDerivation for SoftBackend {
         if of_another {
             return Err(failed(ErrorKind::Corrupt));
         }
-        let corrupt = |error| failed(ErrorKind::Corrupt).with_source(error);
-        let stored = self.vault.sealer.open(&Binding::of_seed_record(seed), &seed.handle).await?;
-        let start = Seed::read(&stored).and_then(Seed::into_start).map_err(corrupt)?;
+        let start = self.start(seed).await?;
         let unsupported = |error| failed(ErrorKind::Unsupported).with_source(error);
         let secret = derive::derive(&start, path, request.algorithm).map_err(unsupported)?;
         let key = PrivateKey::read(request.algorithm, &secret).map_err(refused)?;
         self.seal_key(request, &secret, &key).await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(wallet = %seed.wallet, seed = %seed.key, %path),
+        err(level = "debug")
+    )]
+    async fn extended_public_key(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, BackendError> {
+        let start = self.start(seed).await?;
+        derive::extended_public_key(&start, path)
+            .map_err(|error| failed(ErrorKind::Unsupported).with_source(error))
     }
 }
 

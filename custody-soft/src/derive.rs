@@ -4,13 +4,14 @@
 
 mod p256;
 
-use bip32::{ChildNumber, PrivateKey as _};
+use bip32::{ChildNumber, PrivateKey as _, PublicKey as _};
 use hmac::{Hmac, KeyInit, Mac};
+use k256::elliptic_curve::sec1::ToSec1Point as _;
 use sha2::Sha512;
 use zeroize::{Zeroize, Zeroizing};
 
-use custody_core::crypto::Algorithm;
-use custody_core::seam::DerivationPath;
+use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::seam::{DerivationPath, ExtendedPublicKey};
 use custody_core::secret::Secret;
 
 use crate::taproot;
@@ -31,10 +32,10 @@ pub(crate) fn derive(
 ) -> Result<Secret, DeriveError> {
     let node = match (algorithm, start) {
         (Algorithm::Bip340 | Algorithm::EcdsaSecp256k1, Start::Root(root)) => {
-            bip32(&node(b"Bitcoin seed", &[root.expose()])?, path)?
+            bip32(&node(b"Bitcoin seed", &[root.expose()])?, path.indexes())?
         }
         (Algorithm::Bip340 | Algorithm::EcdsaSecp256k1, Start::Extended(extended)) => {
-            bip32(&Node::read(extended)?, path)?
+            bip32(&Node::read(extended)?, path.indexes())?
         }
         (Algorithm::EcdsaP256, Start::Root(root)) => p256::derive(root, path)?,
         (Algorithm::Ed25519, Start::Root(root)) => {
@@ -47,6 +48,36 @@ pub(crate) fn derive(
         return taproot::output_key(&secret).ok_or(DeriveError::Invalid);
     }
     Ok(secret)
+}
+
+/// The extended public key at `path` below `start`.
+pub(crate) fn extended_public_key(
+    start: &Start,
+    path: &DerivationPath,
+) -> Result<ExtendedPublicKey, DeriveError> {
+    let root = match start {
+        Start::Root(root) => node(b"Bitcoin seed", &[root.expose()])?,
+        Start::Extended(extended) => Node::read(extended)?,
+    };
+    let root_fingerprint = root.public_key()?.fingerprint();
+    let (last, above) = match path.indexes().split_last() {
+        Some((last, above)) => (Some(*last), above),
+        None => (None, path.indexes()),
+    };
+    let parent = bip32(&root, above)?;
+    let (found, parent_fingerprint) = match last {
+        Some(index) => (bip32(&parent, &[index])?, parent.public_key()?.fingerprint()),
+        None => (parent, [0; 4]),
+    };
+    let point = found.public_key()?.to_sec1_point(true);
+    let public_key = PublicKey::from_bytes(Algorithm::EcdsaSecp256k1, point.as_bytes());
+    Ok(ExtendedPublicKey {
+        public_key: public_key.map_err(|_| DeriveError::Invalid)?,
+        chain_code: *found.chain_code,
+        path: path.clone(),
+        parent_fingerprint,
+        root_fingerprint,
+    })
 }
 
 /// A key with its chain code: also the two halves of an HMAC-SHA512.
@@ -62,14 +93,20 @@ impl Node {
         let key = key.first_chunk::<HALF>().ok_or(DeriveError::Invalid)?;
         Ok(Self { key: Zeroizing::new(*key), chain_code: Zeroizing::new(*chain_code) })
     }
+
+    /// The public key of secp256k1.
+    fn public_key(&self) -> Result<k256::PublicKey, DeriveError> {
+        let key = k256::SecretKey::from_slice(self.key.as_slice());
+        Ok(key.map_err(|_| DeriveError::Invalid)?.public_key())
+    }
 }
 
 /// BIP-32, "Child key derivation (CKD) functions".
-fn bip32(start: &Node, path: &DerivationPath) -> Result<Node, DeriveError> {
+fn bip32(start: &Node, indexes: &[u32]) -> Result<Node, DeriveError> {
     let mut chain_code = start.chain_code.clone();
     let mut key =
         k256::SecretKey::from_slice(start.key.as_slice()).map_err(|_| DeriveError::Invalid)?;
-    for index in path.indexes() {
+    for index in indexes {
         let (tweak, child) =
             key.derive_tweak(&chain_code, ChildNumber(*index)).map_err(|_| DeriveError::Invalid)?;
         let tweak = Zeroizing::new(tweak);

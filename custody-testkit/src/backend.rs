@@ -8,6 +8,7 @@ mod kek;
 mod lying;
 mod memory;
 
+pub(crate) use derive::public_child;
 pub use intercepted::{
     BackendCall, DenyingBackend, DenyingKeyEncryption, FailingBackend, FailingKeyEncryption,
     InterceptedBackend, InterceptedKeyEncryption, SlowBackend, SlowKeyEncryption,

@@ -9,7 +9,7 @@ use bitcoin::bip32::{ChildNumber, Fingerprint, Xpub};
 use bitcoin::{Address, Network, NetworkKind};
 use custody_core::caip::{AccountId, ChainId};
 use custody_core::crypto::PublicKey;
-use custody_core::seam::{DerivationPath, WalletDescriptor};
+use custody_core::seam::{DerivationPath, ExtendedPublicKey, WalletDescriptor};
 use miniscript::{Descriptor, DescriptorPublicKey};
 
 use super::descriptor::{BitcoinDescriptorError, Branches};
@@ -159,6 +159,35 @@ impl AddressKind {
         Branches::read(&descriptor, network).map(|_| descriptor)
     }
 
+    /// [`AddressKind::descriptor`] of the key that a custodian tells of an account of a seed.
+    ///
+    /// # Errors
+    /// As of [`AddressKind::descriptor`]; `Origin` if the key is not at
+    /// [`AddressKind::account_path`].
+    pub fn account_descriptor(
+        self,
+        chain: &ChainId,
+        key: &ExtendedPublicKey,
+    ) -> Result<WalletDescriptor, BitcoinDescriptorError> {
+        let network = network::of(chain).ok_or(BitcoinDescriptorError::Chain)?;
+        let last = key.path.indexes().last().ok_or(BitcoinDescriptorError::Origin)?;
+        let account = last & !DerivationPath::HARDENED;
+        if self.account_path(chain, account).as_ref() != Some(&key.path) {
+            return Err(BitcoinDescriptorError::Origin);
+        }
+        let public_key = bitcoin::secp256k1::PublicKey::from_slice(key.public_key.as_bytes())
+            .map_err(|_| BitcoinDescriptorError::NotExtended)?;
+        let xpub = Xpub {
+            network: network.into(),
+            depth: ACCOUNT_DEPTH,
+            parent_fingerprint: key.parent_fingerprint.into(),
+            child_number: ChildNumber::from(*last),
+            public_key,
+            chain_code: key.chain_code.into(),
+        };
+        self.descriptor(chain, key.root_fingerprint, account, &xpub.to_string())
+    }
+
     const fn purpose(self) -> u32 {
         match self {
             Self::KeyHash => 44,
@@ -220,5 +249,7 @@ fn coin(network: Network) -> u32 {
     u32::from(network != Network::Bitcoin)
 }
 
+/// Purpose, coin and account (BIP-44, "Path levels").
+const ACCOUNT_DEPTH: u8 = 3;
 /// Longest address, in bytes (BIP-173).
 const ADDRESS_MAX: usize = 90;

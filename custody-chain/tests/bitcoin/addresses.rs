@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bitcoin::bip32::Xpub;
 use bitcoin::key::TapTweak;
 use bitcoin::secp256k1::Secp256k1;
 use bitcoin::{Address, Network, Script};
@@ -10,6 +11,7 @@ use custody_chain::{
 };
 use custody_core::caip::{AccountId, ChainId};
 use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::seam::{DerivationPath, ExtendedPublicKey};
 use custody_testkit::vectors;
 use serde_json::Value;
 
@@ -239,6 +241,43 @@ fn an_account_is_exported_with_its_origin_and_checksum() {
     for kind in KINDS {
         assert!(kind.descriptor(&on, ROOT, 0, BIP86).is_ok(), "{kind:?}");
     }
+}
+
+/// The key of BIP-86 as a custodian tells it.
+fn account_key(path: &str) -> ExtendedPublicKey {
+    let xpub: Xpub = BIP86.parse().unwrap();
+    let bytes = xpub.public_key.serialize();
+    ExtendedPublicKey {
+        public_key: PublicKey::from_bytes(Algorithm::EcdsaSecp256k1, &bytes).unwrap(),
+        chain_code: xpub.chain_code.to_bytes(),
+        path: DerivationPath::parse(path).unwrap(),
+        parent_fingerprint: xpub.parent_fingerprint.to_bytes(),
+        root_fingerprint: ROOT,
+    }
+}
+
+#[test]
+fn the_key_that_a_custodian_tells_gives_the_descriptor_of_the_same_text() {
+    let on = chain(MAINNET);
+    let found = AddressKind::Taproot.account_descriptor(&on, &account_key("m/86'/0'/0'")).unwrap();
+    assert_eq!(found, AddressKind::Taproot.descriptor(&on, ROOT, 0, BIP86).unwrap());
+}
+
+#[test]
+fn keys_at_other_paths_than_the_kinds_have_no_descriptor() {
+    use BitcoinDescriptorError as Error;
+    let on = chain(MAINNET);
+    for path in ["m", "m/0'", "m/84'/0'/0'", "m/86'/1'/0'", "m/86'/0'/0", "m/86'/0'/0'/0'"] {
+        let refused = AddressKind::Taproot.account_descriptor(&on, &account_key(path));
+        assert_eq!(refused, Err(Error::Origin), "{path}");
+    }
+    let other = chain("eip155:1");
+    let refused = AddressKind::Taproot.account_descriptor(&other, &account_key("m/86'/0'/0'"));
+    assert_eq!(refused, Err(Error::Chain));
+    let mut key = account_key("m/86'/0'/0'");
+    key.public_key = bip340(1).key.public_key().clone();
+    let refused = AddressKind::Taproot.account_descriptor(&on, &key);
+    assert_eq!(refused, Err(Error::NotExtended));
 }
 
 #[test]

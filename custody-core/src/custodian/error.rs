@@ -2,7 +2,7 @@ use crate::document::DocumentError;
 use crate::id::{IdError, OrderId};
 use crate::ledger::{CommandRefusal, LedgerError, StateError};
 use crate::seam::{
-    AnchorError, AuditError, DecodeError, DescriptorError, EntropyError, PolicyError,
+    AnchorError, AuditError, BackendError, DecodeError, DescriptorError, EntropyError, PolicyError,
     RecordKeyError, StoreError,
 };
 
@@ -10,6 +10,9 @@ use crate::seam::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The backend failed, did not answer in time, or is not what was registered.
+    #[error("the backend failed")]
+    Backend(#[from] BackendError),
     /// Too many orders are open or waiting. Nothing was written.
     #[error("busy: {what}")]
     Busy {

@@ -125,7 +125,7 @@ fn decode_again(
 }
 
 /// Why a task was not signed, and whether a signature of it may exist.
-struct Stop {
+pub(super) struct Stop {
     reason: Hold,
     called: bool,
     suspends: Option<KeyId>,
@@ -172,7 +172,9 @@ async fn place<'a>(
 /// Fails with what stands against the order's use of the backend right now.
 fn may_use(shared: &Shared, order: &OpenOrder, used: &Backend) -> Result<(), Stop> {
     may_go_on(shared, order)?;
-    backend(shared, used.backend.id()).map(drop).ok_or(Stop::before(Hold::BackendUnavailable))
+    registered_backend(shared, used.backend.id())
+        .map(drop)
+        .ok_or(Stop::before(Hold::BackendUnavailable))
 }
 
 async fn sign_task(
@@ -222,7 +224,7 @@ fn may_go_on(shared: &Shared, order: &OpenOrder) -> Result<(), Stop> {
 }
 
 /// The backend, if it still is what was registered.
-fn backend<'a>(shared: &'a Shared, id: &BackendId) -> Option<&'a Backend> {
+pub(super) fn registered_backend<'a>(shared: &'a Shared, id: &BackendId) -> Option<&'a Backend> {
     let backend = shared.backends.get(id)?;
     let registered = shared.read().ledger.backend(id) == Some(backend.backend.identity());
     registered.then_some(backend)
@@ -279,7 +281,11 @@ async fn open_signer(
 }
 
 /// A handle, believed only if the log carries its digest.
-async fn load_handle(shared: &Shared, key: &KeyId, recorded: &Digest) -> Result<KeyHandle, Stop> {
+pub(super) async fn load_handle(
+    shared: &Shared,
+    key: &KeyId,
+    recorded: &Digest,
+) -> Result<KeyHandle, Stop> {
     let record_key = handle_key(key).map_err(|_| Stop::before(Hold::Corrupt))?;
     let record = shared.store.get(&record_key).await;
     let record = record.map_err(|_| Stop::before(Hold::BackendUnavailable))?;
@@ -300,7 +306,7 @@ async fn answered<T>(
 
 fn wallet_backend<'a>(shared: &'a Shared, wallet: &WalletId) -> Result<&'a Backend, Stop> {
     let id = shared.read().ledger.wallet(wallet).map(|wallet| wallet.backend().clone());
-    id.and_then(|id| backend(shared, &id)).ok_or(Stop::before(Hold::BackendUnavailable))
+    id.and_then(|id| registered_backend(shared, &id)).ok_or(Stop::before(Hold::BackendUnavailable))
 }
 
 /// Whether an order carries a payload of this decoder's version: what another says was not judged.

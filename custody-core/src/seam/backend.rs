@@ -5,7 +5,8 @@ use async_trait::async_trait;
 
 use super::error::seam_error;
 use super::key::{
-    DerivationPath, KeyHandle, KeyRecord, KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest,
+    DerivationPath, ExtendedPublicKey, KeyHandle, KeyRecord, KeyRequest, NewKey, NewSeed,
+    SeedRecord, SeedRequest,
 };
 use crate::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use crate::id::{BackendId, BackendIdentity, KekId};
@@ -126,6 +127,18 @@ pub trait KeyDerivation: Debug + Send + Sync {
         path: &DerivationPath,
         request: &KeyRequest,
     ) -> Result<NewKey, BackendError>;
+
+    /// The extended public key at `path` (BIP-32). What is below it by unhardened steps must be the
+    /// public keys that [`Self::derive`] gives for ECDSA over secp256k1.
+    ///
+    /// # Errors
+    /// `Unsupported` if such keys are not derived, `Corrupt` for a seed made for another custodian,
+    /// wallet or key id, else the kinds of [`super::ErrorKind`].
+    async fn extended_public_key(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, BackendError>;
 }
 
 /// Import of existing keys and seeds.

@@ -91,6 +91,27 @@ pub struct SeedRecord {
     pub handle: KeyHandle,
 }
 
+/// A public key with the chain code under which its children are found without the private key
+/// (BIP-32, "Extended keys"), and where it is.
+///
+/// # Security
+/// Whoever has it sees every account below it; with it and one private key of an unhardened child,
+/// they have its own private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct ExtendedPublicKey {
+    /// Of ECDSA over secp256k1, at [`Self::path`].
+    pub public_key: PublicKey,
+    /// The chain code.
+    pub chain_code: [u8; 32],
+    /// Where the key is below its seed.
+    pub path: DerivationPath,
+    /// The fingerprint of the key above this one; zeros for that of the seed itself.
+    pub parent_fingerprint: [u8; 4],
+    /// The fingerprint of the seed's own key (BIP-32, "Key identifiers").
+    pub root_fingerprint: [u8; 4],
+}
+
 /// What a backend needs to find a key again: a sealed blob, a key ARN, a token serial and object
 /// id. Not secret, but not printed either.
 #[derive(Clone, PartialEq, Eq)]

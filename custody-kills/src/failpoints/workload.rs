@@ -162,7 +162,7 @@ async fn keys(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Fail
         Command::DestroyKey { key, wait_ms: 0 },
         create_wallet(&seeded, Some(KeyId::parse(&format!("seed-{round}"))?))?,
         Command::DeriveAccount {
-            wallet: seeded,
+            wallet: seeded.clone(),
             key: KeyId::parse(&format!("derived-{round}"))?,
             path,
             algorithm: ALGORITHM,
@@ -172,6 +172,12 @@ async fn keys(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Fail
     let mut heard = Vec::new();
     for (number, command) in commands.into_iter().enumerate() {
         heard.push(callers.command(&format!("key-{round}-{number}"), command).await);
+    }
+    let account = DerivationPath::parse("m/44'/60'/0'")?;
+    if let Ok(found) = callers.custodian.account_key(&seeded, &account).await
+        && found.path != account
+    {
+        return Err("the key of another account".into());
     }
     Ok(heard)
 }

@@ -1,10 +1,12 @@
 //! BIP-32 and SLIP-10 private derivation. Opens secrets, of tests only.
 
-use custody_core::crypto::Algorithm;
-use custody_core::seam::DerivationPath;
+use bip32::PublicKey as _;
+use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::seam::{DerivationPath, ExtendedPublicKey};
 use custody_core::secret::Secret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use k256::elliptic_curve::PrimeField as _;
+use k256::elliptic_curve::sec1::ToSec1Point as _;
 use sha2::Sha512;
 
 /// The private key at `path` below `seed`; none for an algorithm or path that has none.
@@ -26,6 +28,47 @@ pub(super) fn private_key(
         node = child(&node, *index)?;
     }
     Some(Secret::new(node[..32].to_vec()))
+}
+
+/// The extended public key at `path` below `seed` (BIP-32).
+pub(super) fn extended_public_key(
+    seed: &Secret,
+    path: &DerivationPath,
+) -> Option<ExtendedPublicKey> {
+    let root = mac(b"Bitcoin seed", &[seed.expose()]);
+    let (mut node, mut parent_fingerprint) = (root, [0; 4]);
+    for index in path.indexes() {
+        parent_fingerprint = public_key(&node)?.fingerprint();
+        node = secp256k1_child(&node, *index)?;
+    }
+    let point = public_key(&node)?.to_sec1_point(true);
+    let public_key_found = PublicKey::from_bytes(Algorithm::EcdsaSecp256k1, point.as_bytes());
+    Some(ExtendedPublicKey {
+        public_key: public_key_found.ok()?,
+        chain_code: node[32..].try_into().ok()?,
+        path: path.clone(),
+        parent_fingerprint,
+        root_fingerprint: public_key(&root)?.fingerprint(),
+    })
+}
+
+/// The public key at an unhardened step below an extended one (BIP-32, "Public parent key to public
+/// child key").
+pub(crate) fn public_child(
+    parent: &PublicKey,
+    chain_code: &[u8; 32],
+    index: u32,
+) -> Option<(PublicKey, [u8; 32])> {
+    let point = k256::PublicKey::from_sec1_bytes(parent.as_bytes()).ok()?;
+    let child = mac(chain_code, &[parent.as_bytes(), &index.to_be_bytes()]);
+    let point = point.derive_child(child[..32].try_into().ok()?).ok()?;
+    let bytes = bip32::PublicKey::to_bytes(&point);
+    let found = PublicKey::from_bytes(Algorithm::EcdsaSecp256k1, &bytes).ok()?;
+    Some((found, child[32..].try_into().ok()?))
+}
+
+fn public_key(node: &[u8; 64]) -> Option<k256::PublicKey> {
+    Some(k256::SecretKey::from_slice(&node[..32]).ok()?.public_key())
 }
 
 /// SLIP-10, "Private parent key to private child key", for Ed25519: hardened only.

@@ -34,6 +34,8 @@ pub enum BackendCall {
     Disable,
     /// [`KeySwitch::enable`].
     Enable,
+    /// [`KeyDerivation::extended_public_key`].
+    ExtendedPublicKey,
     /// [`KeyBackend::generate`].
     Generate,
     /// [`KeyDerivation::generate_seed`].

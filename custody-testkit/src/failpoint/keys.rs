@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::id::{BackendId, BackendIdentity, KekId};
 use custody_core::seam::{
-    BackendError, DerivationPath, Health, KeyBackend, KeyDerivation, KeyEncryption, KeyRecord,
-    KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
+    BackendError, DerivationPath, ExtendedPublicKey, Health, KeyBackend, KeyDerivation,
+    KeyEncryption, KeyRecord, KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 
@@ -69,6 +69,16 @@ impl KeyDerivation for Pointed<dyn KeyBackend> {
         let error = |kind| BackendError::new(kind, "derive");
         let inner = self.inner.derivation().unwrap().derive(seed, path, request);
         self.points.call("backend.derive", error, inner).await
+    }
+
+    async fn extended_public_key(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, BackendError> {
+        let error = |kind| BackendError::new(kind, "extended public key");
+        let inner = self.inner.derivation().unwrap().extended_public_key(seed, path);
+        self.points.call("backend.extended_public_key", error, inner).await
     }
 }
 

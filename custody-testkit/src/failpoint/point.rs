@@ -101,10 +101,11 @@ impl fmt::Display for Failpoint {
 }
 
 /// Every call that a custodian makes of a seam.
-const CALLS: [(&str, Fails); 33] = [
+const CALLS: [(&str, Fails); 34] = [
     ("anchor.advance", Fails::Both),
     ("anchor.load", Fails::Both),
     ("backend.derive", Fails::Both),
+    ("backend.extended_public_key", Fails::Both),
     ("backend.generate", Fails::Both),
     ("backend.generate_seed", Fails::Both),
     ("backend.signer", Fails::Both),

@@ -66,6 +66,7 @@ macro_rules! key_backend_suite {
             derivation_gives_the_published_keys
             derivation_is_deterministic
             each_algorithm_generates_keys_that_sign
+            extended_public_keys_give_the_derived_keys
             generating_again_gives_the_key_its_lifetime_promises
             imported_keys_are_bound_like_generated_ones
             imported_seeds_have_16_to_64_bytes

@@ -9,6 +9,7 @@
     reason = "tests: a check fails by panicking"
 )]
 
+mod accounts;
 mod backends;
 mod decoders;
 mod house;

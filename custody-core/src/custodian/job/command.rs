@@ -1,6 +1,8 @@
 //! What commands ask of backends and handlers.
 
-use super::{Stop, answered, backend, load_handle, may_go_on, may_use, place, wallet_backend};
+use super::{
+    Stop, answered, load_handle, may_go_on, may_use, place, registered_backend, wallet_backend,
+};
 use crate::command::{Command, CommandResult};
 use crate::custodian::message::JobResult;
 use crate::custodian::record::handle_key;
@@ -32,7 +34,8 @@ pub(super) async fn run_command(
             key_result(shared, &request, &made)
         }
         Command::CreateWallet { wallet, backend: id, seed: Some(seed), .. } => {
-            let backend = backend(shared, id).ok_or(Stop::before(Hold::BackendUnavailable))?;
+            let backend =
+                registered_backend(shared, id).ok_or(Stop::before(Hold::BackendUnavailable))?;
             let _place = place(shared, order, backend).await?;
             let derivation =
                 backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;

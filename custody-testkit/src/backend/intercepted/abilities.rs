@@ -1,8 +1,9 @@
 use async_trait::async_trait;
 use custody_core::id::KekId;
 use custody_core::seam::{
-    Attestation, BackendError, DerivationPath, KeyDerivation, KeyHandle, KeyImport, KeyRecord,
-    KeyRequest, KeySwitch, KeyWrapping, NewKey, NewSeed, SeedRecord, SeedRequest,
+    Attestation, BackendError, DerivationPath, ExtendedPublicKey, KeyDerivation, KeyHandle,
+    KeyImport, KeyRecord, KeyRequest, KeySwitch, KeyWrapping, NewKey, NewSeed, SeedRecord,
+    SeedRequest,
 };
 use custody_core::secret::Secret;
 
@@ -32,6 +33,15 @@ impl<I: Intercept<BackendCall>> KeyDerivation for InterceptedBackend<I> {
     ) -> Result<NewKey, BackendError> {
         let inner = self.inner.derivation().unwrap().derive(seed, path, request);
         self.call(BackendCall::Derive, "derive", inner).await
+    }
+
+    async fn extended_public_key(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, BackendError> {
+        let inner = self.inner.derivation().unwrap().extended_public_key(seed, path);
+        self.call(BackendCall::ExtendedPublicKey, "extended public key", inner).await
     }
 }
 

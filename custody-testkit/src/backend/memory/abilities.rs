@@ -5,13 +5,13 @@ use custody_core::digest::Digest;
 use custody_core::envelope;
 use custody_core::id::KekId;
 use custody_core::seam::{
-    Attestation, BackendError, DerivationPath, ErrorKind, Exportability, KeyDerivation,
-    KeyEncryption as _, KeyHandle, KeyImport, KeyRecord, KeyRequest, KeySwitch, KeyWrapping,
-    NewKey, NewSeed, SeedRecord, SeedRequest,
+    Attestation, BackendError, DerivationPath, ErrorKind, Exportability, ExtendedPublicKey,
+    KeyDerivation, KeyEncryption as _, KeyHandle, KeyImport, KeyRecord, KeyRequest, KeySwitch,
+    KeyWrapping, NewKey, NewSeed, SeedRecord, SeedRequest,
 };
 use custody_core::secret::Secret;
 
-use super::super::derive::private_key;
+use super::super::derive::{extended_public_key, private_key};
 use super::{MemoryBackend, Owner, Switch};
 
 impl MemoryBackend {
@@ -24,6 +24,24 @@ impl MemoryBackend {
         let handle = self.handle("seed", &owner);
         self.state().seeds.entry(handle.clone()).or_insert((owner, seed));
         NewSeed { handle: KeyHandle::new(handle) }
+    }
+
+    /// What is derived from a seed.
+    fn below<T>(
+        &self,
+        seed: &SeedRecord,
+        derive: impl FnOnce(&Secret) -> Option<T>,
+    ) -> Result<T, BackendError> {
+        let refused = |kind| BackendError::new(kind, "derive");
+        let state = self.state();
+        let found = state.seeds.get(seed.handle.as_bytes());
+        let (owner, bytes) = found.ok_or_else(|| refused(ErrorKind::NotFound))?;
+        let same = (owner.custodian, &owner.wallet, &owner.key)
+            == (seed.custodian, &seed.wallet, &seed.key);
+        if !same {
+            return Err(refused(ErrorKind::Corrupt));
+        }
+        derive(bytes).ok_or_else(|| refused(ErrorKind::Unsupported))
     }
 
     /// The key under which keys are wrapped: one for the whole backend.
@@ -60,19 +78,16 @@ impl KeyDerivation for MemoryBackend {
         path: &DerivationPath,
         request: &KeyRequest,
     ) -> Result<NewKey, BackendError> {
-        let refused = |kind| BackendError::new(kind, "derive");
-        let secret = {
-            let state = self.state();
-            let found = state.seeds.get(seed.handle.as_bytes());
-            let (owner, bytes) = found.ok_or_else(|| refused(ErrorKind::NotFound))?;
-            let same = (owner.custodian, &owner.wallet, &owner.key)
-                == (seed.custodian, &seed.wallet, &seed.key);
-            if !same {
-                return Err(refused(ErrorKind::Corrupt));
-            }
-            private_key(bytes, path, request.algorithm)
-        };
-        self.keep(request, secret.ok_or_else(|| refused(ErrorKind::Unsupported))?)
+        let found = self.below(seed, |bytes| private_key(bytes, path, request.algorithm))?;
+        self.keep(request, found)
+    }
+
+    async fn extended_public_key(
+        &self,
+        seed: &SeedRecord,
+        path: &DerivationPath,
+    ) -> Result<ExtendedPublicKey, BackendError> {
+        self.below(seed, |bytes| extended_public_key(bytes, path))
     }
 }
 

@@ -7,6 +7,7 @@ use custody_core::secret::Secret;
 
 use super::handles::assert_corrupt;
 use super::{Ability, KeyBackendFixture, custodian, record_of, request, seed_record, seed_request};
+use crate::backend::public_child;
 
 /// The seed of the published keys below.
 const PUBLISHED_SEED: &str = "000102030405060708090a0b0c0d0e0f";
@@ -87,6 +88,56 @@ pub async fn derivation_gives_the_published_keys(fixture: KeyBackendFixture) {
             let found = hex::encode(key.public_key.as_bytes());
             assert_eq!(found, public, "{algorithm} at {path}");
         }
+    }
+}
+
+/// What is below an extended public key by unhardened steps are the derived keys; that of the
+/// standard is the published one; and whoever derives no such keys says so.
+pub async fn extended_public_keys_give_the_derived_keys(fixture: KeyBackendFixture) {
+    if !fixture.has(Ability::Derivation) {
+        return;
+    }
+    let seed = generated_seed(&fixture, "seed").await;
+    let path = DerivationPath::parse("m/84'/0'/1'").unwrap();
+    let answer = derivation(&fixture).extended_public_key(&seed, &path).await;
+    if !fixture.derivable.contains(&Algorithm::EcdsaSecp256k1) {
+        let kind = answer.expect_err("an extended key of no curve").kind();
+        assert_eq!(kind, ErrorKind::Unsupported);
+        return;
+    }
+    let account = answer.expect("an extended public key");
+    assert_eq!(account.path, path);
+    for (branch, index) in [(0, 0), (0, 7), (1, 2)] {
+        let child = public_child(&account.public_key, &account.chain_code, branch).unwrap();
+        let (expected, _) = public_child(&child.0, &child.1, index).unwrap();
+        let path = format!("{path}/{branch}/{index}");
+        let derived = derive(&fixture, &seed, &path, Algorithm::EcdsaSecp256k1).await;
+        assert_eq!(derived.public_key, expected, "{path}");
+    }
+    let foreign = SeedRecord { wallet: WalletId::parse("cold").unwrap(), ..seed };
+    let refused = derivation(&fixture).extended_public_key(&foreign, &path).await;
+    assert_eq!(refused.expect_err("of another's seed").kind(), ErrorKind::Corrupt);
+    if fixture.has(Ability::Import) {
+        published_account(&fixture).await;
+    }
+}
+
+/// BIP-32, "Test vector 1": `m/0'` and `m/0'/1`.
+async fn published_account(fixture: &KeyBackendFixture) {
+    let request = seed_request("published-account");
+    let bytes = Secret::new(hex::decode(PUBLISHED_SEED).unwrap());
+    let import = fixture.backend.import().unwrap();
+    let seed = seed_record(&request, import.import_seed(&request, bytes).await.unwrap());
+    let cases = [
+        ("m/0'", "47fdacbd0f1097043b78c63c20c34ef4ed9a111d980047ad16282c7ae6236141", "3442193e"),
+        ("m/0'/1", "2a7857631386ba23dacac34180dd1983734e444fdbf774041578e9b6adb37c19", "5c1bd648"),
+    ];
+    for (path, chain_code, parent) in cases {
+        let path = DerivationPath::parse(path).unwrap();
+        let found = derivation(fixture).extended_public_key(&seed, &path).await.unwrap();
+        assert_eq!(hex::encode(found.chain_code), chain_code, "{path}");
+        assert_eq!(hex::encode(found.parent_fingerprint), parent, "{path}");
+        assert_eq!(hex::encode(found.root_fingerprint), "3442193e", "{path}");
     }
 }
 
