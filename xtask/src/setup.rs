@@ -20,9 +20,10 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need { name: "cargo-nextest", ensure: nextest },
     Need { name: "a C compiler called cc", ensure: compiler },
+    Need { name: "a node of Ethereum", ensure: node },
     Need { name: "a Python with the packages of the examples", ensure: python },
 ];
 
@@ -96,6 +97,29 @@ fn python() -> Result<(), String> {
     pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&wanted);
     run(&mut pip, "pip install")?;
     fs::write(installed, wanted_text).map_err(|error| error.to_string())
+}
+
+/// The node of Ethereum that an example sends to: a package below `target/` of an exact version.
+fn node() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (folder, wanted) = (root.join("target/node"), root.join("examples/chains/package.json"));
+    let wanted = fs::read(&wanted).map_err(|error| error.to_string())?;
+    let installed = folder.join("installed.json");
+    if fs::read(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(());
+    }
+    println!("the node of Ethereum is missing: installing it");
+    if !succeeds(Command::new("npm").arg("--version")) {
+        install(&["nodejs", "npm"], "install npm")?;
+    }
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    fs::write(folder.join("package.json"), &wanted).map_err(|error| error.to_string())?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]);
+    if !npm.current_dir(&folder).status().is_ok_and(|status| status.success()) {
+        return Err("`npm install` failed; it needs npm and its registry".to_owned());
+    }
+    fs::write(installed, wanted).map_err(|error| error.to_string())
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod house;
 mod named;
 pub mod network;
+pub mod node;
 mod payload;
 mod report;
 

@@ -78,15 +78,43 @@ impl Person {
         role: &str,
         valid_until: Timestamp,
     ) -> Result<SignedStatement, Failure> {
-        let statement = Statement {
-            verb: Verb::Approve,
+        self.signed(custodian, self.statement(Verb::Approve, answer, role, valid_until)?)
+    }
+
+    /// Takes the order of `answer` back, in `role`, until `valid_until`.
+    pub fn cancel(
+        &self,
+        custodian: &CustodianId,
+        answer: &Answer,
+        role: &str,
+        valid_until: Timestamp,
+    ) -> Result<SignedStatement, Failure> {
+        self.signed(custodian, self.statement(Verb::Cancel, answer, role, valid_until)?)
+    }
+
+    fn statement(
+        &self,
+        verb: Verb,
+        answer: &Answer,
+        role: &str,
+        valid_until: Timestamp,
+    ) -> Result<Statement, Failure> {
+        Ok(Statement {
+            verb,
             order: answer.order.clone(),
             digest: answer.digest,
             principal: self.principal.clone(),
             credential: self.credential.clone(),
             role: RoleId::parse(role)?,
             valid_until,
-        };
+        })
+    }
+
+    fn signed(
+        &self,
+        custodian: &CustodianId,
+        statement: Statement,
+    ) -> Result<SignedStatement, Failure> {
         let digest = statement.signing_digest(custodian);
         let signature = self.key.sign(digest.as_bytes()).to_bytes();
         Ok(statement.signed(Signature::from_bytes(Algorithm::Ed25519, &signature)?))
