@@ -7,32 +7,22 @@ mod backend;
 use std::path::Path;
 use std::sync::Arc;
 
-use custody_audit::TileLog;
-use custody_audit::note::KeyName;
-use custody_audit::storage::DirectoryTiles;
-use custody_chain::EvmDecoder;
 use custody_core::amount::Asset;
 use custody_core::caip::{AssetId, ChainId};
 use custody_core::command::{Command, KeyStart};
 use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Custodian, Genesis, Outcome, Request};
-use custody_core::digest::Digest;
 use custody_core::id::{
-    BackendId, BackendIdentity, CustodianId, KeyId, PayloadFormat, PrincipalId, RequestId, RoleId,
-    TierId, WalletId,
+    BackendId, BackendIdentity, KeyId, PayloadFormat, PrincipalId, RequestId, RoleId, TierId,
+    WalletId,
 };
-use custody_core::seam::{
-    Clock, Entropy, Exportability, KeyBackend, KeyRecord, KeyRequest, Payload, PolicyDocument,
-    Signer, Store,
-};
+use custody_core::seam::{Entropy as _, Exportability, KeyBackend, Payload, PolicyDocument};
 use custody_core::secret::Secret;
-use custody_core::tokio::{TokioClock, TokioSpawner};
-use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
-use custody_store::SqliteStore;
 use examples_start::Failure;
 use examples_start::entropy::OsEntropy;
 use examples_start::house::{self, ETHER};
 use examples_start::people::Person;
+use examples_start::small::{self, Choice};
 use examples_start::transactions::{self, bundled};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
@@ -73,11 +63,6 @@ async fn open(
     operator: &Person,
     backend: Arc<dyn KeyBackend>,
 ) -> Result<Custodian, Failure> {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
-    let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
-    let origin = KeyName::parse("custom-backend/custody")?;
-    let signers = vec![log_signer().await?];
-    let log = TileLog::open(origin, Arc::clone(&store), tiles, signers).await?;
     let genesis = Genesis {
         policy: PolicyDocument {
             v: 1,
@@ -88,39 +73,7 @@ async fn open(
         principals: vec![operator.enrolment()?],
         assets: vec![Asset::new(AssetId::parse(ETHER)?, 18)],
     };
-    let custodian = Custodian::builder()
-        .store(store)
-        .audit(Arc::new(log))
-        .clock(Arc::new(TokioClock::new()))
-        .entropy(Arc::new(OsEntropy))
-        .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
-        .policy(house::compiler()?)
-        .decoder(Arc::new(EvmDecoder::new()))
-        .backend(backend)
-        .create(genesis)
-        .await?;
-    Ok(custodian)
-}
-
-/// Heads of the log are signed with Ed25519, which the backend does not have: a software key does.
-async fn log_signer() -> Result<Arc<dyn Signer>, Failure> {
-    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-    let passphrase = Secret::try_fill(32, |bytes| OsEntropy.fill(bytes))?;
-    let parameters = KdfParameters::default();
-    let (kek, _) = PassphraseKek::create(passphrase, parameters, Arc::clone(&entropy))?;
-    let soft = SoftBackend::new(BackendId::parse("software")?, Arc::new(kek), entropy, clock)?;
-    let request = KeyRequest {
-        custodian: CustodianId::new(Digest::of(b"custom-backend/log-key")),
-        wallet: WalletId::parse("log")?,
-        key: KeyId::parse("log")?,
-        algorithm: Algorithm::Ed25519,
-        exportability: Exportability::Never,
-    };
-    let made = soft.generate(&request).await?;
-    let KeyRequest { custodian, wallet, key, .. } = request;
-    let (public_key, handle) = (made.public_key, made.handle);
-    Ok(soft.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
+    small::create(directory, Choice { backend, compiler: house::compiler()?, genesis }).await
 }
 
 /// Makes a wallet with one key, in the backend.
@@ -164,19 +117,9 @@ async fn pay(
     let payload = Payload { format, bytes: transactions::parse(text)? };
     let id = RequestId::parse(&format!("payment-{number}"))?;
     let request = Request::payload(operator.clone(), id, WalletId::parse("hot")?, payload);
-    let outcome = custodian.submit(request).await?.outcome;
-    if let Outcome::Denied { rules } = &outcome {
-        let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
-        println!("denied by {}", rules.join(", "));
-        return Ok(());
+    for line in small::tell(&custodian.submit(request).await?)? {
+        println!("{line}");
     }
-    let Outcome::Released(release) = outcome else {
-        return Err(format!("neither released nor denied: {outcome:?}").into());
-    };
-    let raw = release.signed.ok_or("nothing was signed")?;
-    println!("released: 0x{}", hex::encode(&raw));
-    println!("signed by {}", transactions::sender(&raw)?);
-    println!("receipt: entry {}", release.receipt.index);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 pub mod entropy;
 pub mod house;
 pub mod people;
+pub mod small;
 pub mod transactions;
 
 /// Any error of an example.
