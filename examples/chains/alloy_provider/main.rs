@@ -2,7 +2,6 @@
 //! a node on this machine mines. Nothing is sent to a network.
 #![expect(clippy::print_stdout, reason = "a program that talks")]
 
-mod house;
 mod steps;
 
 use examples_chains::Failure;

@@ -10,18 +10,19 @@ use alloy_provider::{Provider, ProviderBuilder, SendableTx};
 use alloy_rpc_types_eth::TransactionRequest;
 use custody_chain::{AdapterError, WalletSigner};
 use custody_core::custodian::Outcome;
-use custody_core::id::OrderId;
+use custody_core::id::{KeyId, OrderId, WalletId};
+use custody_core::seam::Authentication;
 use examples_chains::Failure;
 use examples_chains::node::Node;
-
-use crate::house;
+use examples_start::hot;
+use examples_start::house::House;
 
 /// Runs all steps; one that does not end as it should is an error.
 pub(crate) async fn run(directory: &Path) -> Result<Vec<String>, Failure> {
     let mut told = Vec::new();
-    let house = house::create(directory, KNOWN).await?;
+    let house = hot::create(directory, &[&format!("eip155:1:{KNOWN}")]).await?;
     let node = Node::start(1)?;
-    let signer = house::signer(&house)?;
+    let signer = signer(&house)?;
     let wallet = TxSigner::address(&signer);
     told.push(format!("wallet hot: {wallet}"));
     // Nonces come from the network each time; they are never counted on from memory.
@@ -52,7 +53,7 @@ pub(crate) async fn run(directory: &Path) -> Result<Vec<String>, Failure> {
     let large = sender.fill(STRANGER, 20 * ETHER).await?;
     let (order, why) = refused(&sender.sign(&large).await)?;
     told.push(format!("20 ETH, nonce {}: {why}, order {}", nonce(&large)?, short(&order)));
-    let Outcome::Released(_) = house::approve(&house, &order).await?.outcome else {
+    let Outcome::Released(_) = hot::approve(&house, &order).await?.outcome else {
         return Err("two treasurers were not enough".into());
     };
     let block = sender.send(sender.sign(&large).await?).await?;
@@ -62,7 +63,7 @@ pub(crate) async fn run(directory: &Path) -> Result<Vec<String>, Failure> {
     let given_up = sender.fill(STRANGER, 30 * ETHER).await?;
     let (order, why) = refused(&sender.sign(&given_up).await)?;
     told.push(format!("30 ETH, nonce {}: {why}, order {}", nonce(&given_up)?, short(&order)));
-    let Outcome::Cancelled = house::cancel(&house, &order).await?.outcome else {
+    let Outcome::Cancelled = hot::cancel(&house, &order).await?.outcome else {
         return Err("the order was not taken back".into());
     };
     let last = sender.fill(KNOWN, ETHER / 8).await?;
@@ -127,6 +128,14 @@ impl<F: TxFiller, P: Provider> Sender<F, P> {
         }
         Ok(receipt.block_number.ok_or("a receipt without a block")?)
     }
+}
+
+/// The wallet's key as a signer that alloy knows, asked for in the name of the operator.
+fn signer(house: &House) -> Result<WalletSigner, Failure> {
+    let (wallet, key) = (WalletId::parse(hot::WALLET)?, KeyId::parse(hot::KEY)?);
+    let operator = house.operator.id().clone();
+    let login = Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false };
+    Ok(WalletSigner::new(house.custodian.clone(), operator, wallet, key)?.authenticated(login))
 }
 
 /// Which order was not signed, and why.

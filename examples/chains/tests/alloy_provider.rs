@@ -1,7 +1,5 @@
 //! The example ends as it says, on a node of Ethereum.
 
-#[path = "../alloy_provider/house.rs"]
-mod house;
 #[path = "../alloy_provider/steps.rs"]
 mod steps;
 

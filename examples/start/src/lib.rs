@@ -6,6 +6,7 @@
 )]
 
 pub mod entropy;
+pub mod hot;
 pub mod house;
 pub mod people;
 pub mod small;
