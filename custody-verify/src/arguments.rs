@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use custody_audit::note::{KeyError, VerifierKey};
+use custody_core::caip::{AccountId, CaipError};
 use custody_core::digest::{Digest, DigestError};
 use custody_core::id::CustodianId;
 
@@ -31,6 +32,18 @@ pub(crate) struct Arguments {
     #[arg(long = "receipt", value_name = "FILE")]
     pub(crate) receipts: Vec<PathBuf>,
 
+    /// The JSON ABI of a contract that the custodian's decoder knew (repeatable)
+    #[arg(long = "abi", value_name = "ACCOUNT=FILE", value_parser = parse_abi)]
+    pub(crate) abis: Vec<(AccountId, PathBuf)>,
+
+    /// An ERC-7730 descriptor that the custodian's decoder knew (repeatable)
+    #[arg(long = "erc7730", value_name = "FILE")]
+    pub(crate) descriptors: Vec<PathBuf>,
+
+    /// A wrapped coin that the custodian's decoder knew (repeatable)
+    #[arg(long = "wrapped", value_name = "ACCOUNT")]
+    pub(crate) wrapped: Vec<AccountId>,
+
     /// Check everything but the judgement of the rules
     #[arg(long)]
     pub(crate) no_replay: bool,
@@ -42,6 +55,13 @@ pub(crate) struct Arguments {
 
 fn parse_custodian(text: &str) -> Result<CustodianId, DigestError> {
     Digest::parse(text).map(CustodianId::new)
+}
+
+/// An account, as `eip155:1:0x…`, and a file.
+fn parse_abi(text: &str) -> Result<(AccountId, PathBuf), CaipError> {
+    const FORM: CaipError = CaipError::Form { name: "ABI", form: "ACCOUNT=FILE" };
+    let (account, file) = text.split_once('=').ok_or(FORM)?;
+    Ok((AccountId::parse(account)?, file.into()))
 }
 
 fn parse_key(text: &str) -> Result<VerifierKey, KeyError> {

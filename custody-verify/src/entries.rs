@@ -12,6 +12,7 @@ use custody_core::id::EngineId;
 use custody_core::replay::Depth;
 
 use crate::arguments::Arguments;
+use crate::decoders::Decoders;
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
 use crate::findings::EntriesFound;
@@ -56,10 +57,11 @@ impl Entries {
         stretches: &[Stretch],
         arguments: &Arguments,
     ) -> Result<Self, Failure> {
+        let decoders = &Decoders::new(arguments)?;
         let walked: Result<Vec<Walked>, Failure> = thread::scope(|scope| {
             let walk = |stretch: &Stretch| {
                 let stretch = *stretch;
-                scope.spawn(move || walk(directory, stretch, arguments))
+                scope.spawn(move || walk(directory, stretch, arguments, decoders))
             };
             let running: Vec<_> = stretches.iter().map(walk).collect();
             running.into_iter().map(|walk| walk.join().unwrap_or(Err(Failure::Stopped))).collect()
@@ -150,11 +152,12 @@ fn walk(
     directory: &LogDirectory,
     stretch: Stretch,
     arguments: &Arguments,
+    decoders: &Decoders,
 ) -> Result<Walked, Failure> {
     let depth = if arguments.no_replay { Depth::WithoutDecisions } else { Depth::Full };
     let new = || {
         let documents = DocumentFolder::new(&arguments.directory);
-        Trail::new(arguments.genesis, documents, depth)
+        Trail::new(arguments.genesis, documents, depth, decoders)
     };
     let mut trail = new()?;
     if let Some(state) = stretch.snapshot {

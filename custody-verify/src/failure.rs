@@ -9,6 +9,7 @@ use custody_audit::checkpoint::CheckpointError;
 use custody_audit::note::KeyError;
 use custody_audit::proof::LogProofError;
 use custody_audit::verify::{self, VerifyError};
+use custody_chain::AbiError;
 use custody_core::digest::Digest;
 use custody_core::id::EngineId;
 use custody_core::replay;
@@ -18,6 +19,9 @@ use crate::trail::ForeignDecisions;
 /// Why a log is not believed, or could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// The description of a contract is refused.
+    #[error("{} describes no contract", path.display())]
+    Abi { path: PathBuf, source: AbiError },
     /// A checkpoint file is malformed.
     #[error("{} is not a checkpoint", path.display())]
     Checkpoint { path: PathBuf, source: CheckpointError },
@@ -70,6 +74,9 @@ pub(crate) enum Failure {
     /// The log has another key than the user trusts.
     #[error("the key that you trust is neither the key in force nor the genesis key")]
     UntrustedKey,
+    /// An account is no contract that could wrap a coin.
+    #[error("a wrapped coin is no contract")]
+    Wrapped { source: AbiError },
 }
 
 impl Failure {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod decoders;
 mod documents;
 mod entries;
 mod evidence;

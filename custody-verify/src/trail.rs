@@ -6,16 +6,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use custody_chain::{BitcoinDecoder, EvmDecoder, OpaqueDecoder, SolanaDecoder};
 use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, EngineId};
 use custody_core::ledger::{Ledger, StateError};
 use custody_core::replay::{Depth, Documents as _, Replay, ReplayError, Report};
-use custody_core::seam::{Decoder, PolicyCompiler};
+use custody_core::seam::PolicyCompiler;
 use custody_policy::CedarCompiler;
 
+use crate::decoders::Decoders;
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
 
@@ -60,16 +60,11 @@ impl Trail {
         genesis: CustodianId,
         documents: DocumentFolder,
         asked: Depth,
+        decoders: &Decoders,
     ) -> Result<Self, Failure> {
         let compiler = Arc::new(CedarCompiler::new().map_err(|_| Failure::Engine)?);
         let own_engine = compiler.engine().clone();
-        let decoders: Vec<Arc<dyn Decoder>> = vec![
-            Arc::new(EvmDecoder::new()),
-            Arc::new(BitcoinDecoder::new()),
-            Arc::new(SolanaDecoder::new()),
-            Arc::new(OpaqueDecoder::new()),
-        ];
-        let replay = Replay::new(genesis, asked, Some(compiler), decoders);
+        let replay = Replay::new(genesis, asked, Some(compiler), decoders.all());
         Ok(Self { replay, documents, own_engine, asked, found: TrailFound::default() })
     }
 

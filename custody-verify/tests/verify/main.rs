@@ -24,5 +24,6 @@ mod forged_orders;
 mod forged_releases;
 mod forged_submissions;
 mod keys;
+mod names;
 mod speed;
 mod tampered;

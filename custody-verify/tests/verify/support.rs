@@ -12,4 +12,4 @@ pub(crate) use house::{House, released, verifier_key};
 pub(crate) use insider::{Forgery, Insider, assert_refused, digest};
 pub(crate) use people::Person;
 pub(crate) use story::Story;
-pub(crate) use transaction::{ETHER, transfer};
+pub(crate) use transaction::{ETHER, call, transfer};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use custody_audit::note::{KeyName, VerifierKey};
 use custody_audit::storage::DirectoryTiles;
 use custody_audit::{TileLog, export};
-use custody_chain::{EvmDecoder, OpaqueDecoder};
+use custody_chain::{AbiRegistry, EvmDecoder, OpaqueDecoder};
 use custody_core::amount::Asset;
 use custody_core::caip::{AccountId, AssetId, ChainId};
 use custody_core::command::{Command, KeyStart};
@@ -61,6 +61,16 @@ impl House {
 
     /// A house whose decisions are made by this compiler's engine.
     pub(crate) fn with_compiler(snapshots: u64, compiler: Arc<dyn PolicyCompiler>) -> Self {
+        Self::made_of(snapshots, compiler, EvmDecoder::new())
+    }
+
+    /// A house whose decoder has these names.
+    pub(crate) fn with_abis(abis: AbiRegistry) -> Self {
+        let compiler = Arc::new(CedarCompiler::new().unwrap());
+        Self::made_of(25, compiler, EvmDecoder::new().with_abis(abis))
+    }
+
+    fn made_of(snapshots: u64, compiler: Arc<dyn PolicyCompiler>, decoder: EvmDecoder) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -93,7 +103,7 @@ impl House {
                 .entropy(entropy)
                 .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
                 .policy(compiler)
-                .decoder(Arc::new(EvmDecoder::new()))
+                .decoder(Arc::new(decoder))
                 .decoder(Arc::new(OpaqueDecoder::new()))
                 .backend(backend)
                 .create(genesis(&people))
@@ -268,8 +278,16 @@ impl House {
         write(self.folder.path(), name, text.as_bytes())
     }
 
+    /// Asks for a transaction out of a wallet.
+    pub(crate) fn transaction(&self, wallet: &str, bytes: Vec<u8>) -> Answer {
+        self.submit(self.request(wallet, bytes))
+    }
+
     fn payment(&self, wallet: &str, wei: u128) -> Request {
-        let bytes = transfer(self.number.get(), PAYEE, wei);
+        self.request(wallet, transfer(self.number.get(), PAYEE, wei))
+    }
+
+    fn request(&self, wallet: &str, bytes: Vec<u8>) -> Request {
         let format = PayloadFormat::parse("evm/transaction").unwrap();
         let wallet = WalletId::parse(wallet).unwrap();
         let ann = self.people.ann.id();

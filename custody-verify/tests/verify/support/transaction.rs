@@ -5,6 +5,11 @@ pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// A transfer of `wei` to an address on mainnet, 21,000 gas at 20 gwei.
 pub(crate) fn transfer(nonce: u64, to: [u8; 20], wei: u128) -> Vec<u8> {
+    call(nonce, to, wei, &[])
+}
+
+/// The same with calldata.
+pub(crate) fn call(nonce: u64, to: [u8; 20], wei: u128, data: &[u8]) -> Vec<u8> {
     let gwei = 1_000_000_000_u128;
     let fields = [
         number(1),
@@ -14,7 +19,7 @@ pub(crate) fn transfer(nonce: u64, to: [u8; 20], wei: u128) -> Vec<u8> {
         number(21_000),
         string(&to),
         number(wei),
-        string(&[]),
+        string(data),
         list(&[]),
     ];
     [vec![2], list(&fields)].concat()
