@@ -55,6 +55,18 @@ fn plain_text_is_told_and_anything_else_is_opaque() {
 }
 
 #[test]
+fn invalid_utf_8_is_opaque_in_a_message_and_refused_in_typed_data() {
+    for bytes in [&b"\xff\xfe"[..], b"Gr\xfc\xdfe", b"cut short \xe2\x82", b"\xed\xa0\x80"] {
+        let told: Vec<_> = message(bytes).effects.iter().map(words).collect();
+        assert_eq!(told, ["sign opaque eip191"], "{bytes:?}");
+        let document = [&br#"{"types":{"EIP712Domain":[]},"domain":{},"primaryType":""#[..], bytes];
+        let document = [&document.concat()[..], br#"","message":{}}"#].concat();
+        let refused = decode("evm/typed-data", MAINNET, &document);
+        assert!(refused.is_err(), "{bytes:?}: {refused:?}");
+    }
+}
+
+#[test]
 fn generated_messages_are_signed_as_generated() {
     let file = vectors::json("generated/ethereum.json.gz");
     let (mut count, decoder) = (0, EvmDecoder::new());

@@ -4,11 +4,11 @@
 use alloy_primitives::{Address, Bytes, U256, address};
 use alloy_sol_types::{SolCall, sol};
 use custody_core::custodian::{Answer, Outcome, Request};
-use custody_core::id::{PayloadFormat, RequestId, WalletId};
+use custody_core::id::{PayloadFormat, RequestId, RuleId, WalletId};
 use custody_core::seam::Payload;
 use serde_json::{Value, json};
 
-use crate::world::work::payload;
+use crate::world::work::{KNOWN, payload};
 use crate::world::{Kind, World};
 
 /// The Safe whose owner the wallet is.
@@ -90,7 +90,7 @@ fn transaction(data: &[u8]) -> Payload {
         ..TxEip1559::default()
     };
     let bytes = transaction.encoded_for_signing();
-    Payload { format: payload(0, crate::world::work::KNOWN, 0).format, bytes }
+    Payload { format: payload(0, KNOWN, 0).format, bytes }
 }
 
 async fn ask(world: &World, id: &str, payload: Payload) -> Answer {
@@ -142,6 +142,26 @@ async fn a_change_of_ownership_is_denied_as_at_radiant() {
     let pools = address!("091d52CacE1edc5527C99cDCFA6937C1635330E4");
     let own = transferOwnershipCall { newOwner: TROJAN }.abi_encode();
     assert_denied("radiant", (pools, own, 0), "unknown-call").await;
+}
+
+/// Address poisoning: the receiver begins and ends as a known one does, and is another.
+#[tokio::test]
+async fn a_payment_to_a_look_alike_of_a_known_address_is_denied_whoever_approves() {
+    let world = World::new(Kind::Memory).await;
+    let (start, end) = (KNOWN.split_at(6).0, KNOWN.split_at(KNOWN.len() - 4).1);
+    let poisoned = format!("{start}{}{end}", "5".repeat(32));
+    let answer = ask(&world, "poisoned", payload(1, &poisoned, 0)).await;
+    let Outcome::Denied { rules } = &answer.outcome else { panic!("{:?}", answer.outcome) };
+    assert_eq!(rules.iter().map(RuleId::as_str).collect::<Vec<_>>(), ["no-look-alike"]);
+    assert!(world.approve_all(answer.clone()).await.is_ok());
+    let after = world.order(&answer.order).await.unwrap();
+    assert!(matches!(after.outcome, Outcome::Denied { .. }), "{after:?}");
+    assert_eq!(world.sign_calls(), 0);
+    // The control: one character more that differs, and it is a stranger that people may approve.
+    let stranger = format!("{}5{}", KNOWN.split_at(5).0, poisoned.split_at(6).1);
+    let answer = ask(&world, "stranger", payload(1, &stranger, 1)).await;
+    assert!(matches!(answer.outcome, Outcome::Pending { .. }), "{:?}", answer.outcome);
+    let _oracle = world.verify().await;
 }
 
 /// The control: what the Safe may do is not denied but waits for people, or for its contract to be
