@@ -8,6 +8,7 @@
 
 pub mod entropy;
 pub mod house;
+pub mod mnemonic;
 mod named;
 pub mod network;
 mod payload;
