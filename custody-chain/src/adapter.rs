@@ -5,6 +5,10 @@
 
 #[cfg(feature = "alloy")]
 mod alloy;
+#[cfg(feature = "bdk")]
+mod bdk;
+#[cfg(feature = "bitcoin")]
+mod psbt;
 #[cfg(feature = "signature")]
 mod signature;
 
@@ -20,6 +24,11 @@ use custody_core::document::Hold;
 use custody_core::id::PayloadFormat;
 use custody_core::id::{IdError, KeyId, OrderId, PrincipalId, RequestId, RuleId, WalletId};
 use custody_core::seam::{Authentication, Payload};
+
+#[cfg(feature = "bdk")]
+pub use self::bdk::bdk_descriptors;
+#[cfg(feature = "bitcoin")]
+pub use self::psbt::SignedPsbt;
 
 /// A key of a wallet that signs whatever the custodian's rules allow.
 ///
@@ -156,12 +165,18 @@ impl WalletSigner {
     /// # Cancel safety
     /// The order goes on; ask for the same again.
     pub async fn sign_payload(&self, payload: Payload) -> Result<Released, AdapterError> {
-        let id = RequestId::parse(&self.request_id(&payload).to_string())?;
-        let work = RequestedWork::Payload {
-            wallet: self.wallet.clone(),
-            key: Some(self.key.clone()),
-            payload,
-        };
+        self.submit(Some(&self.key), payload).await
+    }
+
+    /// Asks for a payload to be signed by `key`, or by all active keys of the wallet that it needs.
+    async fn submit(
+        &self,
+        key: Option<&KeyId>,
+        payload: Payload,
+    ) -> Result<Released, AdapterError> {
+        let id = RequestId::parse(&self.request_id(key, &payload).to_string())?;
+        let work =
+            RequestedWork::Payload { wallet: self.wallet.clone(), key: key.cloned(), payload };
         let request = Request {
             requester: self.requester.clone(),
             id,
@@ -173,11 +188,11 @@ impl WalletSigner {
         released(Box::pin(self.custodian.submit(request)).await?)
     }
 
-    fn request_id(&self, payload: &Payload) -> Digest {
+    fn request_id(&self, key: Option<&KeyId>, payload: &Payload) -> Digest {
         let fields = [
             self.requester.as_str().as_bytes(),
             self.wallet.as_str().as_bytes(),
-            self.key.as_str().as_bytes(),
+            key.map_or("", KeyId::as_str).as_bytes(),
             payload.format.as_str().as_bytes(),
             &payload.bytes,
             &self.attempt.to_be_bytes(),

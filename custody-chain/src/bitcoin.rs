@@ -11,7 +11,7 @@ mod error;
 mod inputs;
 mod keys;
 mod message;
-mod network;
+pub(crate) mod network;
 mod psbt;
 mod sighash;
 mod size;

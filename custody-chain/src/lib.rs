@@ -15,9 +15,18 @@ pub use self::bitcoin::{
     AddressKind, BitcoinAddress, BitcoinAddressError, BitcoinDecoder, BitcoinDescriptorError,
     BitcoinError, Branch, SighashAllowance,
 };
+#[cfg(feature = "bitcoin")]
+pub use adapter::SignedPsbt;
+#[cfg(feature = "bdk")]
+pub use adapter::bdk_descriptors;
 pub use adapter::{AdapterError, Released, WalletSigner};
 pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
+// Their types stand in what adapters take and give.
+#[cfg(feature = "bitcoin")]
+pub use ::bitcoin as rust_bitcoin;
+#[cfg(feature = "bdk")]
+pub use bdk_wallet;
 #[cfg(feature = "solana")]
 pub use solana::{SolanaDecoder, SolanaError};

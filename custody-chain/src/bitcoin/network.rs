@@ -6,7 +6,7 @@ use bitcoin::{Address, Network, Script};
 use custody_core::caip::{AccountId, AssetId, CaipError, ChainId};
 
 /// The network of a chain; none if the chain is no Bitcoin network.
-pub(super) fn of(chain: &ChainId) -> Option<Network> {
+pub(crate) fn of(chain: &ChainId) -> Option<Network> {
     let reference = chain.reference();
     let known = NETWORKS.iter().find(|(genesis, _)| *genesis == reference);
     known.filter(|_| chain.namespace() == "bip122").map(|(_, network)| *network)
