@@ -4,6 +4,7 @@
 //! the double can be told to allow, that the denial was all that stood in the way.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "tests: a check fails by panicking"
