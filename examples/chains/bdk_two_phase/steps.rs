@@ -53,17 +53,24 @@ pub(crate) async fn run(directory: &Path, kind: AddressKind) -> Result<Vec<Strin
     Ok(told)
 }
 
-/// The first address receives two coins, in a block that was never mined.
+/// The first address, which BDK and custodian must agree on, receives two coins.
 fn fund(wallet: &mut Wallet, house: &House) -> Result<String, Failure> {
     let first = wallet.reveal_next_address(KeychainKind::External).address;
     if first.to_string() != house.address() {
         return Err(format!("BDK has {first}, the custodian {}", house.address()).into());
     }
+    receive(wallet, &first)?;
+    Ok(format!("{first}: {} confirmed", wallet.balance().confirmed))
+}
+
+/// Two coins for an address, in a block that was never mined.
+pub(crate) fn receive(wallet: &mut Wallet, address: &Address) -> Result<(), Failure> {
     let input = TxIn {
         previous_output: OutPoint::new(Txid::from_byte_array([7; 32]), 0),
         ..TxIn::default()
     };
-    let output = TxOut { value: Amount::from_sat(2 * COIN), script_pubkey: first.script_pubkey() };
+    let script_pubkey = address.script_pubkey();
+    let output = TxOut { value: Amount::from_sat(2 * COIN), script_pubkey };
     let transaction = Transaction {
         version: Version::TWO,
         lock_time: LockTime::ZERO,
@@ -80,8 +87,7 @@ fn fund(wallet: &mut Wallet, house: &House) -> Result<String, Failure> {
     };
     let mut block = Block { header, txdata: vec![transaction] };
     block.header.merkle_root = block.compute_merkle_root().ok_or("the block is empty")?;
-    wallet.apply_block(&block, 1)?;
-    Ok(format!("{first}: {} confirmed", wallet.balance().confirmed))
+    Ok(wallet.apply_block(&block, 1)?)
 }
 
 /// A payment that the rules allow at once.
@@ -157,7 +163,7 @@ async fn too_large(wallet: &mut Wallet, signer: &WalletSigner) -> Result<String,
 }
 
 /// What BDK builds: a PSBT that pays the receiver, with change to the wallet.
-fn build(wallet: &mut Wallet, satoshi: u64) -> Result<Psbt, Failure> {
+pub(crate) fn build(wallet: &mut Wallet, satoshi: u64) -> Result<Psbt, Failure> {
     let receiver = Address::from_str(RECEIVER)?.require_network(Network::Regtest)?;
     let mut builder = wallet.build_tx();
     builder.add_recipient(receiver.script_pubkey(), Amount::from_sat(satoshi));
@@ -189,7 +195,7 @@ fn verifies(transaction: &Transaction, spent: &[TxOut]) -> Result<bool, Failure>
 }
 
 /// The first account of the kind, and rules for payments in steps.
-fn plan(kind: AddressKind) -> Result<Plan, Failure> {
+pub(crate) fn plan(kind: AddressKind) -> Result<Plan, Failure> {
     let chain = ChainId::parse(CHAIN)?;
     let path = kind.key_path(&chain, 0, Branch::Receive, 0).ok_or("there is no path")?;
     Ok(Plan {
@@ -207,7 +213,7 @@ fn algorithm(kind: AddressKind) -> Algorithm {
 }
 
 /// Regtest.
-const CHAIN: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
+pub(crate) const CHAIN: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
 const COIN: u64 = 100_000_000;
 const RECEIVER: &str = "bcrt1qs758ursh4q9z627kt3pp5yysm78ddny6txaqgw";
 const RULES: &str = r#"
