@@ -22,7 +22,7 @@ use custody_core::caip::{AssetId, ChainId};
 use custody_core::command::Command;
 use custody_core::crypto::Algorithm;
 use custody_core::id::PayloadFormat;
-use custody_core::seam::Payload;
+use custody_core::seam::{Payload, WalletDescriptor};
 use examples_chains::Failure;
 use examples_chains::house::{House, Plan};
 
@@ -30,9 +30,7 @@ use examples_chains::house::{House, Plan};
 pub(crate) async fn run(directory: &Path, kind: AddressKind) -> Result<Vec<String>, Failure> {
     let chain = ChainId::parse(CHAIN)?;
     let house = House::create(directory, plan(kind)?).await?;
-    // The seed stays where it is; what is told of it is enough to watch the account.
-    let account = kind.account_path(&chain, 0).ok_or("there is no path")?;
-    let descriptor = kind.account_descriptor(&chain, &house.account_key(&account).await?)?;
+    let descriptor = account(&house, kind).await?;
     let params = Wallet::create_from_two_path_descriptor(descriptor.as_str().to_owned());
     let mut wallet = params.network(Network::Regtest).create_wallet_no_persist()?;
     for (number, descriptor) in bdk_descriptors(&wallet)?.into_iter().enumerate() {
@@ -53,17 +51,32 @@ pub(crate) async fn run(directory: &Path, kind: AddressKind) -> Result<Vec<Strin
     Ok(told)
 }
 
-/// The first address receives two coins, in a block that was never mined.
+/// The descriptor of the first account. The seed stays where it is; what the custodian tells of it is
+/// enough to watch.
+pub(crate) async fn account(house: &House, kind: AddressKind) -> Result<WalletDescriptor, Failure> {
+    let chain = ChainId::parse(CHAIN)?;
+    let path = kind.account_path(&chain, 0).ok_or("there is no path")?;
+    Ok(kind.account_descriptor(&chain, &house.account_key(&path).await?)?)
+}
+
+/// The first address, which BDK and custodian must agree on, receives two coins.
 fn fund(wallet: &mut Wallet, house: &House) -> Result<String, Failure> {
     let first = wallet.reveal_next_address(KeychainKind::External).address;
     if first.to_string() != house.address() {
         return Err(format!("BDK has {first}, the custodian {}", house.address()).into());
     }
+    receive(wallet, &first)?;
+    Ok(format!("{first}: {} confirmed", wallet.balance().confirmed))
+}
+
+/// Two coins for an address, in a block that was never mined.
+pub(crate) fn receive(wallet: &mut Wallet, address: &Address) -> Result<(), Failure> {
     let input = TxIn {
         previous_output: OutPoint::new(Txid::from_byte_array([7; 32]), 0),
         ..TxIn::default()
     };
-    let output = TxOut { value: Amount::from_sat(2 * COIN), script_pubkey: first.script_pubkey() };
+    let script_pubkey = address.script_pubkey();
+    let output = TxOut { value: Amount::from_sat(2 * COIN), script_pubkey };
     let transaction = Transaction {
         version: Version::TWO,
         lock_time: LockTime::ZERO,
@@ -80,8 +93,7 @@ fn fund(wallet: &mut Wallet, house: &House) -> Result<String, Failure> {
     };
     let mut block = Block { header, txdata: vec![transaction] };
     block.header.merkle_root = block.compute_merkle_root().ok_or("the block is empty")?;
-    wallet.apply_block(&block, 1)?;
-    Ok(format!("{first}: {} confirmed", wallet.balance().confirmed))
+    Ok(wallet.apply_block(&block, 1)?)
 }
 
 /// A payment that the rules allow at once.
@@ -157,7 +169,7 @@ async fn too_large(wallet: &mut Wallet, signer: &WalletSigner) -> Result<String,
 }
 
 /// What BDK builds: a PSBT that pays the receiver, with change to the wallet.
-fn build(wallet: &mut Wallet, satoshi: u64) -> Result<Psbt, Failure> {
+pub(crate) fn build(wallet: &mut Wallet, satoshi: u64) -> Result<Psbt, Failure> {
     let receiver = Address::from_str(RECEIVER)?.require_network(Network::Regtest)?;
     let mut builder = wallet.build_tx();
     builder.add_recipient(receiver.script_pubkey(), Amount::from_sat(satoshi));
@@ -189,7 +201,7 @@ fn verifies(transaction: &Transaction, spent: &[TxOut]) -> Result<bool, Failure>
 }
 
 /// The first account of the kind, and rules for payments in steps.
-fn plan(kind: AddressKind) -> Result<Plan, Failure> {
+pub(crate) fn plan(kind: AddressKind) -> Result<Plan, Failure> {
     let chain = ChainId::parse(CHAIN)?;
     let path = kind.key_path(&chain, 0, Branch::Receive, 0).ok_or("there is no path")?;
     Ok(Plan {

@@ -30,6 +30,7 @@ mod logins;
 mod many_tasks;
 mod no_snapshots;
 mod policies;
+mod psbts;
 mod records;
 mod resolving;
 mod rules;
