@@ -11,11 +11,13 @@ mod bdk;
 mod psbt;
 #[cfg(feature = "signature")]
 mod signature;
+#[cfg(feature = "solana-presigner")]
+mod solana_presigner;
 
 use std::error::Error as StdError;
 
 use custody_core::crypto::PublicKey;
-#[cfg(any(feature = "alloy", feature = "signature"))]
+#[cfg(any(feature = "alloy", feature = "signature", feature = "solana-presigner"))]
 use custody_core::crypto::Signature;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Release, Request, RequestedWork};
 use custody_core::digest::Digest;
@@ -203,7 +205,12 @@ impl WalletSigner {
     /// The one signature of a payload of this format.
     #[cfg(any(feature = "alloy", feature = "signature"))]
     async fn sign(&self, format: &str, bytes: Vec<u8>) -> Result<Signature, AdapterError> {
-        let payload = Payload { format: PayloadFormat::parse(format)?, bytes };
+        self.signature_of(Payload { format: PayloadFormat::parse(format)?, bytes }).await
+    }
+
+    /// The one signature of a payload.
+    #[cfg(any(feature = "alloy", feature = "signature", feature = "solana-presigner"))]
+    async fn signature_of(&self, payload: Payload) -> Result<Signature, AdapterError> {
         let Released { order, release } = self.sign_payload(payload).await?;
         match release.signatures.as_slice() {
             [one] if one.key == self.key => Ok(one.signature.clone()),

@@ -30,3 +30,6 @@ pub use ::bitcoin as rust_bitcoin;
 pub use bdk_wallet;
 #[cfg(feature = "solana")]
 pub use solana::{SolanaDecoder, SolanaError};
+// It appears in a signature of `WalletSigner`.
+#[cfg(feature = "solana-presigner")]
+pub use solana_presigner;

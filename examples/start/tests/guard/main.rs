@@ -35,6 +35,7 @@ mod records;
 mod resolving;
 mod rules;
 mod sealed;
+mod solana_adapters;
 mod stream;
 
 use custody_core::custodian::{Answer, Outcome};
