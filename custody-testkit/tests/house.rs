@@ -13,11 +13,22 @@ const README: &str = "# A crate\n\n## Features\n\nThis crate has no features.\n"
 /// A small workspace on disk that keeps every rule.
 struct Tree(TempDir);
 
+/// Two examples.
+const ONE: &str = "examples/one";
+const TWO: &str = "examples/two";
+
 impl Tree {
     fn new() -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
-        let members =
-            ["custody-core", "custody-soft", "custody-testkit", "custody-verify", "xtask"];
+        let members = [
+            "custody-core",
+            "custody-soft",
+            "custody-testkit",
+            "custody-verify",
+            "xtask",
+            ONE,
+            TWO,
+        ];
         let list = members.map(|name| format!("{name:?}")).join(", ");
         tree.write(
             "Cargo.toml",
@@ -163,6 +174,21 @@ fn the_testkit_is_for_tests_only() {
         let what = "custody-soft: imports its sibling custody-testkit";
         assert_eq!(tree.check(house::arrows), [what], "{section}");
     }
+}
+
+#[test]
+fn an_example_may_share_the_parts_of_another_and_nothing_else_may() {
+    for from in [ONE, "custody-soft", "custody-verify", "xtask"] {
+        let tree = Tree::new();
+        tree.manifest(from, &format!("[dependencies]\n{TWO:?} = \"1\""));
+        let what = format!("{from}: imports {TWO}, which nothing may import");
+        let expected = if from == ONE { Vec::new() } else { vec![what] };
+        assert_eq!(tree.check(house::arrows), expected, "{from}");
+    }
+    let tree = Tree::new();
+    tree.manifest(ONE, "[dependencies]\nxtask = \"1\"");
+    let what = format!("{ONE}: imports xtask, which nothing may import");
+    assert_eq!(tree.check(house::arrows), [what]);
 }
 
 #[test]

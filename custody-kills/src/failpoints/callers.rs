@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use custody_core::command::Command;
 use custody_core::custodian::{Answer, Custodian, Error, Request};
-use custody_core::id::{PrincipalId, RequestId, RoleId};
+use custody_core::id::{PrincipalId, RequestId, RoleId, WalletId};
 use custody_core::principal::{Statement, Verb};
-use custody_core::seam::{AuditLog, Authentication, Clock};
+use custody_core::seam::{AuditLog, Authentication, Clock, DerivationPath, ExtendedPublicKey};
 use custody_testkit::oracle::Given;
 use custody_testkit::people::People;
 use futures::FutureExt as _;
@@ -149,6 +149,19 @@ impl Callers {
     /// Asks how an order stands, again and again if there is no answer.
     pub async fn ask(&self, answer: &Answer) -> Option<Answer> {
         self.again("a question", || Box::pin(self.custodian.order(&answer.order))).await
+    }
+
+    /// Asks for the key of an account, once.
+    pub async fn account_key(
+        &self,
+        wallet: &WalletId,
+        path: &DerivationPath,
+    ) -> Option<ExtendedPublicKey> {
+        let asked = Box::pin(self.custodian.account_key(wallet, path));
+        match self.ear.hear("an account key", asked).await {
+            Heard::Answer(answer) => answer.ok(),
+            Heard::Panic | Heard::Silence => None,
+        }
     }
 
     /// Goes on with what a process left that was stopped.

@@ -174,9 +174,8 @@ async fn keys(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Fail
         heard.push(callers.command(&format!("key-{round}-{number}"), command).await);
     }
     let account = DerivationPath::parse("m/44'/60'/0'")?;
-    if let Ok(found) = callers.custodian.account_key(&seeded, &account).await
-        && found.path != account
-    {
+    let found = callers.account_key(&seeded, &account).await;
+    if found.is_some_and(|found| found.path != account) {
         return Err("the key of another account".into());
     }
     Ok(heard)

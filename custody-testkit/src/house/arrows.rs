@@ -7,12 +7,14 @@ use super::{Member, Violation, Workspace};
 /// Finds every dependency between members that the design does not allow.
 ///
 /// The ground imports none of ours, a library crate imports the ground only, both may use the
-/// testkit in their tests, and nothing imports a tool, an example or a bench.
+/// testkit in their tests, and nothing imports a tool, an example or a bench, but for an example that
+/// shares the parts of another.
 #[must_use]
 pub fn arrows(workspace: &Workspace) -> Vec<Violation> {
     let judge = |(from, arrow): (&Member, Arrow)| {
         let target = workspace.members.iter().find(|member| member.name == arrow.to)?;
-        let what = reason(from, &arrow, is_top(target))?;
+        let share = is_example(from) && is_example(target);
+        let what = reason(from, &arrow, is_top(target) && !share)?;
         Some(Violation::new(&from.name, what))
     };
     let from = |member| arrows_of(workspace, member).into_iter().map(move |arrow| (member, arrow));
@@ -43,6 +45,10 @@ fn reason(from: &Member, arrow: &Arrow, to_top: bool) -> Option<String> {
 fn is_top(member: &Member) -> bool {
     let room = member.path.split('/').next().unwrap_or_default();
     TOP.contains(&room)
+}
+
+fn is_example(member: &Member) -> bool {
+    member.path.starts_with("examples/")
 }
 
 fn arrows_of(workspace: &Workspace, member: &Member) -> Vec<Arrow> {

@@ -17,7 +17,7 @@ use custody_chain::BitcoinAddress;
 use custody_core::caip::{AccountId, ChainId};
 use custody_core::crypto::PublicKey;
 use custody_core::seam::DerivationPath;
-use examples_chains::{Failure, decoders};
+use examples_chains::{Failure, decoders, reason};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("refused: {error}");
+            eprintln!("refused: {}", reason(error.as_ref()));
             ExitCode::from(2)
         }
     }
@@ -71,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         None => Zeroizing::new(String::new()),
     };
     let passphrase = passphrase.strip_suffix('\n').unwrap_or(&passphrase);
+    let passphrase = passphrase.strip_suffix('\r').unwrap_or(passphrase);
     let mut words = Zeroizing::new(String::with_capacity(1_024));
     std::io::stdin().read_to_string(&mut words)?;
     let keys = Keys::of(&words, passphrase)?;

@@ -19,7 +19,7 @@ use custody_core::caip::ChainId;
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::id::PayloadFormat;
 use custody_core::seam::WalletDescriptor;
-use examples_chains::{Failure, default_format, inspect, named_keys, read_payload};
+use examples_chains::{Failure, default_format, inspect, named_keys, read_payload, reason};
 
 /// Tells what a payload does.
 #[derive(Debug, Parser)]
@@ -55,13 +55,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let mut line = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                line.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            eprintln!("refused: {}", line.replace('\n', " "));
+            eprintln!("refused: {}", reason(error.as_ref()));
             ExitCode::from(2)
         }
     }

@@ -36,3 +36,15 @@ pub fn decoders() -> Vec<Arc<dyn Decoder>> {
 
 /// Any error of an example.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    line.replace('\n', " ")
+}
