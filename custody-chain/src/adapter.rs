@@ -11,13 +11,22 @@ mod bdk;
 mod psbt;
 #[cfg(feature = "signature")]
 mod signature;
+#[cfg(any(feature = "solana-keychain", feature = "solana-presigner"))]
+mod solana;
+#[cfg(feature = "solana-keychain")]
+mod solana_keychain;
 #[cfg(feature = "solana-presigner")]
 mod solana_presigner;
 
 use std::error::Error as StdError;
 
 use custody_core::crypto::PublicKey;
-#[cfg(any(feature = "alloy", feature = "signature", feature = "solana-presigner"))]
+#[cfg(any(
+    feature = "alloy",
+    feature = "signature",
+    feature = "solana-keychain",
+    feature = "solana-presigner"
+))]
 use custody_core::crypto::Signature;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Release, Request, RequestedWork};
 use custody_core::digest::Digest;
@@ -31,6 +40,8 @@ use custody_core::seam::{Authentication, Payload};
 pub use self::bdk::bdk_descriptors;
 #[cfg(feature = "bitcoin")]
 pub use self::psbt::SignedPsbt;
+#[cfg(feature = "solana-keychain")]
+pub use self::solana_keychain::KeychainSigner;
 
 /// A key of a wallet that signs whatever the custodian's rules allow.
 ///
@@ -209,7 +220,12 @@ impl WalletSigner {
     }
 
     /// The one signature of a payload.
-    #[cfg(any(feature = "alloy", feature = "signature", feature = "solana-presigner"))]
+    #[cfg(any(
+        feature = "alloy",
+        feature = "signature",
+        feature = "solana-keychain",
+        feature = "solana-presigner"
+    ))]
     async fn signature_of(&self, payload: Payload) -> Result<Signature, AdapterError> {
         let Released { order, release } = self.sign_payload(payload).await?;
         match release.signatures.as_slice() {

@@ -15,6 +15,8 @@ pub use self::bitcoin::{
     AddressKind, BitcoinAddress, BitcoinAddressError, BitcoinDecoder, BitcoinDescriptorError,
     BitcoinError, Branch, SighashAllowance,
 };
+#[cfg(feature = "solana-keychain")]
+pub use adapter::KeychainSigner;
 #[cfg(feature = "bitcoin")]
 pub use adapter::SignedPsbt;
 #[cfg(feature = "bdk")]
@@ -30,6 +32,8 @@ pub use ::bitcoin as rust_bitcoin;
 pub use bdk_wallet;
 #[cfg(feature = "solana")]
 pub use solana::{SolanaDecoder, SolanaError};
-// It appears in a signature of `WalletSigner`.
+// They appear in signatures of adapters.
+#[cfg(feature = "solana-keychain")]
+pub use solana_keychain;
 #[cfg(feature = "solana-presigner")]
 pub use solana_presigner;

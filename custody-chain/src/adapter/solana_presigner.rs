@@ -4,11 +4,8 @@
 //! whoever holds one could have a transaction signed as if it were a message. What a wallet gives is
 //! the signature of one message that the custodian has released.
 
-use custody_core::crypto::Algorithm;
 use custody_core::seam::Payload;
-use solana_address::Address;
 use solana_presigner::Presigner;
-use solana_signature::Signature;
 
 use super::{AdapterError, WalletSigner};
 
@@ -28,20 +25,6 @@ impl WalletSigner {
     /// The order goes on; ask for the same again.
     pub async fn presigner(&self, payload: Payload) -> Result<Presigner, AdapterError> {
         let address = self.solana_address()?;
-        let signature = self.signature_of(payload).await?;
-        let what = "a payload whose signature has another length";
-        let signature = Signature::try_from(signature.as_bytes().as_slice())
-            .map_err(|_| AdapterError::Unsupported { what })?;
-        Ok(Presigner::new(&address, &signature))
-    }
-
-    /// The address of the key: its 32 bytes.
-    fn solana_address(&self) -> Result<Address, AdapterError> {
-        const OTHER: AdapterError =
-            AdapterError::Unsupported { what: "a Solana payload with a key of another algorithm" };
-        if self.public_key.algorithm() != Algorithm::Ed25519 {
-            return Err(OTHER);
-        }
-        Address::try_from(self.public_key.as_bytes()).map_err(|_| OTHER)
+        Ok(Presigner::new(&address, &self.solana_signature(payload).await?))
     }
 }

@@ -1,5 +1,6 @@
 use custody_core::caip::ChainId;
-use custody_core::crypto::PublicKey;
+use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::digest::Digest;
 use custody_core::id::{KeyId, WalletId};
 use custody_core::seam::{
     ContextAccount, DecodeContext, Intent, Payload, TaskInput, WalletDescriptor,
@@ -10,7 +11,8 @@ use crate::{Failure, decoders};
 
 /// Decodes a payload for a wallet with these keys, which are called `key-0`, `key-1` and so on, and
 /// tells everything about it: `effects`, `facts`, `tasks` with the `digest` that is signed, and
-/// `summary`.
+/// `summary`. A key of BIP-340 signs the digest of BIP-341 as its message, so that the message is
+/// the digest; of a longer message, as Solana signs it, the digest is SHA-256.
 ///
 /// # Errors
 /// Fails if no decoder reads the payload, and if it is refused.
@@ -46,9 +48,12 @@ fn report(decoder: &str, payload: &Payload, intent: &Intent) -> Result<Value, Fa
         .iter()
         .map(|task| {
             let (kind, digest) = match &task.input {
-                TaskInput::Message(bytes) => {
-                    ("message", custody_core::digest::Digest::of(bytes).to_string())
+                TaskInput::Message(bytes)
+                    if task.algorithm == Algorithm::Bip340 && bytes.len() == 32 =>
+                {
+                    ("message", hex::encode(bytes))
                 }
+                TaskInput::Message(bytes) => ("message", Digest::of(bytes).to_string()),
                 TaskInput::Prehash(digest) => ("prehash", hex::encode(digest)),
             };
             json!({

@@ -36,6 +36,7 @@ mod resolving;
 mod rules;
 mod sealed;
 mod solana_adapters;
+mod solana_keychain;
 mod stream;
 
 use custody_core::custodian::{Answer, Outcome};

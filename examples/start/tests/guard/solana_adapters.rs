@@ -19,7 +19,7 @@ use solana_transaction::{AccountMeta, Instruction, Message, Transaction};
 use crate::world::{Kind, Setup, World};
 
 const CHAIN: &str = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
-const SOL: u64 = 1_000_000_000;
+pub(crate) const SOL: u64 = 1_000_000_000;
 const RULES: &str = r#"
 @id("sol-small")
 permit (principal in Role::"operator", action == Action::"transfer", resource in Tier::"hot")
@@ -40,7 +40,7 @@ when { context.asset == Asset::"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/slip44:5
 "#;
 
 /// A house that has a Solana wallet `sol` beside its other one.
-async fn solana_world() -> World {
+pub(crate) async fn solana_world() -> World {
     let decoders: Vec<Arc<dyn Decoder>> =
         vec![Arc::new(EvmDecoder::new()), Arc::new(SolanaDecoder::new())];
     let rules = format!("{}\n{RULES}", house::TREASURY);
@@ -70,7 +70,7 @@ async fn solana_world() -> World {
     world
 }
 
-fn signer(world: &World, wallet: &str) -> WalletSigner {
+pub(crate) fn signer(world: &World, wallet: &str) -> WalletSigner {
     let key = KeyId::parse(&format!("{wallet}.0")).unwrap();
     let (custodian, wallet) = (world.custodian.clone(), WalletId::parse(wallet).unwrap());
     let login = Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false };
@@ -78,16 +78,16 @@ fn signer(world: &World, wallet: &str) -> WalletSigner {
     signer.authenticated(login)
 }
 
-fn receiver() -> Address {
+pub(crate) fn receiver() -> Address {
     "4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM".parse().unwrap()
 }
 
 /// Somebody else.
-fn other() -> Address {
+pub(crate) fn other() -> Address {
     Address::from([7; 32])
 }
 
-fn address(signer: &WalletSigner) -> Address {
+pub(crate) fn address(signer: &WalletSigner) -> Address {
     Address::try_from(signer.public_key().as_bytes()).unwrap()
 }
 
