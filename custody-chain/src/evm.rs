@@ -5,6 +5,7 @@
 //! that could be read in two ways is refused.
 
 mod abi;
+mod address;
 mod authorization;
 mod calls;
 mod error;
@@ -28,6 +29,7 @@ use custody_core::seam::{
 };
 
 pub use self::abi::{AbiError, AbiRegistry};
+pub use self::address::{EvmAddress, EvmAddressError};
 use self::authorization::Authorization;
 use self::calls::Call;
 pub use self::error::EvmError;

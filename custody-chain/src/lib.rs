@@ -22,7 +22,7 @@ pub use adapter::SignedPsbt;
 #[cfg(feature = "bdk")]
 pub use adapter::bdk_descriptors;
 pub use adapter::{AdapterError, Released, WalletSigner};
-pub use evm::{AbiError, AbiRegistry, EvmDecoder, EvmError};
+pub use evm::{AbiError, AbiRegistry, EvmAddress, EvmAddressError, EvmDecoder, EvmError};
 pub use opaque::{OpaqueDecoder, OpaqueError};
 pub use signer::SignerError;
 // Their types stand in what adapters take and give.
@@ -31,7 +31,7 @@ pub use ::bitcoin as rust_bitcoin;
 #[cfg(feature = "bdk")]
 pub use bdk_wallet;
 #[cfg(feature = "solana")]
-pub use solana::{SolanaDecoder, SolanaError};
+pub use solana::{SolanaAddress, SolanaAddressError, SolanaDecoder, SolanaError};
 // They appear in signatures of adapters.
 #[cfg(feature = "solana-keychain")]
 pub use solana_keychain;

@@ -3,6 +3,7 @@
 //! Invariant: the bytes that are signed are the bytes that were decoded, all of them; an
 //! instruction that is not understood to its last byte is a call that nothing permits by itself.
 
+mod address;
 mod associated;
 mod error;
 mod fee;
@@ -27,6 +28,7 @@ use custody_core::seam::{
 use solana_address::Address;
 use solana_sdk_ids::system_program;
 
+pub use self::address::{SolanaAddress, SolanaAddressError};
 pub use self::error::SolanaError;
 use self::message::Message;
 use self::story::Story;

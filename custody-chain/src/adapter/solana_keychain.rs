@@ -128,6 +128,8 @@ fn foreign(error: &AdapterError) -> SignerError {
             | Error::Request { .. }
             | Error::RequestReused { .. },
         ) => SignerError::SigningFailed(text),
-        _ => SignerError::RemoteApiError(text),
+        Adapter::Custodian(_) | Adapter::Release { .. } | Adapter::Unknown { .. } => {
+            SignerError::RemoteApiError(text)
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod change;
+mod consensus;
 mod draft;
 mod limits;
 mod messages;

@@ -5,10 +5,12 @@
 #![expect(clippy::arithmetic_side_effects, reason = "helpers of tests fail by panicking")]
 
 mod abis;
+mod addresses;
 mod assembly;
 mod calls;
 mod effects;
 mod fuzz;
+mod interfaces;
 mod messages;
 mod names;
 mod opaque;

@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "helpers of tests fail by panicking")]
 
+mod addresses;
 mod assembly;
 mod conformance;
 mod fees;

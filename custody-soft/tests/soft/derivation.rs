@@ -149,6 +149,29 @@ fn wallets_derive_the_same_accounts() {
 }
 
 #[test]
+fn mnemonics_of_ethers_give_its_seeds_and_keys() {
+    let cases = vectors::json("ethereum/ethers/hdnode.json.gz");
+    let bench = Bench::new();
+    let plain = |value: &serde_json::Value| value.as_str().unwrap()[2..].to_owned();
+    let mut counts = [0, 0];
+    for case in cases.as_array().unwrap() {
+        let passphrase = case.get("password").map_or("", |text| text.as_str().unwrap());
+        let seed = bench.import_mnemonic(text(case, "mnemonic"), passphrase).unwrap();
+        let case_name = text(case, "name");
+        assert_same(&bench, &seed, &seed_of(&bench, &plain(&case["seed"])), case_name);
+        for node in case["hdnodes"].as_array().unwrap() {
+            let derived = bench.derived(&seed, text(node, "path"), SECP256K1);
+            let private = hex::decode(plain(&node["privateKey"])).unwrap();
+            let imported = bench.import(SECP256K1, &private).unwrap();
+            assert_eq!(hex::encode(imported.public_key.as_bytes()), derived, "{case_name}");
+            counts[1] += 1;
+        }
+        counts[0] += 1;
+    }
+    assert_eq!(counts, [303, 1315]);
+}
+
+#[test]
 fn mnemonics_of_all_ten_languages_give_the_seeds_of_the_reference() {
     let languages = vectors::json("bip39/trezor_vectors.json");
     let languages = languages.as_object().unwrap();
