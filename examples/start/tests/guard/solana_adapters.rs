@@ -120,15 +120,15 @@ async fn a_presigner_signs_what_was_released_and_nothing_else() {
     let again = signer.presigner(message(&transaction)).await.unwrap();
     assert_eq!(format!("{again:?}"), format!("{presigner:?}"));
     assert_eq!(world.sign_calls(), 1, "the same intent is the same order");
-    let blockhash = transaction.message.recent_blockhash.clone();
+    let blockhash = transaction.message.recent_blockhash;
     for lamports in [2 * SOL - 1, 2 * SOL + 1] {
         let mut another = payment(&signer, lamports);
-        assert!(another.try_sign(&[&presigner], blockhash.clone()).is_err());
+        assert!(another.try_sign(&[&presigner], blockhash).is_err());
         assert!(!another.is_signed());
     }
     let mut later = transaction.clone();
     assert!(later.try_sign(&[&presigner], Hash::from([9; 32])).is_err());
-    transaction.try_sign(&[&presigner], blockhash.clone()).unwrap();
+    transaction.try_sign(&[&presigner], blockhash).unwrap();
     transaction.verify().unwrap();
     let _oracle = world.verify().await;
 }
@@ -144,8 +144,8 @@ async fn what_waits_gives_a_presigner_once_people_have_approved() {
     let waiting = world.order(order).await.unwrap();
     let _released = world.approve_all(waiting).await.unwrap();
     let presigner = signer.presigner(message(&transaction)).await.unwrap();
-    let blockhash = transaction.message.recent_blockhash.clone();
-    transaction.try_sign(&[&presigner], blockhash.clone()).unwrap();
+    let blockhash = transaction.message.recent_blockhash;
+    transaction.try_sign(&[&presigner], blockhash).unwrap();
     transaction.verify().unwrap();
     assert_eq!(world.sign_calls(), 1);
     let _oracle = world.verify().await;
@@ -206,12 +206,9 @@ async fn a_transaction_that_others_pay_for_gets_the_wallets_signature_alone() {
     let signer = signer(&world, "sol");
     let mut transaction = unsigned(address(&signer), other(), SOL);
     let presigner = signer.presigner(message(&transaction)).await.unwrap();
-    let blockhash = transaction.message.recent_blockhash.clone();
-    assert!(
-        transaction.try_sign(&[&presigner], blockhash.clone()).is_err(),
-        "the payer has not signed"
-    );
-    transaction.try_partial_sign(&[&presigner], blockhash.clone()).unwrap();
+    let blockhash = transaction.message.recent_blockhash;
+    assert!(transaction.try_sign(&[&presigner], blockhash).is_err(), "the payer has not signed");
+    transaction.try_partial_sign(&[&presigner], blockhash).unwrap();
     let [payer, wallet] = transaction.signatures.as_slice() else { panic!() };
     assert_eq!(payer.as_ref(), [0; 64]);
     assert!(wallet.verify(address(&signer).as_ref(), &transaction.message_data()));
