@@ -4,8 +4,10 @@ mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::channel::mpsc;
@@ -144,8 +146,12 @@ impl Sequencer {
     }
 
     /// Runs until the custodian is closed and everything under way has ended.
+    ///
+    /// Under load there is always something that has come, so that it gives way to the other tasks
+    /// of its thread after each round: the jobs among them, whose results it waits for.
     pub(super) async fn run(mut self) {
         loop {
+            give_way().await;
             match self.next().await {
                 Happening::Written(answer) => self.written(answer).await,
                 Happening::Sealed(sealed) => self.sealed(sealed),
@@ -319,6 +325,19 @@ impl Sequencer {
         let entries = entries.into_iter().map(Some).collect();
         self.fail(entries, || Error::Unavailable { order: None });
     }
+}
+
+/// Is ready when it is polled again, which it asks for at once.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Whoever waits to be woken hears that nothing more will come.

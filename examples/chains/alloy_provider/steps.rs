@@ -1,6 +1,7 @@
 //! The steps, and what is told about them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use alloy_consensus::TxEnvelope;
 use alloy_network::{Ethereum, EthereumWallet, NetworkWallet, TransactionBuilder as _, TxSigner};
@@ -120,13 +121,21 @@ impl<F: TxFiller, P: Provider> Sender<F, P> {
         Ok(signed.await?)
     }
 
-    /// Sends, and waits for the block.
+    /// Sends, and waits for the block. The node mines at once, and no further block comes that
+    /// would tell of the last: so the receipt is asked for until it is there.
     async fn send(&self, signed: TxEnvelope) -> Result<u64, Failure> {
-        let receipt = self.provider.send_tx_envelope(signed).await?.get_receipt().await?;
-        if !receipt.status() {
-            return Err("the transaction was reverted".into());
+        let hash = *self.provider.send_tx_envelope(signed).await?.tx_hash();
+        for _ in 0..LOOKS_MAX {
+            let Some(receipt) = self.provider.get_transaction_receipt(hash).await? else {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            };
+            if !receipt.status() {
+                return Err("the transaction was reverted".into());
+            }
+            return Ok(receipt.block_number.ok_or("a receipt without a block")?);
         }
-        Ok(receipt.block_number.ok_or("a receipt without a block")?)
+        Err("the transaction was not mined in a minute".into())
     }
 }
 
@@ -157,6 +166,9 @@ fn short(order: &OrderId) -> &str {
     order.as_str().get(24..).unwrap_or(order.as_str())
 }
 
+/// How often a receipt is asked for, and how long apart.
+const LOOKS_MAX: u32 = 1_200;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const ETHER: u128 = 1_000_000_000_000_000_000;
 const KNOWN: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
 const STRANGER: &str = "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc";

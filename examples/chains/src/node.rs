@@ -3,7 +3,8 @@
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use crate::Failure;
 
@@ -11,8 +12,6 @@ use crate::Failure;
 #[derive(Debug)]
 pub struct Node {
     child: Child,
-    /// Kept open: the node writes to it.
-    output: BufReader<ChildStdout>,
     url: String,
 }
 
@@ -26,8 +25,15 @@ impl Node {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
         let output = child.stdout.take().ok_or("the node says nothing")?;
-        let mut node = Self { child, output: BufReader::new(output), url: String::new() };
-        node.url = format!("http://{}", node.address()?);
+        let mut node = Self { child, url: String::new() };
+        let mut lines = BufReader::new(output).lines();
+        let address = lines.by_ref().find_map(|line| match line {
+            Ok(line) => Some(Ok(line.trim().strip_prefix("Listening on ")?.to_owned())),
+            Err(error) => Some(Err(error)),
+        });
+        node.url = format!("http://{}", address.ok_or("the node ended before it listened")??);
+        // It tells of each call, and would wait for whoever does not listen.
+        thread::spawn(move || lines.take_while(Result::is_ok).count());
         Ok(node)
     }
 
@@ -35,18 +41,6 @@ impl Node {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Reads on until the node says where it listens.
-    fn address(&mut self) -> Result<String, Failure> {
-        let mut line = String::new();
-        while self.output.read_line(&mut line)? > 0 {
-            if let Some(address) = line.trim().strip_prefix("Listening on ") {
-                return Ok(address.to_owned());
-            }
-            line.clear();
-        }
-        Err("the node ended before it listened".into())
     }
 }
 
