@@ -1,0 +1,382 @@
+//! The backend: keys that live in a token.
+
+use std::sync::Arc;
+use std::thread;
+
+use async_trait::async_trait;
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::ObjectClass;
+use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::id::{BackendId, BackendIdentity, KekId};
+use custody_core::seam::{
+    BackendError, ErrorKind, Exportability, Health, KeyBackend, KeyHandle, KeyRecord, KeyRequest,
+    KeyWrapping, NewKey, Signer,
+};
+use custody_core::secret::Secret;
+use futures::channel::oneshot;
+
+use crate::config::HsmConfig;
+use crate::fault::{Effect, Fault};
+use crate::handle::{self, Handle, Owner};
+use crate::kek::HsmKek;
+use crate::module::{ModuleError, ModuleUse};
+use crate::object::{self, Wanted};
+use crate::observer::{HsmEvent, Observer};
+use crate::pool::{Call, Pool};
+use crate::report::{self, TokenReport};
+use crate::seat::Seat;
+use crate::signer::HsmSigner;
+use crate::token::{Tag, Token, TokenError};
+use crate::wrap;
+
+/// Keys in one token of a PKCS#11 module.
+///
+/// They are made inside, sensitive, for signing only and, unless a key was asked for as
+/// exportable, never extractable. The token's own word about that is kept in the key's handle.
+#[derive(Debug)]
+pub struct HsmBackend {
+    id: BackendId,
+    identity: BackendIdentity,
+    algorithms: Vec<Algorithm>,
+    destroyable: bool,
+    wraps: bool,
+    pool: Arc<Pool>,
+}
+
+impl HsmBackend {
+    /// Opens the module and the token, and logs in.
+    ///
+    /// # Errors
+    /// [`HsmOpenError`], which names the field of the configuration that is wrong.
+    ///
+    /// # Cancel safety
+    /// The module may stay open until the opening ends.
+    pub async fn open(config: HsmConfig, observer: Observer) -> Result<Self, HsmOpenError> {
+        let (sender, receiver) = oneshot::channel();
+        let (path, selector, pin) = (config.module, config.token, config.pin);
+        let tell = observer.clone();
+        let limits = config.limits;
+        let sessions = config.sessions.get();
+        // Loading a module runs its code: not on the caller's thread.
+        thread::Builder::new()
+            .name("hsm-open".into())
+            .spawn(move || {
+                let opened = ModuleUse::open(&path).map_err(HsmOpenError::Module);
+                let found = opened.and_then(|module| {
+                    let token = Token::find(module, &selector, pin).map_err(HsmOpenError::of)?;
+                    Pool::start(Arc::new(token), sessions, limits, observer)
+                        .map_err(HsmOpenError::Thread)
+                });
+                // Whoever asked may have gone.
+                let _gone = sender.send(found);
+            })
+            .map_err(HsmOpenError::Thread)?;
+        let pool = receiver.await.map_err(|_| HsmOpenError::Panic)??;
+        let call = Call { limit: limits.generate, effect: Effect::None };
+        let opened = pool.call(call, |seat| seat.with(|_, _, _| Ok(()))).await;
+        opened.map_err(|fault| HsmOpenError::Login(fault.into_error("log in")))?;
+        let facts = pool.token().facts();
+        if let Some(path) = &config.facts {
+            let what = report::changes(path, facts).map_err(HsmOpenError::Facts)?;
+            if !what.is_empty() {
+                tracing::warn!(?what, "the token is not what it was");
+                tell.tell(&HsmEvent::TokenChanged { what });
+            }
+        }
+        let identity = identity(&facts.serial).ok_or(HsmOpenError::Serial)?;
+        let algorithms = algorithms(&facts.mechanisms);
+        let destroyable = config.destroyable;
+        let wraps = config.wrapping && wrap::is_offered(&facts.mechanisms);
+        Ok(Self { id: config.id, identity, algorithms, destroyable, wraps, pool: Arc::new(pool) })
+    }
+
+    /// The key of this name that encrypts data keys, made in the token if there is none: an AES-256
+    /// key that may encrypt and decrypt and nothing else.
+    ///
+    /// # Errors
+    /// `Unsupported` if the token has no AES-GCM; `Refused` if the token's key may do more.
+    ///
+    /// # Cancel safety
+    /// The key may be made all the same; ask for it again.
+    pub async fn key_encryption(&self, name: &str) -> Result<HsmKek, BackendError> {
+        HsmKek::open(Arc::clone(&self.pool), name).await
+    }
+
+    /// Makes an AES-256 key in the token that wraps keys and does nothing else. What it wraps comes
+    /// back to this token alone.
+    ///
+    /// # Errors
+    /// `Conflict` if there is one of this name.
+    ///
+    /// # Cancel safety
+    /// The key may be made all the same.
+    pub async fn create_wrapping_key(&self, name: &KekId) -> Result<(), BackendError> {
+        self.bring(name.clone(), None).await
+    }
+
+    /// Brings an AES-256 key into the token that wraps keys and does nothing else: a recovery key,
+    /// that another token has too, so that a key that was wrapped here comes back there.
+    ///
+    /// # Errors
+    /// `Refused` for a key that has not 32 bytes; `Conflict` if there is one of this name.
+    ///
+    /// # Security
+    /// Whoever has this key can read every key that it wraps.
+    ///
+    /// # Cancel safety
+    /// The key may be there all the same.
+    pub async fn import_wrapping_key(&self, name: &KekId, key: Secret) -> Result<(), BackendError> {
+        if key.len() != WRAPPING_KEY {
+            return Err(BackendError::new(ErrorKind::Refused, BRING));
+        }
+        self.bring(name.clone(), Some(key)).await
+    }
+
+    /// What the token says about itself now.
+    ///
+    /// # Errors
+    /// The kinds of [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn report(&self) -> Result<TokenReport, BackendError> {
+        let report = self.pool.call(self.reading(), Seat::report);
+        report.await.map_err(|fault| fault.into_error("ask the token"))
+    }
+
+    async fn bring(&self, name: KekId, key: Option<Secret>) -> Result<(), BackendError> {
+        let brought = self.pool.call(self.making(), move |seat| {
+            seat.with(|session, token, _| wrap::bring(session, token, &name, key.as_ref()))
+        });
+        brought.await.map_err(|fault| fault.into_error(BRING))
+    }
+
+    fn making(&self) -> Call {
+        Call { limit: self.pool.limits().generate, effect: Effect::Some }
+    }
+
+    fn wanted(&self, request: &KeyRequest) -> Wanted {
+        Wanted {
+            tag: handle::tag(&request.custodian, &request.key),
+            label: handle::label(request),
+            algorithm: request.algorithm,
+            exportability: request.exportability,
+            destroyable: self.destroyable,
+        }
+    }
+
+    /// The handle of a record, if it is of this token.
+    fn handle(&self, key: &KeyRecord, operation: &'static str) -> Result<Handle, BackendError> {
+        let corrupt = Fault::found(ErrorKind::Corrupt, "the handle is not the key's");
+        let handle = Handle::read(key).ok_or_else(|| corrupt.into_error(operation))?;
+        if handle.serial != self.pool.token().facts().serial {
+            let other = Fault::found(ErrorKind::NotFound, "the key is in another token");
+            return Err(other.into_error(operation));
+        }
+        Ok(handle)
+    }
+
+    fn reading(&self) -> Call {
+        Call { limit: self.pool.limits().sign, effect: Effect::None }
+    }
+}
+
+#[async_trait]
+impl KeyBackend for HsmBackend {
+    fn id(&self) -> &BackendId {
+        &self.id
+    }
+
+    fn identity(&self) -> &BackendIdentity {
+        &self.identity
+    }
+
+    fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    fn in_process(&self) -> bool {
+        false
+    }
+
+    async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
+        if !self.algorithms.contains(&request.algorithm) {
+            return Err(BackendError::new(ErrorKind::Unsupported, GENERATE));
+        }
+        let wanted = self.wanted(request);
+        let call = Call { limit: self.pool.limits().generate, effect: Effect::Some };
+        let made = self
+            .pool
+            .call(call, move |seat| {
+                seat.with(|session, token, _| object::generate(session, token, &wanted))
+            })
+            .await;
+        let found = made.map_err(|fault| fault.into_error(GENERATE))?;
+        let owner = Owner {
+            custodian: &request.custodian,
+            wallet: &request.wallet,
+            key: &request.key,
+            public_key: &found.public_key,
+        };
+        let serial = &self.pool.token().facts().serial;
+        let handle = Handle::new(serial, owner, request.exportability, found.provenance);
+        let handle = handle.and_then(|handle| handle.write());
+        let handle = handle.ok_or_else(|| BackendError::new(ErrorKind::Corrupt, GENERATE))?;
+        Ok(NewKey { public_key: found.public_key, handle })
+    }
+
+    async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
+        let _handle = self.handle(key, OPEN)?;
+        let (tag, algorithm) = (Owner::of(key).tag(), key.public_key.algorithm());
+        let read = self.pool.call(self.reading(), move |seat| public_key(seat, tag, algorithm));
+        let public_key = read.await.map_err(|fault| fault.into_error(OPEN))?;
+        if public_key != key.public_key {
+            let what = "the token's public key is not the recorded one";
+            return Err(Fault::found(ErrorKind::Corrupt, what).into_error(OPEN));
+        }
+        Ok(Arc::new(HsmSigner { pool: Arc::clone(&self.pool), tag, public_key }))
+    }
+
+    fn wrapping(&self) -> Option<&dyn KeyWrapping> {
+        self.wraps.then_some(self as _)
+    }
+
+    async fn health(&self) -> Health {
+        if !self.pool.is_open() {
+            return Health::Unavailable;
+        }
+        let looked = self.pool.call(self.reading(), |seat| {
+            seat.read(&Tag([0; 32]), |session, token, _| {
+                let _info = session.get_session_info().map_err(Fault::read)?;
+                token.all(session, ObjectClass::PRIVATE_KEY, &Tag([0; 32]))
+            })
+        });
+        if looked.await.is_ok() { Health::Ready } else { Health::Unavailable }
+    }
+}
+
+#[async_trait]
+impl KeyWrapping for HsmBackend {
+    async fn wrap(&self, key: &KeyRecord, under: &KekId) -> Result<Vec<u8>, BackendError> {
+        let handle = self.handle(key, WRAP)?;
+        if handle.exportability() != Exportability::Wrapped {
+            let kept =
+                Fault::found(ErrorKind::Refused, "the key was made as one that never leaves");
+            return Err(kept.into_error(WRAP));
+        }
+        let (tag, public_key, under) =
+            (Owner::of(key).tag(), key.public_key.clone(), under.clone());
+        let wrapped = self.pool.call(self.reading(), move |seat| {
+            seat.read(&tag, |session, token, life| {
+                wrap::wrap(session, token, (&tag, life), &public_key, &under)
+            })
+        });
+        wrapped.await.map_err(|fault| fault.into_error(WRAP))
+    }
+
+    async fn unwrap(
+        &self,
+        key: &KeyRecord,
+        wrapped: &[u8],
+        under: &KekId,
+    ) -> Result<KeyHandle, BackendError> {
+        let request = KeyRequest {
+            custodian: key.custodian,
+            wallet: key.wallet.clone(),
+            key: key.key.clone(),
+            algorithm: key.public_key.algorithm(),
+            exportability: Exportability::Wrapped,
+        };
+        let (wanted, public_key) = (self.wanted(&request), key.public_key.clone());
+        let (wrapped, under) = (wrapped.to_vec(), under.clone());
+        let back = self.pool.call(self.making(), move |seat| {
+            seat.with(|session, token, _| {
+                wrap::unwrap(session, token, (&wanted, &public_key), &wrapped, &under)?;
+                let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
+                let gone = Fault::found(ErrorKind::Indeterminate, "the restored key is not found");
+                object::provenance(session, token, key.ok_or(gone)?)
+            })
+        });
+        let provenance = back.await.map_err(|fault| fault.into_error(UNWRAP))?;
+        let serial = &self.pool.token().facts().serial;
+        let handle = Handle::new(serial, Owner::of(key), Exportability::Wrapped, provenance);
+        let unwritten = || BackendError::new(ErrorKind::Corrupt, UNWRAP);
+        handle.and_then(|handle| handle.write()).ok_or_else(unwritten)
+    }
+}
+
+/// The public key of a key that is there, private part and all.
+fn public_key(seat: &mut Seat, tag: Tag, algorithm: Algorithm) -> Result<PublicKey, Fault> {
+    seat.read(&tag, |session, token, life| {
+        let _private = token.private_key(session, &tag, life)?;
+        object::public_key(session, token, &tag, algorithm)
+    })
+}
+
+fn algorithms(mechanisms: &[MechanismType]) -> Vec<Algorithm> {
+    let has = |wanted: &[MechanismType]| wanted.iter().all(|one| mechanisms.contains(one));
+    let mut algorithms = Vec::new();
+    if has(&[MechanismType::ECC_KEY_PAIR_GEN, MechanismType::ECDSA]) {
+        algorithms.extend([Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1]);
+    }
+    if has(&[MechanismType::ECC_EDWARDS_KEY_PAIR_GEN, MechanismType::EDDSA]) {
+        algorithms.push(Algorithm::Ed25519);
+    }
+    algorithms
+}
+
+/// The token's serial number, in hex if an identity cannot hold it.
+fn identity(serial: &str) -> Option<BackendIdentity> {
+    let plain = BackendIdentity::parse(&format!("pkcs11:serial:{serial}"));
+    let hex = || BackendIdentity::parse(&format!("pkcs11:serial-hex:{}", hex::encode(serial)));
+    if serial.is_empty() { None } else { plain.or_else(|_| hex()).ok() }
+}
+
+/// Why a backend is not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HsmOpenError {
+    /// What the token said last cannot be read or written.
+    #[error("`facts`: what the token said at the last start cannot be read or written")]
+    Facts(#[source] std::io::Error),
+    /// The token takes no login.
+    #[error("`pin`: the token takes no login")]
+    Login(#[source] BackendError),
+    /// The module is not open.
+    #[error("the module is not open")]
+    Module(#[source] ModuleError),
+    /// The module's code panicked.
+    #[error("the module could not be opened: its thread is gone")]
+    Panic,
+    /// The token has no serial number.
+    #[error("the token has no serial number, so that its keys cannot be told from others'")]
+    Serial,
+    /// A thread could not be started.
+    #[error("a thread could not be started")]
+    Thread(#[source] std::io::Error),
+    /// No token, or more than one, has the name.
+    #[error("{message}")]
+    Token {
+        /// What there is.
+        message: String,
+    },
+}
+
+impl HsmOpenError {
+    fn of(error: TokenError) -> Self {
+        match error {
+            TokenError::Module(fault) => Self::Login(fault.into_error("find the token")),
+            TokenError::Many { .. } | TokenError::None { .. } => {
+                Self::Token { message: error.to_string() }
+            }
+        }
+    }
+}
+
+const GENERATE: &str = "generate a key";
+const OPEN: &str = "open a key";
+const BRING: &str = "bring a key that wraps";
+const WRAP: &str = "wrap a key";
+const UNWRAP: &str = "unwrap a key";
+/// An AES-256 key, in bytes.
+const WRAPPING_KEY: usize = 32;

@@ -1,0 +1,258 @@
+//! An AES key of a token that encrypts data keys. Opens secrets.
+//!
+//! Invariant: the key encrypts and decrypts and does nothing else; the context is authenticated.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::aead::GcmParams;
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use custody_core::digest::Digest;
+use custody_core::id::KekId;
+use custody_core::seam::{BackendError, ErrorKind, KeyEncryption};
+use custody_core::secret::Secret;
+
+use crate::fault::{Effect, Fault};
+use crate::pool::{Call, Pool};
+use crate::token::{Tag, Token};
+
+/// Data keys under an AES-256 key that never leaves its token.
+#[derive(Debug)]
+pub struct HsmKek {
+    id: KekId,
+    tag: Tag,
+    pool: Arc<Pool>,
+}
+
+impl HsmKek {
+    /// The key with this name, made if there is none.
+    pub(crate) async fn open(pool: Arc<Pool>, name: &str) -> Result<Self, BackendError> {
+        let facts = pool.token().facts();
+        let needed = [MechanismType::AES_GCM, MechanismType::AES_KEY_GEN];
+        if !needed.iter().all(|one| facts.mechanisms.contains(one)) {
+            return Err(BackendError::new(ErrorKind::Unsupported, OPEN));
+        }
+        let serial = facts.serial.clone();
+        let tag = Tag(*Digest::tagged("custody/hsm/kek/v1", &[name.as_bytes()]).as_bytes());
+        let label = format!("custody kek {name}");
+        let call = Call { limit: pool.limits().generate, effect: Effect::Some };
+        let opened = pool.call(call, move |seat| {
+            seat.with(|session, token, _| {
+                let key = find_or_make(session, token, &tag, &label)?;
+                print(session, key)
+            })
+        });
+        let print = opened.await.map_err(|fault| fault.into_error(OPEN))?;
+        let text = format!("pkcs11:{}:{print}", hex::encode(serial));
+        let id = KekId::parse(&text).map_err(|_| BackendError::new(ErrorKind::Corrupt, OPEN))?;
+        Ok(Self { id, tag, pool })
+    }
+
+    const fn call(&self, limit: std::time::Duration) -> Call {
+        // An encrypted data key that nobody got is worth nothing.
+        Call { limit, effect: Effect::None }
+    }
+}
+
+#[async_trait]
+impl KeyEncryption for HsmKek {
+    fn id(&self) -> &KekId {
+        &self.id
+    }
+
+    fn in_process(&self) -> bool {
+        false
+    }
+
+    async fn wrap(&self, data_key: &Secret, context: &[&[u8]]) -> Result<Vec<u8>, BackendError> {
+        if data_key.len() != DATA_KEY {
+            return Err(BackendError::new(ErrorKind::Refused, WRAP));
+        }
+        let plain = Secret::new(data_key.expose().to_vec());
+        let (tag, bound) = (self.tag, bound(context));
+        let call = self.call(self.pool.limits().sign);
+        let wrapped = self.pool.call(call, move |seat| {
+            seat.read(&tag, |session, token, _| {
+                let key = only(session, token, &tag)?;
+                let mut nonce = [0; NONCE];
+                session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
+                let sealed = encrypt(session, key, nonce, &bound, plain.expose())?;
+                Ok([&[VERSION], &nonce[..], &sealed].concat())
+            })
+        });
+        wrapped.await.map_err(|fault| fault.into_error(WRAP))
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
+        let corrupt = || BackendError::new(ErrorKind::Corrupt, UNWRAP);
+        let [VERSION, rest @ ..] = wrapped else { return Err(corrupt()) };
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or_else(corrupt)?;
+        if sealed.len() != SEALED {
+            return Err(corrupt());
+        }
+        let (tag, bound, nonce, sealed) = (self.tag, bound(context), *nonce, sealed.to_vec());
+        let call = self.call(self.pool.limits().sign);
+        let opened = self.pool.call(call, move |seat| {
+            let tried = seat.with(|session, token, _| {
+                let key = only(session, token, &tag)?;
+                decrypt(session, key, nonce, &bound, &sealed)
+            });
+            match tried {
+                Err(fault) if may_be_forged(&fault) => {
+                    // Modules do not say why. If the key opens something else, it is the bytes.
+                    seat.read(&tag, |session, token, _| canary(session, token, &tag))?;
+                    Err(Fault::found(ErrorKind::Corrupt, "the data key does not open"))
+                }
+                Err(fault) if fault.kind() == ErrorKind::Unavailable => {
+                    seat.read(&tag, |session, token, _| {
+                        let key = only(session, token, &tag)?;
+                        decrypt(session, key, nonce, &bound, &sealed)
+                    })
+                }
+                tried => tried,
+            }
+        });
+        let opened = opened.await.map_err(|fault| fault.into_error(UNWRAP))?;
+        if opened.len() == DATA_KEY { Ok(opened) } else { Err(corrupt()) }
+    }
+}
+
+fn bound(context: &[&[u8]]) -> [u8; 32] {
+    *Digest::tagged("custody/hsm/context/v1", context).as_bytes()
+}
+
+fn find_or_make(
+    session: &Session,
+    token: &Token,
+    tag: &Tag,
+    label: &str,
+) -> Result<ObjectHandle, Fault> {
+    if let Some(key) = token.only(session, ObjectClass::SECRET_KEY, tag)? {
+        return check(session, key).map(|()| key);
+    }
+    let template = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::KeyType(KeyType::AES),
+        Attribute::ValueLen(32.into()),
+        Attribute::Id(tag.0.to_vec()),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::Sign(false),
+        Attribute::Verify(false),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ];
+    {
+        let _alone = token.module().make();
+        let made = session.generate_key(&Mechanism::AesKeyGen, &template);
+        let _key = made.map_err(Fault::act)?;
+    }
+    // Whoever made one at the same time has made two.
+    let key = only(session, token, tag)?;
+    check(session, key).map(|()| key)
+}
+
+fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fault> {
+    let none = Fault::found(ErrorKind::NotFound, "the token has no such key");
+    token.only(session, ObjectClass::SECRET_KEY, tag)?.ok_or(none)
+}
+
+fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
+    let asked = [
+        AttributeType::Sensitive,
+        AttributeType::Extractable,
+        AttributeType::Wrap,
+        AttributeType::Unwrap,
+        AttributeType::Derive,
+    ];
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let wanted = [
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ];
+    if wanted.iter().all(|attribute| told.contains(attribute)) {
+        return Ok(());
+    }
+    Err(Fault::found(ErrorKind::Refused, "the key may do more than encrypt and decrypt"))
+}
+
+/// What tells the key from others: the tag of nothing, under a nonce that is used for this alone.
+fn print(session: &Session, key: ObjectHandle) -> Result<String, Fault> {
+    let tag = encrypt(session, key, [0; NONCE], b"custody/hsm/kek/v1", b"")?;
+    let digest = Digest::of(&tag).to_string();
+    Ok(digest.chars().take(PRINT).collect())
+}
+
+/// Whether the key still opens what it has just sealed.
+fn canary(session: &Session, token: &Token, tag: &Tag) -> Result<(), Fault> {
+    let key = only(session, token, tag)?;
+    let mut nonce = [0; NONCE];
+    session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
+    let sealed = encrypt(session, key, nonce, b"canary", &[0x5c; DATA_KEY])?;
+    let opened = decrypt(session, key, nonce, b"canary", &sealed)?;
+    if opened.expose() == [0x5c; DATA_KEY] {
+        return Ok(());
+    }
+    Err(Fault::found(ErrorKind::Corrupt, "the key does not open what it sealed"))
+}
+
+fn encrypt(
+    session: &Session,
+    key: ObjectHandle,
+    mut nonce: [u8; NONCE],
+    bound: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let parameters = GcmParams::new(&mut nonce, bound, TAG_BITS.into()).map_err(Fault::read)?;
+    session.encrypt(&Mechanism::AesGcm(parameters), key, plain).map_err(Fault::read)
+}
+
+fn decrypt(
+    session: &Session,
+    key: ObjectHandle,
+    mut nonce: [u8; NONCE],
+    bound: &[u8],
+    sealed: &[u8],
+) -> Result<Secret, Fault> {
+    let parameters = GcmParams::new(&mut nonce, bound, TAG_BITS.into()).map_err(Fault::read)?;
+    let opened = session.decrypt(&Mechanism::AesGcm(parameters), key, sealed);
+    opened.map(Secret::new).map_err(Fault::read)
+}
+
+/// Whether a module may have meant that the bytes or the context are not those that were sealed.
+fn may_be_forged(fault: &Fault) -> bool {
+    let Fault::Call { error: Error::Pkcs11(answer, _), .. } = fault else { return false };
+    matches!(
+        answer,
+        RvError::DataInvalid
+            | RvError::DeviceError
+            | RvError::EncryptedDataInvalid
+            | RvError::EncryptedDataLenRange
+            | RvError::FunctionFailed
+            | RvError::GeneralError
+            | RvError::SignatureInvalid
+    )
+}
+
+const OPEN: &str = "open a key that encrypts keys";
+const WRAP: &str = "encrypt a data key";
+const UNWRAP: &str = "decrypt a data key";
+const VERSION: u8 = 1;
+const DATA_KEY: usize = 32;
+const NONCE: usize = 12;
+const TAG_BITS: u64 = 128;
+/// A data key and its tag.
+const SEALED: usize = 48;
+/// So many hexadecimal digits tell a key from others.
+const PRINT: usize = 16;

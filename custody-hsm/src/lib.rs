@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod config;
+mod fault;
+mod handle;
+mod kek;
+mod module;
+mod object;
+mod observer;
+mod point;
+mod pool;
+mod report;
+mod seat;
+mod signer;
+mod token;
+mod wrap;
+
+pub use backend::{HsmBackend, HsmOpenError};
+pub use config::{HsmConfig, HsmConfigError, HsmLimits, PinError, PinSource, TokenSelector};
+pub use handle::Provenance;
+pub use kek::HsmKek;
+pub use module::ModuleError;
+pub use observer::{HsmEvent, Observer};
+pub use report::TokenReport;

@@ -1,0 +1,268 @@
+//! Keys as objects of a token: how they are made, and what the token says about them afterwards.
+//!
+//! Invariant: a key whose attributes are not the ones that were asked for is destroyed again and
+//! never recorded.
+
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::seam::{ErrorKind, Exportability};
+
+use crate::fault::Fault;
+use crate::handle::Provenance;
+use crate::point;
+use crate::token::{Tag, Token};
+
+/// What is to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) tag: Tag,
+    pub(crate) label: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) exportability: Exportability,
+    pub(crate) destroyable: bool,
+}
+
+/// A key that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) public_key: PublicKey,
+    pub(crate) provenance: Provenance,
+}
+
+/// The mechanism that signs.
+pub(crate) fn signing(algorithm: Algorithm) -> Option<Mechanism<'static>> {
+    match algorithm {
+        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => Some(Mechanism::Ecdsa),
+        // Pure alone: modules ignore the parameters of the other schemes and sign purely.
+        Algorithm::Ed25519 => Some(Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure))),
+        Algorithm::Bip340 | _ => None,
+    }
+}
+
+/// The key of this tag, made if there is none.
+pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Result<Found, Fault> {
+    if let Some(key) = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)? {
+        return look(session, token, key, wanted);
+    }
+    let (public, private) = {
+        let _alone = token.module().make();
+        make(session, wanted)?
+    };
+    let checked =
+        alone(session, token, wanted, private).and_then(|()| look(session, token, private, wanted));
+    match checked {
+        Ok(found) => Ok(found),
+        Err(fault) => {
+            for object in [private, public] {
+                if let Err(error) = session.destroy_object(object) {
+                    tracing::error!(%error, "a key that is not used could not be destroyed");
+                }
+            }
+            match fault {
+                // Somebody else made the same key at the same time.
+                Fault::Found { kind: ErrorKind::Conflict, .. } => {
+                    let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
+                    let gone = Fault::found(ErrorKind::Unavailable, "others made the same key");
+                    look(session, token, key.ok_or(gone)?, wanted)
+                }
+                Fault::Absent | Fault::Call { .. } | Fault::Found { .. } | Fault::Pin => Err(fault),
+            }
+        }
+    }
+}
+
+/// Whether the key that was just made is the only one of its tag.
+fn alone(
+    session: &Session,
+    token: &Token,
+    wanted: &Wanted,
+    made: ObjectHandle,
+) -> Result<(), Fault> {
+    match token.all(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.as_slice() {
+        [one] if *one == made => Ok(()),
+        [] | [_] => Err(Fault::found(ErrorKind::Corrupt, "the key that was made is not found")),
+        _ => Err(Fault::found(ErrorKind::Conflict, "others made the same key")),
+    }
+}
+
+fn make(session: &Session, wanted: &Wanted) -> Result<(ObjectHandle, ObjectHandle), Fault> {
+    let unsupported = Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
+    let (mechanism, kind) = match wanted.algorithm {
+        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => (Mechanism::EccKeyPairGen, KeyType::EC),
+        Algorithm::Ed25519 => (Mechanism::EccEdwardsKeyPairGen, KeyType::EC_EDWARDS),
+        Algorithm::Bip340 | _ => return Err(unsupported),
+    };
+    let mut last = unsupported;
+    for parameters in point::parameters(wanted.algorithm) {
+        for strictness in [Strictness::All, Strictness::Common] {
+            let public = public_template(wanted, kind, parameters);
+            let private = private_template(wanted, kind, strictness);
+            match session.generate_key_pair(&mechanism, &public, &private) {
+                Ok(made) => return Ok(made),
+                Err(error) if is_about_template(&error) => last = Fault::act(error),
+                Err(error) => return Err(Fault::act(error)),
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Whether a module refused what a template says, before it made anything.
+fn is_about_template(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Pkcs11(
+            RvError::AttributeReadOnly
+                | RvError::AttributeTypeInvalid
+                | RvError::AttributeValueInvalid
+                | RvError::CurveNotSupported
+                | RvError::DomainParamsInvalid
+                | RvError::TemplateIncomplete
+                | RvError::TemplateInconsistent,
+            _
+        )
+    )
+}
+
+/// Whether attributes are asked for that some modules do not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strictness {
+    All,
+    Common,
+}
+
+fn public_template(wanted: &Wanted, kind: KeyType, parameters: &[u8]) -> Vec<Attribute> {
+    vec![
+        Attribute::Token(true),
+        Attribute::Private(false),
+        Attribute::KeyType(kind),
+        Attribute::EcParams(parameters.to_vec()),
+        Attribute::Id(wanted.tag.0.to_vec()),
+        Attribute::Label(wanted.label.clone().into_bytes()),
+        Attribute::Verify(true),
+    ]
+}
+
+fn private_template(wanted: &Wanted, kind: KeyType, strictness: Strictness) -> Vec<Attribute> {
+    let mut template = vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::KeyType(kind),
+        Attribute::Id(wanted.tag.0.to_vec()),
+        Attribute::Label(wanted.label.clone().into_bytes()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(wanted.exportability == Exportability::Wrapped),
+        Attribute::Sign(true),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ];
+    if strictness == Strictness::All {
+        template.extend([
+            Attribute::SignRecover(false),
+            Attribute::Copyable(false),
+            Attribute::Modifiable(false),
+            Attribute::Destroyable(wanted.destroyable),
+        ]);
+    }
+    template
+}
+
+/// What the token says about a key, held against what is wanted.
+pub(crate) fn look(
+    session: &Session,
+    token: &Token,
+    key: ObjectHandle,
+    wanted: &Wanted,
+) -> Result<Found, Fault> {
+    let provenance = check(session, token, key, wanted)?;
+    let public_key = public_key(session, token, &wanted.tag, wanted.algorithm)?;
+    Ok(Found { public_key, provenance })
+}
+
+fn check(
+    session: &Session,
+    token: &Token,
+    key: ObjectHandle,
+    wanted: &Wanted,
+) -> Result<Provenance, Fault> {
+    let asked = [
+        AttributeType::Sensitive,
+        AttributeType::Extractable,
+        AttributeType::AlwaysSensitive,
+        AttributeType::NeverExtractable,
+        AttributeType::Local,
+        AttributeType::Sign,
+        AttributeType::Decrypt,
+        AttributeType::Unwrap,
+        AttributeType::Derive,
+        AttributeType::Private,
+    ];
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let is = |wanted: &Attribute| told.contains(wanted);
+    let extractable = wanted.exportability == Exportability::Wrapped;
+    for (must, what) in [
+        (Attribute::Sensitive(true), "the token does not keep the key sensitive"),
+        (Attribute::Extractable(extractable), "the token made the key extractable, or not"),
+        (Attribute::AlwaysSensitive(true), "the key was not always sensitive"),
+        (Attribute::NeverExtractable(!extractable), "the key was extractable once"),
+        (Attribute::Local(true), "the key was not made in the token"),
+        (Attribute::Sign(true), "the key does not sign"),
+        (Attribute::Decrypt(false), "the key decrypts"),
+        (Attribute::Unwrap(false), "the key unwraps"),
+        (Attribute::Derive(false), "the key derives"),
+        (Attribute::Private(true), "the key can be seen without a login"),
+    ] {
+        if !is(&must) {
+            return Err(Fault::found(ErrorKind::Refused, what));
+        }
+    }
+    provenance(session, token, key)
+}
+
+/// What a token says about a key, whatever it is.
+pub(crate) fn provenance(
+    session: &Session,
+    token: &Token,
+    key: ObjectHandle,
+) -> Result<Provenance, Fault> {
+    let asked = [
+        AttributeType::Sensitive,
+        AttributeType::Extractable,
+        AttributeType::AlwaysSensitive,
+        AttributeType::NeverExtractable,
+        AttributeType::Local,
+    ];
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let facts = token.facts();
+    Ok(Provenance {
+        sensitive: told.contains(&Attribute::Sensitive(true)),
+        extractable: told.contains(&Attribute::Extractable(true)),
+        always_sensitive: told.contains(&Attribute::AlwaysSensitive(true)),
+        never_extractable: told.contains(&Attribute::NeverExtractable(true)),
+        local: told.contains(&Attribute::Local(true)),
+        manufacturer: facts.manufacturer.clone(),
+        model: facts.model.clone(),
+        firmware: facts.firmware.clone(),
+    })
+}
+
+/// The public key beside a private one.
+pub(crate) fn public_key(
+    session: &Session,
+    token: &Token,
+    tag: &Tag,
+    algorithm: Algorithm,
+) -> Result<PublicKey, Fault> {
+    let none = || Fault::found(ErrorKind::Corrupt, "the token has no public key beside the key");
+    let object = token.only(session, ObjectClass::PUBLIC_KEY, tag)?.ok_or_else(none)?;
+    let told = session.get_attributes(object, &[AttributeType::EcPoint]).map_err(Fault::read)?;
+    let [Attribute::EcPoint(bytes)] = told.as_slice() else { return Err(none()) };
+    let unread =
+        Fault::found(ErrorKind::Corrupt, "the token's public key is no point of its curve");
+    point::read(algorithm, bytes).ok_or(unread)
+}

@@ -1,0 +1,326 @@
+//! Threads that own sessions, and the one that watches them.
+//!
+//! Invariant: a caller's task never enters the module. A call that was begun and does not come back
+//! in time is answered as what it is, "it may have happened" if it makes something, and its thread
+//! is given up: nothing can take a thread out of a foreign library.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use custody_core::seam::ErrorKind;
+use futures::channel::oneshot;
+
+use crate::config::HsmLimits;
+use crate::fault::{Effect, Fault};
+use crate::observer::{HsmEvent, Observer};
+use crate::seat::Seat;
+use crate::token::Token;
+
+/// The threads of a token.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    watch: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    token: Arc<Token>,
+    limits: HsmLimits,
+    observer: Observer,
+    state: Mutex<State>,
+    /// Those that are not lost.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Something waits, or all is over.
+    work: Condvar,
+    /// All is over.
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    running: BTreeMap<u64, Running>,
+    begun: u64,
+    lost: u8,
+    paused_until: Option<Instant>,
+    is_closed: bool,
+}
+
+struct Job {
+    limit: Duration,
+    run: Run,
+    give_up: Box<dyn FnOnce(Begun) + Send>,
+}
+
+type Run = Box<dyn FnOnce(&mut Seat) + Send>;
+
+struct Running {
+    until: Instant,
+    give_up: Box<dyn FnOnce(Begun) + Send>,
+}
+
+/// Whether a job that is given up had begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
+}
+
+/// A call of a token: how long it may take, and whether it makes something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) limit: Duration,
+    pub(crate) effect: Effect,
+}
+
+impl Pool {
+    /// Starts so many threads, each with a session of its own, and one that watches them.
+    pub(crate) fn start(
+        token: Arc<Token>,
+        sessions: u8,
+        limits: HsmLimits,
+        observer: Observer,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            token,
+            limits,
+            observer,
+            state: Mutex::default(),
+            threads: Mutex::default(),
+            work: Condvar::new(),
+            over: Condvar::new(),
+        });
+        let mut pool = Self { shared: Arc::clone(&shared), watch: None };
+        for _ in 0..sessions {
+            spawn(&shared)?;
+        }
+        let watch = thread::Builder::new().name("hsm-watch".into());
+        pool.watch = Some(watch.spawn(move || self::watch(&shared))?);
+        Ok(pool)
+    }
+
+    pub(crate) fn token(&self) -> &Arc<Token> {
+        &self.shared.token
+    }
+
+    pub(crate) fn limits(&self) -> HsmLimits {
+        self.shared.limits
+    }
+
+    /// Whether calls are tried, or refused because threads were lost.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.shared.lock().is_paused()
+    }
+
+    /// Does something with a seat.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: Call,
+        work: impl FnOnce(&mut Seat) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        let here = Arc::new(Mutex::new(Some(sender)));
+        let there = Arc::clone(&here);
+        let job = Job {
+            limit: call.limit,
+            run: Box::new(move |seat| {
+                let is_wanted = |sender: &oneshot::Sender<_>| !sender.is_canceled();
+                if lock(&here).as_ref().is_some_and(is_wanted) {
+                    answer(&here, work(seat));
+                }
+            }),
+            give_up: Box::new(move |begun| answer(&there, Err(given_up(begun, call.effect)))),
+        };
+        self.shared.add(job)?;
+        // A sender that is gone is a panic on the way.
+        receiver.await.unwrap_or_else(|_| Err(given_up(Begun::Yes, call.effect)))
+    }
+}
+
+type Reply<T> = Mutex<Option<oneshot::Sender<Result<T, Fault>>>>;
+
+/// Answers once: whoever comes second, a thread or the watch, finds nobody.
+fn answer<T>(reply: &Reply<T>, result: Result<T, Fault>) {
+    if let Some(sender) = lock(reply).take() {
+        // Whoever asked may have gone.
+        let _gone = sender.send(result);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const fn given_up(begun: Begun, effect: Effect) -> Fault {
+    let what = "the module did not answer in time";
+    match (begun, effect) {
+        (Begun::Yes, Effect::Some) => Fault::found(ErrorKind::Indeterminate, what),
+        (Begun::Yes, Effect::None) => Fault::found(ErrorKind::Unavailable, what),
+        (Begun::No, _) => Fault::found(ErrorKind::Unavailable, "no thread was free to ask it"),
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
+        self.shared.work.notify_all();
+        self.shared.over.notify_all();
+        // Whoever ends the process next must not find threads inside of the module.
+        let until = Instant::now().checked_add(self.shared.limits.sign);
+        let threads = std::mem::take(&mut *lock(&self.shared.threads));
+        for thread in threads.into_iter().chain(self.watch.take()) {
+            while !thread.is_finished() && until.is_some_and(|until| Instant::now() < until) {
+                thread::sleep(LOOK_AGAIN);
+            }
+            if thread.is_finished() {
+                // What panicked in it was told.
+                let _panicked = thread.join();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn add(&self, job: Job) -> Result<(), Fault> {
+        let mut state = self.lock();
+        if state.is_paused() {
+            let what = "the module lost threads; it is left alone for a while";
+            return Err(Fault::found(ErrorKind::Unavailable, what));
+        }
+        if state.waiting.len() >= usize::from(self.limits.waiting) {
+            let kind = ErrorKind::Throttled { retry_after: None };
+            return Err(Fault::found(kind, "too many calls wait for the token"));
+        }
+        state.waiting.push_back(job);
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// The next job, noted as running; none once all is over.
+    fn next(&self) -> Option<(u64, Run)> {
+        let mut state = self.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(job) = state.waiting.pop_front() {
+                state.begun = state.begun.wrapping_add(1);
+                let number = state.begun;
+                let now = Instant::now();
+                let until = now.checked_add(job.limit).unwrap_or(now);
+                state.running.insert(number, Running { until, give_up: job.give_up });
+                return Some((number, job.run));
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether the job was still waited for.
+    fn finished(&self, number: u64) -> bool {
+        let mut state = self.lock();
+        state.lost = 0;
+        state.running.remove(&number).is_some()
+    }
+}
+
+impl State {
+    fn is_paused(&self) -> bool {
+        self.paused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes out what should have come back by now.
+    fn overdue(&mut self, now: Instant) -> Vec<Running> {
+        let late = self.running.iter().filter(|(_, job)| job.until <= now);
+        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
+        late.into_iter().filter_map(|number| self.running.remove(&number)).collect()
+    }
+}
+
+fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let its = Arc::clone(shared);
+    let thread = thread::Builder::new().name("hsm".into()).spawn(move || serve(&its))?;
+    lock(&shared.threads).push(thread);
+    Ok(())
+}
+
+fn serve(shared: &Arc<Shared>) {
+    let mut seat = Seat::new(Arc::clone(&shared.token));
+    while let Some((number, run)) = shared.next() {
+        if catch_unwind(AssertUnwindSafe(|| run(&mut seat))).is_err() {
+            tracing::error!("a call of a token panicked");
+            seat = Seat::new(Arc::clone(&shared.token));
+        }
+        if !shared.finished(number) {
+            // Another thread has its place.
+            return;
+        }
+    }
+    seat.close();
+}
+
+fn watch(shared: &Arc<Shared>) {
+    let tick = shared.limits.sign.checked_div(TICKS).unwrap_or(TICK_MIN);
+    let tick = tick.clamp(TICK_MIN, TICK_MAX);
+    let mut state = shared.lock();
+    while !state.is_closed {
+        let late = state.overdue(Instant::now());
+        if !late.is_empty() {
+            drop(state);
+            lose(shared, late);
+            state = shared.lock();
+            continue;
+        }
+        let waited = shared.over.wait_timeout(state, tick);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+/// Answers for threads that do not come back, starts others, and after a few leaves the module
+/// alone.
+fn lose(shared: &Arc<Shared>, late: Vec<Running>) {
+    shared.token.module().is_stuck();
+    let lost = u8::try_from(late.len()).unwrap_or(u8::MAX);
+    late.into_iter().for_each(|job| (job.give_up)(Begun::Yes));
+    for _ in 0..lost {
+        if let Err(error) = spawn(shared) {
+            tracing::error!(%error, "a thread for a token could not be started");
+        }
+    }
+    let mut state = shared.lock();
+    state.lost = state.lost.saturating_add(lost);
+    if state.lost < shared.limits.lost_threads {
+        return;
+    }
+    let lost = std::mem::take(&mut state.lost);
+    state.paused_until = Instant::now().checked_add(shared.limits.pause);
+    let waiting = std::mem::take(&mut state.waiting);
+    drop(state);
+    waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
+    tracing::error!(lost, "calls of a module do not come back; it is left alone for a while");
+    shared.observer.tell(&HsmEvent::ThreadsLost { lost });
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// How often in the time of a signature the watch looks.
+const TICKS: u32 = 10;
+/// How often it is looked whether a thread has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const TICK_MIN: Duration = Duration::from_millis(10);
+const TICK_MAX: Duration = Duration::from_millis(500);

@@ -1,0 +1,271 @@
+//! One token: its sessions, its login, and where its keys are.
+//!
+//! Invariant: there is one login for the life of a module, it is never undone, and a PIN that was
+//! refused is not tried again. A number of an object is believed only in the life in which it was
+//! found.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
+use custody_core::seam::ErrorKind;
+use zeroize::Zeroizing;
+
+use crate::config::{PinSource, TokenSelector};
+use crate::fault::Fault;
+use crate::module::ModuleUse;
+
+/// `CKA_ID` of a key: SHA-256 of what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Tag(pub(crate) [u8; 32]);
+
+/// What a token says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TokenFacts {
+    pub(crate) label: String,
+    pub(crate) serial: String,
+    pub(crate) manufacturer: String,
+    pub(crate) model: String,
+    pub(crate) firmware: String,
+    pub(crate) hardware: String,
+    pub(crate) mechanisms: Vec<MechanismType>,
+}
+
+/// A token of a module.
+#[derive(Debug)]
+pub(crate) struct Token {
+    facts: TokenFacts,
+    pin: PinSource,
+    login: Mutex<Login>,
+    handles: Mutex<HashMap<Tag, (u64, ObjectHandle)>>,
+    module: ModuleUse,
+}
+
+/// The session that keeps the login, and whether the PIN was refused.
+#[derive(Debug, Default)]
+struct Login {
+    keeper: Option<(u64, Session)>,
+    is_refused: bool,
+}
+
+impl Token {
+    /// Finds the token; nothing is opened yet.
+    pub(crate) fn find(
+        module: ModuleUse,
+        selector: &TokenSelector,
+        pin: PinSource,
+    ) -> Result<Self, TokenError> {
+        let facts = {
+            let (client, _life) = module.enter().map_err(TokenError::Module)?;
+            let (_, facts) = one(client, selector)?;
+            facts
+        };
+        Ok(Self { facts, pin, login: Mutex::default(), handles: Mutex::default(), module })
+    }
+
+    pub(crate) const fn facts(&self) -> &TokenFacts {
+        &self.facts
+    }
+
+    pub(crate) const fn module(&self) -> &ModuleUse {
+        &self.module
+    }
+
+    /// A session in which the user is logged in.
+    pub(crate) fn session(&self, client: &Pkcs11, life: u64) -> Result<Session, Fault> {
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if login.is_refused {
+            return Err(Fault::Pin);
+        }
+        let selector = TokenSelector::Serial(self.facts.serial.clone());
+        let (slot, _) = one(client, &selector).map_err(|error| match error {
+            TokenError::Module(fault) => fault,
+            TokenError::Many { .. } => {
+                Fault::found(ErrorKind::Corrupt, "two tokens have the serial number")
+            }
+            TokenError::None { .. } => Fault::Absent,
+        })?;
+        let session = client.open_rw_session_no_drop(slot).map_err(Fault::read)?;
+        match self.logged_in(&mut login, &session) {
+            Ok(()) => {}
+            Err(fault) => {
+                let _closed = session.close();
+                return Err(fault);
+            }
+        }
+        if login.keeper.as_ref().is_none_or(|(kept, _)| *kept != life) {
+            let keeper = client.open_ro_session_no_drop(slot).map_err(Fault::read)?;
+            // What was kept in an earlier life is forgotten, not closed.
+            login.keeper = Some((life, keeper));
+        }
+        Ok(session)
+    }
+
+    fn logged_in(&self, login: &mut Login, session: &Session) -> Result<(), Fault> {
+        let state = session.get_session_info().map_err(Fault::read)?.session_state();
+        if matches!(state, SessionState::RwUser) {
+            return Ok(());
+        }
+        let pin = self.pin.read().map_err(|error| {
+            tracing::error!(%error, "there is no PIN");
+            Fault::found(ErrorKind::Unavailable, "there is no PIN")
+        })?;
+        let text = std::str::from_utf8(pin.expose()).unwrap_or_default();
+        let text = Zeroizing::new(text.to_owned());
+        match session.login(UserType::User, Some(&AuthPin::from(text.as_str()))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+            Err(error) => {
+                login.is_refused = matches!(
+                    error,
+                    Error::Pkcs11(
+                        RvError::PinIncorrect
+                            | RvError::PinInvalid
+                            | RvError::PinLenRange
+                            | RvError::PinExpired
+                            | RvError::PinLocked,
+                        _
+                    )
+                );
+                Err(Fault::read(error))
+            }
+        }
+    }
+
+    /// The private key with this tag, as found in this life of the module.
+    pub(crate) fn private_key(
+        &self,
+        session: &Session,
+        tag: &Tag,
+        life: u64,
+    ) -> Result<ObjectHandle, Fault> {
+        if let Some((found, handle)) = self.handles().get(tag)
+            && *found == life
+        {
+            return Ok(*handle);
+        }
+        let handle = self.only(session, ObjectClass::PRIVATE_KEY, tag)?;
+        let handle =
+            handle.ok_or(Fault::found(ErrorKind::NotFound, "the token has no such key"))?;
+        let mut handles = self.handles();
+        if handles.len() >= HANDLES_MAX {
+            handles.clear();
+        }
+        handles.insert(*tag, (life, handle));
+        Ok(handle)
+    }
+
+    /// The one object of this class with this tag.
+    pub(crate) fn only(
+        &self,
+        session: &Session,
+        class: ObjectClass,
+        tag: &Tag,
+    ) -> Result<Option<ObjectHandle>, Fault> {
+        match self.all(session, class, tag)?.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            _ => Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
+        }
+    }
+
+    /// All objects of this class with this tag.
+    pub(crate) fn all(
+        &self,
+        session: &Session,
+        class: ObjectClass,
+        tag: &Tag,
+    ) -> Result<Vec<ObjectHandle>, Fault> {
+        let _searching = self.module.search();
+        let template =
+            [Attribute::Token(true), Attribute::Class(class), Attribute::Id(tag.0.to_vec())];
+        session.find_objects(&template).map_err(Fault::read)
+    }
+
+    pub(crate) fn forget(&self, tag: &Tag) {
+        self.handles().remove(tag);
+    }
+
+    fn handles(&self) -> MutexGuard<'_, HashMap<Tag, (u64, ObjectHandle)>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let login = self.login.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Ok((_, life)) = self.module.enter() else { return };
+        if let Some((kept, keeper)) = login.keeper.take()
+            && kept == *life
+        {
+            let _closed = keeper.close();
+        }
+    }
+}
+
+/// The one token that the selector names, and its slot now.
+fn one(client: &Pkcs11, selector: &TokenSelector) -> Result<(Slot, TokenFacts), TokenError> {
+    let read = |error| TokenError::Module(Fault::read(error));
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
+    for slot in client.get_slots_with_token().map_err(read)? {
+        let Ok(info) = client.get_token_info(slot) else { continue };
+        let (label, serial) = (info.label().to_owned(), info.serial_number().to_owned());
+        let is_it = match selector {
+            TokenSelector::Label(wanted) => *wanted == label,
+            TokenSelector::Serial(wanted) => *wanted == serial,
+        };
+        seen.push(format!("{label:?} ({serial})"));
+        if is_it && info.token_initialized() {
+            found.push((slot, info));
+        }
+    }
+    let seen = seen.join(", ");
+    match found.as_slice() {
+        [] => Err(TokenError::None { selector: selector.clone(), seen }),
+        [(slot, info)] => {
+            let facts = TokenFacts {
+                label: info.label().to_owned(),
+                serial: info.serial_number().to_owned(),
+                manufacturer: info.manufacturer_id().to_owned(),
+                model: info.model().to_owned(),
+                firmware: info.firmware_version().to_string(),
+                hardware: info.hardware_version().to_string(),
+                mechanisms: client.get_mechanism_list(*slot).map_err(read)?,
+            };
+            Ok((*slot, facts))
+        }
+        _ => Err(TokenError::Many { selector: selector.clone(), seen }),
+    }
+}
+
+/// Why no token was found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// Several have the name.
+    #[error("`token`: several tokens are {selector:?}; there are: {seen}")]
+    Many {
+        /// The name.
+        selector: TokenSelector,
+        /// What there is.
+        seen: String,
+    },
+    /// The module failed.
+    #[error("the module does not tell its tokens")]
+    Module(#[source] Fault),
+    /// None has the name.
+    #[error("`token`: no token is {selector:?}; there are: {seen}")]
+    None {
+        /// The name.
+        selector: TokenSelector,
+        /// What there is.
+        seen: String,
+    },
+}
+
+/// How many numbers of objects are kept.
+const HANDLES_MAX: usize = 65_536;

@@ -1,0 +1,301 @@
+//! Backup of keys under another key of the token.
+//!
+//! Invariant: the key that wraps does nothing but wrap and unwrap, and what comes back is believed
+//! only after it has signed under the recorded public key.
+
+use cryptoki::error::RvError;
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
+use custody_core::digest::Digest;
+use custody_core::id::KekId;
+use custody_core::seam::ErrorKind;
+use custody_core::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::object::{self, Wanted};
+use crate::point;
+use crate::token::{Tag, Token};
+
+/// A wrapped key, with what is needed to know it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wrapped {
+    v: u8,
+    /// Modules give one number to different mechanisms, so the maker stands beside it.
+    mechanism: String,
+    manufacturer: String,
+    model: String,
+    under: String,
+    public_key: PublicKey,
+    wrapped: String,
+    sum: Digest,
+}
+
+impl Wrapped {
+    fn new(token: &Token, under: &KekId, public_key: PublicKey, wrapped: &[u8]) -> Option<Self> {
+        let facts = token.facts();
+        let unsummed = Self {
+            v: VERSION,
+            mechanism: MECHANISM.to_owned(),
+            manufacturer: facts.manufacturer.clone(),
+            model: facts.model.clone(),
+            under: under.as_str().to_owned(),
+            public_key,
+            wrapped: hex::encode(wrapped),
+            sum: Digest::of(&[]),
+        };
+        let sum = unsummed.summed()?;
+        Some(Self { sum, ..unsummed })
+    }
+
+    fn summed(&self) -> Option<Digest> {
+        let bytes = serde_json::to_vec(&Self { sum: Digest::of(&[]), ..self.clone() }).ok()?;
+        Some(Digest::tagged("custody/hsm/wrapped/v1", &[&bytes]))
+    }
+
+    /// The wrapped bytes of a key with this public key, under this key.
+    fn read(bytes: &[u8], under: &KekId, public_key: &PublicKey) -> Option<Vec<u8>> {
+        let read: Self = serde_json::from_slice(bytes).ok()?;
+        let is_it = read.v == VERSION
+            && read.mechanism == MECHANISM
+            && read.under == under.as_str()
+            && read.public_key == *public_key
+            && read.summed()? == read.sum
+            && serde_json::to_vec(&read).ok()? == bytes;
+        if is_it { hex::decode(&read.wrapped).ok() } else { None }
+    }
+}
+
+/// Whether a token wraps keys in the way that this crate uses.
+pub(crate) fn is_offered(mechanisms: &[MechanismType]) -> bool {
+    mechanisms.contains(&MechanismType::AES_KEY_WRAP_PAD)
+}
+
+/// `CKA_ID` of the key that wraps.
+pub(crate) fn tag(under: &KekId) -> Tag {
+    Tag(*Digest::tagged("custody/hsm/wrapping/v1", &[under.as_str().as_bytes()]).as_bytes())
+}
+
+/// Brings a key that wraps into the token, unless it is there.
+pub(crate) fn bring(
+    session: &Session,
+    token: &Token,
+    under: &KekId,
+    key: Option<&Secret>,
+) -> Result<(), Fault> {
+    let tag = tag(under);
+    if token.only(session, ObjectClass::SECRET_KEY, &tag)?.is_some() {
+        return Err(Fault::found(ErrorKind::Conflict, "the token has such a key"));
+    }
+    let mut template = vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::AES),
+        Attribute::Id(tag.0.to_vec()),
+        Attribute::Label(format!("custody wrapping {under}").into_bytes()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(false),
+        Attribute::Decrypt(false),
+        Attribute::Sign(false),
+        Attribute::Verify(false),
+        Attribute::Derive(false),
+        Attribute::Wrap(true),
+        Attribute::Unwrap(true),
+    ];
+    let made = {
+        let _alone = token.module().make();
+        match key {
+            Some(key) => {
+                template.push(Attribute::Value(key.expose().to_vec()));
+                session.create_object(&template)
+            }
+            None => {
+                template.push(Attribute::ValueLen(32.into()));
+                session.generate_key(&Mechanism::AesKeyGen, &template)
+            }
+        }
+        .map_err(Fault::act)?
+    };
+    check_wrapping(session, made)
+}
+
+fn check_wrapping(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
+    let asked = [
+        AttributeType::Sensitive,
+        AttributeType::Extractable,
+        AttributeType::Encrypt,
+        AttributeType::Decrypt,
+        AttributeType::Derive,
+    ];
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let wanted = [
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(false),
+        Attribute::Decrypt(false),
+        Attribute::Derive(false),
+    ];
+    if wanted.iter().all(|attribute| told.contains(attribute)) {
+        return Ok(());
+    }
+    Err(Fault::found(ErrorKind::Refused, "the key may do more than wrap and unwrap"))
+}
+
+fn wrapping(session: &Session, token: &Token, under: &KekId) -> Result<ObjectHandle, Fault> {
+    let none = Fault::found(ErrorKind::NotFound, "the token has no such key to wrap under");
+    let key = token.only(session, ObjectClass::SECRET_KEY, &tag(under))?.ok_or(none)?;
+    check_wrapping(session, key).map(|()| key)
+}
+
+/// Wraps a key.
+pub(crate) fn wrap(
+    session: &Session,
+    token: &Token,
+    (key, life): (&Tag, u64),
+    public_key: &PublicKey,
+    under: &KekId,
+) -> Result<Vec<u8>, Fault> {
+    let wrapping = wrapping(session, token, under)?;
+    let key = token.private_key(session, key, life)?;
+    let wrapped =
+        session.wrap_key(&Mechanism::AesKeyWrapPad, wrapping, key).map_err(Fault::read)?;
+    let unwritten = Fault::found(ErrorKind::Corrupt, "the wrapped key cannot be written");
+    Wrapped::new(token, under, public_key.clone(), &wrapped)
+        .and_then(|wrapped| serde_json::to_vec(&wrapped).ok())
+        .ok_or(unwritten)
+}
+
+/// Brings a key back, or proves that what was wrapped is the key that is there.
+pub(crate) fn unwrap(
+    session: &Session,
+    token: &Token,
+    (wanted, public_key): (&Wanted, &PublicKey),
+    wrapped: &[u8],
+    under: &KekId,
+) -> Result<(), Fault> {
+    let not_it = Fault::found(ErrorKind::Corrupt, "the bytes are not the key, wrapped");
+    let bytes = Wrapped::read(wrapped, under, public_key).ok_or(not_it)?;
+    let wrapping = wrapping(session, token, under)?;
+    let is_there = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.is_some();
+    let key = {
+        let _alone = token.module().make();
+        let template = restored(wanted, !is_there)?;
+        session
+            .unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template)
+            .map_err(unwrapped)?
+    };
+    let proved = prove(session, key, public_key)
+        .and_then(|()| check_restored(session, key))
+        .and_then(|()| if is_there { Ok(()) } else { show(session, wanted, public_key) });
+    if proved.is_err() || is_there {
+        // One that was there stays; of what was brought back nothing is left unless all went well.
+        session.destroy_object(key).map_err(Fault::act)?;
+    }
+    proved
+}
+
+/// Modules do not say that wrapped bytes were changed; most of these answers mean it.
+fn unwrapped(error: cryptoki::error::Error) -> Fault {
+    let fault = Fault::act(error);
+    match fault.answer() {
+        Some(
+            RvError::DataInvalid
+            | RvError::EncryptedDataInvalid
+            | RvError::EncryptedDataLenRange
+            | RvError::FunctionFailed
+            | RvError::GeneralError
+            | RvError::WrappedKeyInvalid
+            | RvError::WrappedKeyLenRange,
+        ) => Fault::found(ErrorKind::Corrupt, "the wrapped key does not open"),
+        _ => fault,
+    }
+}
+
+fn restored(wanted: &Wanted, on_token: bool) -> Result<Vec<Attribute>, Fault> {
+    let kind = match wanted.algorithm {
+        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => KeyType::EC,
+        Algorithm::Ed25519 => KeyType::EC_EDWARDS,
+        Algorithm::Bip340 | _ => {
+            return Err(Fault::found(ErrorKind::Unsupported, "the algorithm has no key here"));
+        }
+    };
+    Ok(vec![
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(kind),
+        Attribute::Token(on_token),
+        Attribute::Private(true),
+        Attribute::Id(wanted.tag.0.to_vec()),
+        Attribute::Label(wanted.label.clone().into_bytes()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(true),
+        Attribute::Sign(true),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ])
+}
+
+/// Whether the key that came back signs under the recorded public key. What is signed is nothing
+/// that any chain reads.
+fn prove(session: &Session, key: ObjectHandle, public_key: &PublicKey) -> Result<(), Fault> {
+    let another = || Fault::found(ErrorKind::Corrupt, "what came back is another key");
+    let algorithm = public_key.algorithm();
+    let digest = *Digest::tagged("custody/hsm/restored/v1", &[public_key.as_bytes()]).as_bytes();
+    let mechanism = object::signing(algorithm).ok_or_else(another)?;
+    let signed = session.sign(&mechanism, key, &digest).map_err(Fault::read)?;
+    let signature = Signature::from_bytes(algorithm, &signed).map_err(|_| another())?;
+    let input = match algorithm.signs_prehash() {
+        true => SignInput::Prehash(&digest),
+        false => SignInput::Message(&digest),
+    };
+    signature.checked(public_key, input).map(drop).map_err(|_| another())
+}
+
+/// Some modules ignore what the template says about a key that is unwrapped.
+fn check_restored(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
+    let asked = [AttributeType::Sensitive, AttributeType::Private];
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let wanted = [Attribute::Sensitive(true), Attribute::Private(true)];
+    if wanted.iter().all(|attribute| told.contains(attribute)) {
+        return Ok(());
+    }
+    let harder = [Attribute::Sensitive(true)];
+    session.update_attributes(key, &harder).map_err(Fault::act)?;
+    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    if wanted.iter().all(|attribute| told.contains(attribute)) {
+        return Ok(());
+    }
+    Err(Fault::found(ErrorKind::Refused, "the token does not keep the restored key sensitive"))
+}
+
+/// Writes the public key beside a restored private one: modules do not make it.
+fn show(session: &Session, wanted: &Wanted, public_key: &PublicKey) -> Result<(), Fault> {
+    let kind = match wanted.algorithm {
+        Algorithm::Ed25519 => KeyType::EC_EDWARDS,
+        Algorithm::Bip340 | Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 | _ => KeyType::EC,
+    };
+    let unwritten = Fault::found(ErrorKind::Corrupt, "the public key has no such form");
+    let written = point::write(public_key).ok_or(unwritten)?;
+    let parameters = point::parameters(wanted.algorithm).first().copied().unwrap_or_default();
+    let template = [
+        Attribute::Class(ObjectClass::PUBLIC_KEY),
+        Attribute::KeyType(kind),
+        Attribute::Token(true),
+        Attribute::Private(false),
+        Attribute::Verify(true),
+        Attribute::EcParams(parameters.to_vec()),
+        Attribute::EcPoint(written),
+        Attribute::Id(wanted.tag.0.to_vec()),
+        Attribute::Label(wanted.label.clone().into_bytes()),
+    ];
+    session.create_object(&template).map(drop).map_err(Fault::act)
+}
+
+const VERSION: u8 = 1;
+/// RFC 5649, as SoftHSM writes it under `CKM_AES_KEY_WRAP_PAD`.
+const MECHANISM: &str = "aes-key-wrap-pad/rfc5649";
