@@ -1,6 +1,6 @@
 //! The backend: keys that live in a token.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use async_trait::async_trait;
@@ -53,36 +53,34 @@ impl HsmBackend {
     /// The module may stay open until the opening ends.
     pub async fn open(config: HsmConfig, observer: Observer) -> Result<Self, HsmOpenError> {
         let (sender, receiver) = oneshot::channel();
-        let (path, selector, pin) = (config.module, config.token, config.pin);
-        let tell = observer.clone();
         let limits = config.limits;
-        let sessions = config.sessions.get();
-        // Loading a module runs its code: not on the caller's thread.
-        thread::Builder::new()
-            .name("hsm-open".into())
-            .spawn(move || {
-                let opened = ModuleUse::open(&path).map_err(HsmOpenError::Module);
-                let found = opened.and_then(|module| {
-                    let token = Token::find(module, &selector, pin).map_err(HsmOpenError::of)?;
-                    Pool::start(Arc::new(token), sessions, limits, observer)
-                        .map_err(HsmOpenError::Thread)
-                });
-                // Whoever asked may have gone.
-                let _gone = sender.send(found);
-            })
-            .map_err(HsmOpenError::Thread)?;
-        let pool = receiver.await.map_err(|_| HsmOpenError::Panic)??;
+        let its = config.clone();
+        // Opening a module runs its code, which may hang: neither on the caller's thread nor on the
+        // one that answers.
+        let answering = move || {
+            let (opened, opening) = mpsc::channel();
+            let open = thread::Builder::new().name("hsm-open".into());
+            let started = open.spawn(move || {
+                // Whoever comes too late closes what was opened.
+                let _late = opened.send(start(&its, observer));
+            });
+            let answer = match started {
+                Ok(_thread) => opening.recv_timeout(limits.generate).unwrap_or_else(|_| {
+                    Err(HsmOpenError::Late { limit_ms: limits.generate.as_millis() })
+                }),
+                Err(error) => Err(HsmOpenError::Thread(error)),
+            };
+            // Whoever asked may have gone.
+            let _gone = sender.send(answer);
+        };
+        let answer = thread::Builder::new().name("hsm-answer".into());
+        let _thread = answer.spawn(answering).map_err(HsmOpenError::Thread)?;
+        let late = HsmOpenError::Late { limit_ms: limits.generate.as_millis() };
+        let pool = receiver.await.unwrap_or(Err(late))?;
         let call = Call { limit: limits.generate, effect: Effect::None };
         let opened = pool.call(call, |seat| seat.with(|_, _, _| Ok(()))).await;
         opened.map_err(|fault| HsmOpenError::Login(fault.into_error("log in")))?;
         let facts = pool.token().facts();
-        if let Some(path) = &config.facts {
-            let what = report::changes(path, facts).map_err(HsmOpenError::Facts)?;
-            if !what.is_empty() {
-                tracing::warn!(?what, "the token is not what it was");
-                tell.tell(&HsmEvent::TokenChanged { what });
-            }
-        }
         let identity = identity(&facts.serial).ok_or(HsmOpenError::Serial)?;
         let algorithms = algorithms(&facts.mechanisms);
         let destroyable = config.destroyable;
@@ -204,14 +202,10 @@ impl KeyBackend for HsmBackend {
             return Err(BackendError::new(ErrorKind::Unsupported, GENERATE));
         }
         let wanted = self.wanted(request);
-        let call = Call { limit: self.pool.limits().generate, effect: Effect::Some };
-        let made = self
-            .pool
-            .call(call, move |seat| {
-                seat.with(|session, token, _| object::generate(session, token, &wanted))
-            })
-            .await;
-        let found = made.map_err(|fault| fault.into_error(GENERATE))?;
+        let made = self.pool.call(self.making(), move |seat| {
+            seat.with(|session, token, _| object::generate(session, token, &wanted))
+        });
+        let found = made.await.map_err(|fault| fault.into_error(GENERATE))?;
         let owner = Owner {
             custodian: &request.custodian,
             wallet: &request.wallet,
@@ -305,6 +299,21 @@ impl KeyWrapping for HsmBackend {
     }
 }
 
+/// Opens the module and finds the token, tells what changed about it, and starts its threads.
+fn start(config: &HsmConfig, observer: Observer) -> Result<Pool, HsmOpenError> {
+    let module = ModuleUse::open(&config.module).map_err(HsmOpenError::Module)?;
+    let token = Token::find(module, &config.token, config.pin.clone()).map_err(HsmOpenError::of)?;
+    if let Some(path) = &config.facts {
+        let what = report::changes(path, token.facts()).map_err(HsmOpenError::Facts)?;
+        if !what.is_empty() {
+            tracing::warn!(?what, "the token is not what it was");
+            observer.tell(&HsmEvent::TokenChanged { what });
+        }
+    }
+    let pool = Pool::start(Arc::new(token), config.sessions.get(), config.limits, observer);
+    pool.map_err(HsmOpenError::Thread)
+}
+
 /// The public key of a key that is there, private part and all.
 fn public_key(seat: &mut Seat, tag: Tag, algorithm: Algorithm) -> Result<PublicKey, Fault> {
     seat.read(&tag, |session, token, life| {
@@ -339,15 +348,18 @@ pub enum HsmOpenError {
     /// What the token said last cannot be read or written.
     #[error("`facts`: what the token said at the last start cannot be read or written")]
     Facts(#[source] std::io::Error),
+    /// The module did not open in time.
+    #[error("`module`: it did not open in {limit_ms} ms")]
+    Late {
+        /// How long it was waited for.
+        limit_ms: u128,
+    },
     /// The token takes no login.
     #[error("`pin`: the token takes no login")]
     Login(#[source] BackendError),
     /// The module is not open.
     #[error("the module is not open")]
     Module(#[source] ModuleError),
-    /// The module's code panicked.
-    #[error("the module could not be opened: its thread is gone")]
-    Panic,
     /// The token has no serial number.
     #[error("the token has no serial number, so that its keys cannot be told from others'")]
     Serial,
@@ -360,12 +372,15 @@ pub enum HsmOpenError {
         /// What there is.
         message: String,
     },
+    /// The module does not tell its tokens.
+    #[error("the module does not tell its tokens")]
+    Tokens(#[source] BackendError),
 }
 
 impl HsmOpenError {
     fn of(error: TokenError) -> Self {
         match error {
-            TokenError::Module(fault) => Self::Login(fault.into_error("find the token")),
+            TokenError::Module(fault) => Self::Tokens(fault.into_error("find the token")),
             TokenError::Many { .. } | TokenError::None { .. } => {
                 Self::Token { message: error.to_string() }
             }

@@ -1,4 +1,4 @@
-//! Which module, which token, which PIN, and how much of it.
+//! Which module, which token, which PIN, and how much of it. Opens secrets.
 
 use std::fmt;
 use std::num::NonZeroU8;

@@ -4,7 +4,7 @@
 //! Invariant: a handle has one form, and names whom it was made for. It is no secret, and no proof:
 //! identity is the recorded public key.
 
-use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId, WalletId};
 use custody_core::seam::{Exportability, KeyHandle, KeyRecord, KeyRequest};
@@ -128,11 +128,7 @@ pub(crate) fn tag(custodian: &CustodianId, key: &KeyId) -> Tag {
 
 /// What people read in the token. It names nothing that the token must not know.
 pub(crate) fn label(request: &KeyRequest) -> String {
-    format!("custody {} {} {}", request.wallet, request.key, algorithm(request.algorithm))
-}
-
-const fn algorithm(algorithm: Algorithm) -> &'static str {
-    algorithm.as_str()
+    format!("custody {} {} {}", request.wallet, request.key, request.algorithm)
 }
 
 const VERSION: u8 = 1;

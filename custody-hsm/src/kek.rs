@@ -51,9 +51,9 @@ impl HsmKek {
         Ok(Self { id, tag, pool })
     }
 
-    const fn call(&self, limit: std::time::Duration) -> Call {
-        // An encrypted data key that nobody got is worth nothing.
-        Call { limit, effect: Effect::None }
+    /// An encrypted data key that nobody got is worth nothing.
+    fn call(&self) -> Call {
+        Call { limit: self.pool.limits().sign, effect: Effect::None }
     }
 }
 
@@ -73,8 +73,7 @@ impl KeyEncryption for HsmKek {
         }
         let plain = Secret::new(data_key.expose().to_vec());
         let (tag, bound) = (self.tag, bound(context));
-        let call = self.call(self.pool.limits().sign);
-        let wrapped = self.pool.call(call, move |seat| {
+        let wrapped = self.pool.call(self.call(), move |seat| {
             seat.read(&tag, |session, token, _| {
                 let key = only(session, token, &tag)?;
                 let mut nonce = [0; NONCE];
@@ -94,8 +93,7 @@ impl KeyEncryption for HsmKek {
             return Err(corrupt());
         }
         let (tag, bound, nonce, sealed) = (self.tag, bound(context), *nonce, sealed.to_vec());
-        let call = self.call(self.pool.limits().sign);
-        let opened = self.pool.call(call, move |seat| {
+        let opened = self.pool.call(self.call(), move |seat| {
             let tried = seat.with(|session, token, _| {
                 let key = only(session, token, &tag)?;
                 decrypt(session, key, nonce, &bound, &sealed)

@@ -122,7 +122,8 @@ impl std::ops::Deref for ModuleUse {
 }
 
 impl Module {
-    /// The module, for as long as it is not initialised again, and how often it was.
+    /// The module, for as long as it is not initialised again, and how often it was. A thread may
+    /// enter twice: whoever initialises it again never waits in line.
     pub(crate) fn enter(&self) -> Result<(&Pkcs11, RwLockReadGuard<'_, u64>), Fault> {
         self.check_process()?;
         Ok((&self.client, self.life.read().unwrap_or_else(PoisonError::into_inner)))

@@ -1,7 +1,7 @@
 //! Keys as objects of a token: how they are made, and what the token says about them afterwards.
 //!
-//! Invariant: a key whose attributes are not the ones that were asked for is destroyed again and
-//! never recorded.
+//! Invariant: a key whose attributes are not the ones that were asked for is never recorded. It is
+//! destroyed again if the token lets it; if not, it is found and refused whenever it is asked for.
 
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
@@ -54,25 +54,25 @@ pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Res
     };
     let checked =
         alone(session, token, wanted, private).and_then(|()| look(session, token, private, wanted));
-    match checked {
-        Ok(found) => Ok(found),
-        Err(fault) => {
-            for object in [private, public] {
-                if let Err(error) = session.destroy_object(object) {
-                    tracing::error!(%error, "a key that is not used could not be destroyed");
-                }
-            }
-            match fault {
-                // Somebody else made the same key at the same time.
-                Fault::Found { kind: ErrorKind::Conflict, .. } => {
-                    let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
-                    let gone = Fault::found(ErrorKind::Unavailable, "others made the same key");
-                    look(session, token, key.ok_or(gone)?, wanted)
-                }
-                Fault::Absent | Fault::Call { .. } | Fault::Found { .. } | Fault::Pin => Err(fault),
-            }
+    let Err(fault) = checked else { return checked };
+    let is_destroyed = [private, public].map(|object| match session.destroy_object(object) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(%error, "a key that is not used could not be destroyed");
+            false
         }
+    });
+    if fault.kind() == ErrorKind::Conflict {
+        // Somebody else made the same key at the same time.
+        let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
+        let gone = Fault::found(ErrorKind::Unavailable, "others made the same key");
+        return look(session, token, key.ok_or(gone)?, wanted);
     }
+    if fault.kind() == ErrorKind::Unavailable && is_destroyed != [true; 2] {
+        let what = "a key was made and could not be looked at";
+        return Err(Fault::found(ErrorKind::Indeterminate, what));
+    }
+    Err(fault)
 }
 
 /// Whether the key that was just made is the only one of its tag.
@@ -190,19 +190,7 @@ fn check(
     key: ObjectHandle,
     wanted: &Wanted,
 ) -> Result<Provenance, Fault> {
-    let asked = [
-        AttributeType::Sensitive,
-        AttributeType::Extractable,
-        AttributeType::AlwaysSensitive,
-        AttributeType::NeverExtractable,
-        AttributeType::Local,
-        AttributeType::Sign,
-        AttributeType::Decrypt,
-        AttributeType::Unwrap,
-        AttributeType::Derive,
-        AttributeType::Private,
-    ];
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    let told = attributes(session, key)?;
     let is = |wanted: &Attribute| told.contains(wanted);
     let extractable = wanted.exportability == Exportability::Wrapped;
     for (must, what) in [
@@ -221,7 +209,7 @@ fn check(
             return Err(Fault::found(ErrorKind::Refused, what));
         }
     }
-    provenance(session, token, key)
+    Ok(told_by(token, &told))
 }
 
 /// What a token says about a key, whatever it is.
@@ -230,25 +218,38 @@ pub(crate) fn provenance(
     token: &Token,
     key: ObjectHandle,
 ) -> Result<Provenance, Fault> {
+    Ok(told_by(token, &attributes(session, key)?))
+}
+
+fn attributes(session: &Session, key: ObjectHandle) -> Result<Vec<Attribute>, Fault> {
     let asked = [
         AttributeType::Sensitive,
         AttributeType::Extractable,
         AttributeType::AlwaysSensitive,
         AttributeType::NeverExtractable,
         AttributeType::Local,
+        AttributeType::Sign,
+        AttributeType::Decrypt,
+        AttributeType::Unwrap,
+        AttributeType::Derive,
+        AttributeType::Private,
     ];
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
+    session.get_attributes(key, &asked).map_err(Fault::read)
+}
+
+/// What is not told counts as what nobody wants.
+fn told_by(token: &Token, told: &[Attribute]) -> Provenance {
     let facts = token.facts();
-    Ok(Provenance {
+    Provenance {
         sensitive: told.contains(&Attribute::Sensitive(true)),
-        extractable: told.contains(&Attribute::Extractable(true)),
+        extractable: !told.contains(&Attribute::Extractable(false)),
         always_sensitive: told.contains(&Attribute::AlwaysSensitive(true)),
         never_extractable: told.contains(&Attribute::NeverExtractable(true)),
         local: told.contains(&Attribute::Local(true)),
         manufacturer: facts.manufacturer.clone(),
         model: facts.model.clone(),
         firmware: facts.firmware.clone(),
-    })
+    }
 }
 
 /// The public key beside a private one.

@@ -263,8 +263,8 @@ fn serve(shared: &Arc<Shared>) {
             seat = Seat::new(Arc::clone(&shared.token));
         }
         if !shared.finished(number) {
-            // Another thread has its place.
-            return;
+            // It came back after all, and another thread has its place.
+            break;
         }
     }
     seat.close();

@@ -19,12 +19,14 @@ use crate::token::{Tag, Token};
 #[derive(Debug)]
 pub(crate) struct Seat {
     token: Arc<Token>,
+    /// The life of the module in which it was used last.
+    life: u64,
     session: Option<(u64, Session)>,
 }
 
 impl Seat {
     pub(crate) const fn new(token: Arc<Token>) -> Self {
-        Self { token, session: None }
+        Self { token, life: 0, session: None }
     }
 
     /// Does something in the session. After any failure the session is closed: an operation that
@@ -35,6 +37,7 @@ impl Seat {
     ) -> Result<T, Fault> {
         let token = Arc::clone(&self.token);
         let (client, life) = token.module().enter()?;
+        self.life = *life;
         let session = match self.session.take() {
             Some((opened, session)) if opened == *life => session,
             // That of an earlier life is gone with it.
@@ -108,7 +111,6 @@ impl Seat {
 
     /// Whether another try may go better.
     fn heal(&self, fault: &Fault, tag: &Tag, tries: u8) -> bool {
-        let life = self.token.module().enter().map_or(0, |(_, life)| *life);
         match fault.cure() {
             Cure::None => false,
             Cure::Session => {
@@ -120,7 +122,7 @@ impl Seat {
                 self.token.forget(tag);
                 true
             }
-            Cure::Module => match self.token.module().initialise_again(life, lost(fault)) {
+            Cure::Module => match self.token.module().initialise_again(self.life, lost(fault)) {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::warn!(%error, "a module could not be initialised again");

@@ -1,4 +1,4 @@
-//! One token: its sessions, its login, and where its keys are.
+//! One token: its sessions, its login, and where its keys are. Opens secrets.
 //!
 //! Invariant: there is one login for the life of a module, it is never undone, and a PIN that was
 //! refused is not tried again. A number of an object is believed only in the life in which it was
@@ -12,7 +12,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
-use cryptoki::slot::Slot;
+use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 use custody_core::seam::ErrorKind;
 use zeroize::Zeroizing;
@@ -35,6 +35,20 @@ pub(crate) struct TokenFacts {
     pub(crate) firmware: String,
     pub(crate) hardware: String,
     pub(crate) mechanisms: Vec<MechanismType>,
+}
+
+impl TokenFacts {
+    fn of(info: &TokenInfo, mechanisms: Vec<MechanismType>) -> Self {
+        Self {
+            label: info.label().to_owned(),
+            serial: info.serial_number().to_owned(),
+            manufacturer: info.manufacturer_id().to_owned(),
+            model: info.model().to_owned(),
+            firmware: info.firmware_version().to_string(),
+            hardware: info.hardware_version().to_string(),
+            mechanisms,
+        }
+    }
 }
 
 /// A token of a module.
@@ -63,8 +77,10 @@ impl Token {
     ) -> Result<Self, TokenError> {
         let facts = {
             let (client, _life) = module.enter().map_err(TokenError::Module)?;
-            let (_, facts) = one(client, selector)?;
-            facts
+            let (slot, info) = one(client, selector)?;
+            let mechanisms = client.get_mechanism_list(slot);
+            let mechanisms = mechanisms.map_err(|error| TokenError::Module(Fault::read(error)))?;
+            TokenFacts::of(&info, mechanisms)
         };
         Ok(Self { facts, pin, login: Mutex::default(), handles: Mutex::default(), module })
     }
@@ -209,7 +225,7 @@ impl Drop for Token {
 }
 
 /// The one token that the selector names, and its slot now.
-fn one(client: &Pkcs11, selector: &TokenSelector) -> Result<(Slot, TokenFacts), TokenError> {
+fn one(client: &Pkcs11, selector: &TokenSelector) -> Result<(Slot, TokenInfo), TokenError> {
     let read = |error| TokenError::Module(Fault::read(error));
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for slot in client.get_slots_with_token().map_err(read)? {
@@ -224,22 +240,11 @@ fn one(client: &Pkcs11, selector: &TokenSelector) -> Result<(Slot, TokenFacts), 
             found.push((slot, info));
         }
     }
-    let seen = seen.join(", ");
-    match found.as_slice() {
-        [] => Err(TokenError::None { selector: selector.clone(), seen }),
-        [(slot, info)] => {
-            let facts = TokenFacts {
-                label: info.label().to_owned(),
-                serial: info.serial_number().to_owned(),
-                manufacturer: info.manufacturer_id().to_owned(),
-                model: info.model().to_owned(),
-                firmware: info.firmware_version().to_string(),
-                hardware: info.hardware_version().to_string(),
-                mechanisms: client.get_mechanism_list(*slot).map_err(read)?,
-            };
-            Ok((*slot, facts))
-        }
-        _ => Err(TokenError::Many { selector: selector.clone(), seen }),
+    let (selector, seen) = (selector.clone(), seen.join(", "));
+    match (found.pop(), found.len()) {
+        (None, _) => Err(TokenError::None { selector, seen }),
+        (Some(one), 0) => Ok(one),
+        (Some(_), _) => Err(TokenError::Many { selector, seen }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Backup of keys under another key of the token.
+//! Backup of keys under another key of the token. Opens secrets.
 //!
 //! Invariant: the key that wraps does nothing but wrap and unwrap, and what comes back is believed
 //! only after it has signed under the recorded public key.
@@ -13,6 +13,7 @@ use custody_core::id::KekId;
 use custody_core::seam::ErrorKind;
 use custody_core::secret::Secret;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
 
 use crate::fault::Fault;
 use crate::object::{self, Wanted};
@@ -112,7 +113,11 @@ pub(crate) fn bring(
         match key {
             Some(key) => {
                 template.push(Attribute::Value(key.expose().to_vec()));
-                session.create_object(&template)
+                let made = session.create_object(&template);
+                if let Some(Attribute::Value(mut copy)) = template.pop() {
+                    copy.zeroize();
+                }
+                made
             }
             None => {
                 template.push(Attribute::ValueLen(32.into()));
@@ -181,18 +186,19 @@ pub(crate) fn unwrap(
     let not_it = Fault::found(ErrorKind::Corrupt, "the bytes are not the key, wrapped");
     let bytes = Wrapped::read(wrapped, under, public_key).ok_or(not_it)?;
     let wrapping = wrapping(session, token, under)?;
-    let is_there = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.is_some();
+    let there = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
     let key = {
         let _alone = token.module().make();
-        let template = restored(wanted, !is_there)?;
+        let template = restored(wanted, there.is_none())?;
         session
             .unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template)
             .map_err(unwrapped)?
     };
     let proved = prove(session, key, public_key)
         .and_then(|()| check_restored(session, key))
-        .and_then(|()| if is_there { Ok(()) } else { show(session, wanted, public_key) });
-    if proved.is_err() || is_there {
+        .and_then(|()| there.map_or(Ok(()), |there| prove(session, there, public_key)))
+        .and_then(|()| show(session, token, wanted, public_key));
+    if proved.is_err() || there.is_some() {
         // One that was there stays; of what was brought back nothing is left unless all went well.
         session.destroy_object(key).map_err(Fault::act)?;
     }
@@ -273,8 +279,17 @@ fn check_restored(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     Err(Fault::found(ErrorKind::Refused, "the token does not keep the restored key sensitive"))
 }
 
-/// Writes the public key beside a restored private one: modules do not make it.
-fn show(session: &Session, wanted: &Wanted, public_key: &PublicKey) -> Result<(), Fault> {
+/// Writes the public key beside a restored private one, unless it is there: modules do not make it,
+/// and a restoring that was cut off may not have come so far.
+fn show(
+    session: &Session,
+    token: &Token,
+    wanted: &Wanted,
+    public_key: &PublicKey,
+) -> Result<(), Fault> {
+    if token.only(session, ObjectClass::PUBLIC_KEY, &wanted.tag)?.is_some() {
+        return Ok(());
+    }
     let kind = match wanted.algorithm {
         Algorithm::Ed25519 => KeyType::EC_EDWARDS,
         Algorithm::Bip340 | Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 | _ => KeyType::EC,

@@ -7,7 +7,7 @@ mod softhsm;
 use std::sync::Arc;
 
 use custody_core::crypto::Algorithm;
-use custody_core::seam::{Exportability, KeyBackend, KeyRecord};
+use custody_core::seam::{Exportability, KeyBackend};
 use custody_testkit::suite::key_backend::{KeyBackendFixture, KeyLifetime};
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
@@ -49,14 +49,7 @@ async fn signer(algorithm: Algorithm) -> SignerFixture {
     let tokens = Tokens::new(&["one"]);
     let backend = tokens.open("one").await;
     let request = softhsm::request("key", algorithm, Exportability::Never);
-    let made = backend.generate(&request).await.unwrap();
-    let record = KeyRecord {
-        custodian: request.custodian,
-        wallet: request.wallet,
-        key: request.key,
-        public_key: made.public_key,
-        handle: made.handle,
-    };
+    let record = softhsm::record(&backend, request).await;
     SignerFixture::new(backend.signer(&record).await.unwrap())
 }
 

@@ -1,5 +1,6 @@
 //! SoftHSM behind the remoting of p11-kit: a module that hangs, and one that is killed.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::arithmetic_side_effects, reason = "a test waits for a while")]
 
 #[path = "softhsm/tokens.rs"]
 mod softhsm;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use custody_core::crypto::{Algorithm, SignInput};
-use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend, KeyRecord, Signer};
+use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend, Signer};
 use custody_hsm::{HsmBackend, HsmConfig, HsmEvent, Observer};
 use pollster::block_on;
 use softhsm::Tokens;
@@ -88,14 +89,7 @@ fn config(tokens: &Tokens, server: &Server) -> HsmConfig {
 
 async fn signer(backend: &HsmBackend) -> Arc<dyn Signer> {
     let request = softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
-    let made = backend.generate(&request).await.unwrap();
-    let record = KeyRecord {
-        custodian: request.custodian,
-        wallet: request.wallet,
-        key: request.key,
-        public_key: made.public_key,
-        handle: made.handle,
-    };
+    let record = softhsm::record(backend, request).await;
     backend.signer(&record).await.unwrap()
 }
 

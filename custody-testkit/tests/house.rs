@@ -20,16 +20,10 @@ const TWO: &str = "examples/two";
 impl Tree {
     fn new() -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
-        let members = [
-            "custody-core",
-            "custody-soft",
-            "custody-testkit",
-            "custody-verify",
-            "xtask",
-            ONE,
-            TWO,
-        ];
-        let list = members.map(|name| format!("{name:?}")).join(", ");
+        let crates = ["custody-core", "custody-soft", "custody-testkit", "custody-verify"];
+        let members: Vec<_> = crates.into_iter().chain(["xtask", ONE, TWO]).collect();
+        let list: Vec<_> = members.iter().map(|name| format!("{name:?}")).collect();
+        let list = list.join(", ");
         tree.write(
             "Cargo.toml",
             &format!(

@@ -20,9 +20,10 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need { name: "cargo-nextest", ensure: nextest },
     Need { name: "a C compiler called cc", ensure: compiler },
+    Need { name: "SoftHSM and p11-kit", ensure: tokens },
     Need { name: "a node of Ethereum", ensure: node },
     Need { name: "a Python with the packages of the examples", ensure: python },
 ];
@@ -59,6 +60,17 @@ fn compiler() -> Result<(), String> {
     }
     println!("cc is missing: installing gcc");
     install(&["gcc", "libc6-dev"], "install a C compiler")
+}
+
+/// The PKCS#11 module that the tests of `custody-hsm` make tokens with, and what puts it at a
+/// distance.
+fn tokens() -> Result<(), String> {
+    let tokens = succeeds(Command::new("softhsm2-util").arg("--version"));
+    if tokens && succeeds(Command::new("p11-kit").arg("list-modules")) {
+        return Ok(());
+    }
+    println!("SoftHSM or p11-kit is missing: installing softhsm2 and p11-kit");
+    install(&["softhsm2", "p11-kit"], "install SoftHSM 2 and p11-kit with its modules")
 }
 
 /// Installs packages of Debian, or says what to do by hand.

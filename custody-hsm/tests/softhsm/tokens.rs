@@ -1,5 +1,5 @@
 //! Tokens of SoftHSM in a folder of their own.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use custody_core::crypto::Algorithm;
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
-use custody_core::seam::{Exportability, KeyRequest};
+use custody_core::seam::{Exportability, KeyBackend as _, KeyRecord, KeyRequest};
 use custody_hsm::{HsmBackend, HsmConfig, Observer, PinSource, TokenSelector};
 
 pub(crate) const PIN: &str = "pin-of-the-user-7f3a";
@@ -19,7 +19,7 @@ pub(crate) const PIN: &str = "pin-of-the-user-7f3a";
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens(Arc<Folder>);
 
-/// The folder of a process, and what makes labels differ.
+/// What makes labels differ.
 #[derive(Debug)]
 struct Folder {
     prefix: String,
@@ -27,9 +27,16 @@ struct Folder {
 
 /// The module reads where its tokens are once in a process.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let name = format!("softhsm-{}", std::process::id());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _older = std::fs::remove_dir_all(&folder);
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("softhsm");
+    let folder = place.join(std::process::id().to_string());
+    std::fs::create_dir_all(&place).unwrap();
+    // Those of processes that have ended; others may be taking them away too.
+    for older in std::fs::read_dir(&place).unwrap() {
+        let older = older.unwrap();
+        if older.path() == folder || !Path::new("/proc").join(older.file_name()).exists() {
+            let _taken = std::fs::remove_dir_all(older.path());
+        }
+    }
     std::fs::create_dir_all(folder.join("tokens")).unwrap();
     let text = format!(
         "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
@@ -114,6 +121,18 @@ pub(crate) fn request(key: &str, algorithm: Algorithm, exportability: Exportabil
         key: KeyId::parse(key).unwrap(),
         algorithm,
         exportability,
+    }
+}
+
+/// A key made in a backend, as a custodian records it.
+pub(crate) async fn record(backend: &HsmBackend, request: KeyRequest) -> KeyRecord {
+    let made = backend.generate(&request).await.unwrap();
+    KeyRecord {
+        custodian: request.custodian,
+        wallet: request.wallet,
+        key: request.key,
+        public_key: made.public_key,
+        handle: made.handle,
     }
 }
 
