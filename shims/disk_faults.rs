@@ -2,13 +2,16 @@
 //!
 //! **Invariant:** an order is written whole before the call that it is about is made.
 
+#[path = "library.rs"]
+mod library;
+
 use std::fmt;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use custody_core::digest::Digest;
+use library::library;
 
 /// What the shim watches, and where it is told what to do and tells what it saw.
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ impl Shim {
 
     /// Has `command` run under the shim.
     pub(crate) fn over(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", library());
+        command.env("LD_PRELOAD", library("disk_faults", "-lpthread"));
         command.env(DIRECTORY, &self.directory);
         command.env(CONTROL, &self.control).env(TRACE, &self.trace);
     }
@@ -130,27 +133,6 @@ impl fmt::Display for Order {
         let how = if self.goes_on { "on" } else { "once" };
         writeln!(f, "{fault} {how} {} {} {}", self.kind, self.number, self.part)
     }
-}
-
-/// The library, built if this source of it was not built yet.
-fn library() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let source = source.map(|folder| folder.join("shims/disk_faults.c"));
-    let source = source.into_iter().find(|path| path.is_file()).expect("the source of the shim");
-    let digest = Digest::of(&fs::read(&source).unwrap()).to_string();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shims");
-    let library = folder.join(format!("disk_faults-{digest}.so"));
-    if !library.exists() {
-        fs::create_dir_all(&folder).unwrap();
-        let draft = folder.join(format!("{}.draft", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]);
-        let built = compiler.arg("-o").arg(&draft).arg(&source).arg("-lpthread").output();
-        let built = built.expect("a C compiler called cc");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        fs::rename(draft, &library).unwrap();
-    }
-    library
 }
 
 const DIRECTORY: &str = "CUSTODY_SHIM_DIRECTORY";

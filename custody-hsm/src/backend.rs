@@ -15,6 +15,7 @@ use custody_core::seam::{
 use custody_core::secret::Secret;
 use futures::channel::oneshot;
 
+use crate::canary;
 use crate::config::HsmConfig;
 use crate::fault::{Effect, Fault};
 use crate::handle::{self, Handle, Owner};
@@ -33,6 +34,9 @@ use crate::wrap;
 ///
 /// They are made inside, sensitive, for signing only and, unless a key was asked for as
 /// exportable, never extractable. The token's own word about that is kept in the key's handle.
+///
+/// The last owner that is dropped, of the backend and its signers, waits for calls that are under
+/// way, no longer than a signature may take; not for calls that were given up.
 #[derive(Debug)]
 pub struct HsmBackend {
     id: BackendId,
@@ -80,9 +84,9 @@ impl HsmBackend {
         let call = Call { limit: limits.generate, effect: Effect::None };
         let opened = pool.call(call, |seat| seat.with(|_, _, _| Ok(()))).await;
         opened.map_err(|fault| HsmOpenError::Login(fault.into_error("log in")))?;
+        let algorithms = able(&pool, call).await;
         let facts = pool.token().facts();
         let identity = identity(&facts.serial).ok_or(HsmOpenError::Serial)?;
-        let algorithms = algorithms(&facts.mechanisms);
         let destroyable = config.destroyable;
         let wraps = config.wrapping && wrap::is_offered(&facts.mechanisms);
         Ok(Self { id: config.id, identity, algorithms, destroyable, wraps, pool: Arc::new(pool) })
@@ -239,13 +243,20 @@ impl KeyBackend for HsmBackend {
         if !self.pool.is_open() {
             return Health::Unavailable;
         }
-        let looked = self.pool.call(self.reading(), |seat| {
-            seat.read(&Tag([0; 32]), |session, token, _| {
-                let _info = session.get_session_info().map_err(Fault::read)?;
-                token.all(session, ObjectClass::PRIVATE_KEY, &Tag([0; 32]))
+        let algorithm = self.algorithms.first().copied();
+        let looked = self.pool.call(self.reading(), move |seat| {
+            seat.read(&Tag([0; 32]), |session, token, life| {
+                token.keys(session, life)?;
+                algorithm.map_or(Ok(()), |algorithm| token.canary(session, life, algorithm))
             })
         });
-        if looked.await.is_ok() { Health::Ready } else { Health::Unavailable }
+        match looked.await {
+            Ok(()) => Health::Ready,
+            Err(error) => {
+                tracing::warn!(%error, "the token does not serve");
+                Health::Unavailable
+            }
+        }
     }
 }
 
@@ -322,7 +333,23 @@ fn public_key(seat: &mut Seat, tag: Tag, algorithm: Algorithm) -> Result<PublicK
     })
 }
 
-fn algorithms(mechanisms: &[MechanismType]) -> Vec<Algorithm> {
+/// The algorithms that the token is able to sign by: modules list mechanisms, not curves, and some
+/// list what they cannot do.
+async fn able(pool: &Pool, call: Call) -> Vec<Algorithm> {
+    let mut able = Vec::new();
+    for algorithm in listed(&pool.token().facts().mechanisms) {
+        let tried = pool.call(call, move |seat| {
+            seat.with(|session, token, _| canary::probe(session, token.module(), algorithm))
+        });
+        match tried.await {
+            Ok(()) => able.push(algorithm),
+            Err(error) => tracing::warn!(%algorithm, %error, "the token has no such keys"),
+        }
+    }
+    able
+}
+
+fn listed(mechanisms: &[MechanismType]) -> Vec<Algorithm> {
     let has = |wanted: &[MechanismType]| wanted.iter().all(|one| mechanisms.contains(one));
     let mut algorithms = Vec::new();
     if has(&[MechanismType::ECC_KEY_PAIR_GEN, MechanismType::ECDSA]) {

@@ -167,6 +167,7 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     let asked = [
         AttributeType::Sensitive,
         AttributeType::Extractable,
+        AttributeType::Sign,
         AttributeType::Wrap,
         AttributeType::Unwrap,
         AttributeType::Derive,
@@ -175,6 +176,7 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     let wanted = [
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
+        Attribute::Sign(false),
         Attribute::Wrap(false),
         Attribute::Unwrap(false),
         Attribute::Derive(false),

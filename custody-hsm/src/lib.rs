@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod canary;
 mod config;
 mod fault;
 mod handle;

@@ -26,6 +26,15 @@ pub(crate) struct Wanted {
     pub(crate) destroyable: bool,
 }
 
+/// Where a key is to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the session that makes it, and no longer.
+    Session,
+    /// In the token.
+    Token,
+}
+
 /// A key that is there.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -50,7 +59,7 @@ pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Res
     }
     let (public, private) = {
         let _alone = token.module().make();
-        make(session, wanted)?
+        make(session, wanted, Place::Token)?
     };
     let checked =
         alone(session, token, wanted, private).and_then(|()| look(session, token, private, wanted));
@@ -89,7 +98,12 @@ fn alone(
     }
 }
 
-fn make(session: &Session, wanted: &Wanted) -> Result<(ObjectHandle, ObjectHandle), Fault> {
+/// Makes a key pair: the public and the private half of it.
+pub(crate) fn make(
+    session: &Session,
+    wanted: &Wanted,
+    place: Place,
+) -> Result<(ObjectHandle, ObjectHandle), Fault> {
     let unsupported = Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
     let (mechanism, kind) = match wanted.algorithm {
         Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => (Mechanism::EccKeyPairGen, KeyType::EC),
@@ -99,8 +113,8 @@ fn make(session: &Session, wanted: &Wanted) -> Result<(ObjectHandle, ObjectHandl
     let mut last = unsupported;
     for parameters in point::parameters(wanted.algorithm) {
         for strictness in [Strictness::All, Strictness::Common] {
-            let public = public_template(wanted, kind, parameters);
-            let private = private_template(wanted, kind, strictness);
+            let public = public_template(wanted, kind, parameters, place);
+            let private = private_template(wanted, kind, strictness, place);
             match session.generate_key_pair(&mechanism, &public, &private) {
                 Ok(made) => return Ok(made),
                 Err(error) if is_about_template(&error) => last = Fault::act(error),
@@ -135,9 +149,14 @@ enum Strictness {
     Common,
 }
 
-fn public_template(wanted: &Wanted, kind: KeyType, parameters: &[u8]) -> Vec<Attribute> {
+fn public_template(
+    wanted: &Wanted,
+    kind: KeyType,
+    parameters: &[u8],
+    place: Place,
+) -> Vec<Attribute> {
     vec![
-        Attribute::Token(true),
+        Attribute::Token(place == Place::Token),
         Attribute::Private(false),
         Attribute::KeyType(kind),
         Attribute::EcParams(parameters.to_vec()),
@@ -147,9 +166,14 @@ fn public_template(wanted: &Wanted, kind: KeyType, parameters: &[u8]) -> Vec<Att
     ]
 }
 
-fn private_template(wanted: &Wanted, kind: KeyType, strictness: Strictness) -> Vec<Attribute> {
+fn private_template(
+    wanted: &Wanted,
+    kind: KeyType,
+    strictness: Strictness,
+    place: Place,
+) -> Vec<Attribute> {
     let mut template = vec![
-        Attribute::Token(true),
+        Attribute::Token(place == Place::Token),
         Attribute::Private(true),
         Attribute::KeyType(kind),
         Attribute::Id(wanted.tag.0.to_vec()),
@@ -259,8 +283,18 @@ pub(crate) fn public_key(
     tag: &Tag,
     algorithm: Algorithm,
 ) -> Result<PublicKey, Fault> {
-    let none = || Fault::found(ErrorKind::Corrupt, "the token has no public key beside the key");
-    let object = token.only(session, ObjectClass::PUBLIC_KEY, tag)?.ok_or_else(none)?;
+    let none = Fault::found(ErrorKind::Corrupt, "the token has no public key beside the key");
+    let object = token.only(session, ObjectClass::PUBLIC_KEY, tag)?.ok_or(none)?;
+    point_of(session, object, algorithm)
+}
+
+/// The public key that an object is.
+pub(crate) fn point_of(
+    session: &Session,
+    object: ObjectHandle,
+    algorithm: Algorithm,
+) -> Result<PublicKey, Fault> {
+    let none = || Fault::found(ErrorKind::Corrupt, "the token does not tell the public key");
     let told = session.get_attributes(object, &[AttributeType::EcPoint]).map_err(Fault::read)?;
     let [Attribute::EcPoint(bytes)] = told.as_slice() else { return Err(none()) };
     let unread =

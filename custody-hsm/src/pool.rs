@@ -31,8 +31,8 @@ struct Shared {
     limits: HsmLimits,
     observer: Observer,
     state: Mutex<State>,
-    /// Those that are not lost.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Those that are not lost, by number.
+    threads: Mutex<BTreeMap<u64, JoinHandle<()>>>,
     /// Something waits, or all is over.
     work: Condvar,
     /// All is over.
@@ -44,6 +44,7 @@ struct State {
     waiting: VecDeque<Job>,
     running: BTreeMap<u64, Running>,
     begun: u64,
+    threads: u64,
     lost: u8,
     paused_until: Option<Instant>,
     is_closed: bool,
@@ -58,6 +59,7 @@ struct Job {
 type Run = Box<dyn FnOnce(&mut Seat) + Send>;
 
 struct Running {
+    thread: u64,
     until: Instant,
     give_up: Box<dyn FnOnce(Begun) + Send>,
 }
@@ -172,10 +174,11 @@ impl Drop for Pool {
         waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
         self.shared.work.notify_all();
         self.shared.over.notify_all();
-        // Whoever ends the process next must not find threads inside of the module.
+        // Whoever ends the process next must not find threads inside of the module; those that are
+        // lost stay there whatever is done.
         let until = Instant::now().checked_add(self.shared.limits.sign);
         let threads = std::mem::take(&mut *lock(&self.shared.threads));
-        for thread in threads.into_iter().chain(self.watch.take()) {
+        for thread in threads.into_values().chain(self.watch.take()) {
             while !thread.is_finished() && until.is_some_and(|until| Instant::now() < until) {
                 thread::sleep(LOOK_AGAIN);
             }
@@ -208,8 +211,8 @@ impl Shared {
         Ok(())
     }
 
-    /// The next job, noted as running; none once all is over.
-    fn next(&self) -> Option<(u64, Run)> {
+    /// The next job, noted as running on a thread; none once all is over.
+    fn next(&self, thread: u64) -> Option<(u64, Run)> {
         let mut state = self.lock();
         loop {
             if state.is_closed {
@@ -220,7 +223,7 @@ impl Shared {
                 let number = state.begun;
                 let now = Instant::now();
                 let until = now.checked_add(job.limit).unwrap_or(now);
-                state.running.insert(number, Running { until, give_up: job.give_up });
+                state.running.insert(number, Running { thread, until, give_up: job.give_up });
                 return Some((number, job.run));
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -250,14 +253,19 @@ impl State {
 
 fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
     let its = Arc::clone(shared);
-    let thread = thread::Builder::new().name("hsm".into()).spawn(move || serve(&its))?;
-    lock(&shared.threads).push(thread);
+    let number = {
+        let mut state = shared.lock();
+        state.threads = state.threads.wrapping_add(1);
+        state.threads
+    };
+    let thread = thread::Builder::new().name("hsm".into()).spawn(move || serve(&its, number))?;
+    lock(&shared.threads).insert(number, thread);
     Ok(())
 }
 
-fn serve(shared: &Arc<Shared>) {
+fn serve(shared: &Arc<Shared>, thread: u64) {
     let mut seat = Seat::new(Arc::clone(&shared.token));
-    while let Some((number, run)) = shared.next() {
+    while let Some((number, run)) = shared.next(thread) {
         if catch_unwind(AssertUnwindSafe(|| run(&mut seat))).is_err() {
             tracing::error!("a call of a token panicked");
             seat = Seat::new(Arc::clone(&shared.token));
@@ -292,7 +300,10 @@ fn watch(shared: &Arc<Shared>) {
 fn lose(shared: &Arc<Shared>, late: Vec<Running>) {
     shared.token.module().is_stuck();
     let lost = u8::try_from(late.len()).unwrap_or(u8::MAX);
-    late.into_iter().for_each(|job| (job.give_up)(Begun::Yes));
+    for job in late {
+        drop(lock(&shared.threads).remove(&job.thread));
+        (job.give_up)(Begun::Yes);
+    }
     for _ in 0..lost {
         if let Err(error) = spawn(shared) {
             tracing::error!(%error, "a thread for a token could not be started");

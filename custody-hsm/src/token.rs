@@ -14,9 +14,11 @@ use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
+use custody_core::crypto::Algorithm;
 use custody_core::seam::ErrorKind;
 use zeroize::Zeroizing;
 
+use crate::canary::Canary;
 use crate::config::{PinSource, TokenSelector};
 use crate::fault::Fault;
 use crate::module::ModuleUse;
@@ -65,6 +67,8 @@ pub(crate) struct Token {
 #[derive(Debug, Default)]
 struct Login {
     keeper: Option<(u64, Session)>,
+    /// Lives as long as the session that keeps the login.
+    canary: Option<(u64, Canary)>,
     is_refused: bool,
 }
 
@@ -150,6 +154,47 @@ impl Token {
                 );
                 Err(Fault::read(error))
             }
+        }
+    }
+
+    /// Whether a key that is nobody's signs, made at the first look in each life of the module.
+    pub(crate) fn canary(
+        &self,
+        session: &Session,
+        life: u64,
+        algorithm: Algorithm,
+    ) -> Result<(), Fault> {
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = match &login.canary {
+            Some((made, canary)) if *made == life => canary.clone(),
+            Some(_) | None => {
+                let keeper = login.keeper.as_ref().filter(|(kept, _)| *kept == life);
+                let none = Fault::found(ErrorKind::Unavailable, "no session keeps the login");
+                let (_, keeper) = keeper.ok_or(none)?;
+                Canary::make(keeper, &self.module, algorithm)?
+            }
+        };
+        let sang = made.sing(session);
+        login.canary = sang.is_ok().then_some((life, made));
+        sang
+    }
+
+    /// Whether keys that were used are still where they were: a token that is gone may answer
+    /// everything else.
+    pub(crate) fn keys(&self, session: &Session, life: u64) -> Result<(), Fault> {
+        let known = self.handles();
+        let used = known.iter().filter(|(_, (found, _))| *found == life);
+        let used: Vec<Tag> = used.map(|(tag, _)| *tag).take(KEYS_LOOKED_FOR).collect();
+        drop(known);
+        for tag in &used {
+            if self.only(session, ObjectClass::PRIVATE_KEY, tag)?.is_some() {
+                return Ok(());
+            }
+            self.forget(tag);
+        }
+        match used.as_slice() {
+            [] => Ok(()),
+            _ => Err(Fault::found(ErrorKind::Unavailable, "keys that were used are not there")),
         }
     }
 
@@ -272,5 +317,7 @@ pub(crate) enum TokenError {
     },
 }
 
+/// So many keys are looked for; one that is there is enough.
+const KEYS_LOOKED_FOR: usize = 4;
 /// How many numbers of objects are kept.
 const HANDLES_MAX: usize = 65_536;

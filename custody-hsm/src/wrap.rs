@@ -7,7 +7,7 @@ use cryptoki::error::RvError;
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
+use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::digest::Digest;
 use custody_core::id::KekId;
 use custody_core::seam::ErrorKind;
@@ -15,8 +15,9 @@ use custody_core::secret::Secret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
+use crate::canary::prove;
 use crate::fault::Fault;
-use crate::object::{self, Wanted};
+use crate::object::Wanted;
 use crate::point;
 use crate::token::{Tag, Token};
 
@@ -135,6 +136,7 @@ fn check_wrapping(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
         AttributeType::Extractable,
         AttributeType::Encrypt,
         AttributeType::Decrypt,
+        AttributeType::Sign,
         AttributeType::Derive,
     ];
     let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
@@ -143,6 +145,7 @@ fn check_wrapping(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
         Attribute::Extractable(false),
         Attribute::Encrypt(false),
         Attribute::Decrypt(false),
+        Attribute::Sign(false),
         Attribute::Derive(false),
     ];
     if wanted.iter().all(|attribute| told.contains(attribute)) {
@@ -194,9 +197,9 @@ pub(crate) fn unwrap(
             .unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template)
             .map_err(unwrapped)?
     };
-    let proved = prove(session, key, public_key)
+    let proved = prove(session, key, public_key, RESTORED)
         .and_then(|()| check_restored(session, key))
-        .and_then(|()| there.map_or(Ok(()), |there| prove(session, there, public_key)))
+        .and_then(|()| there.map_or(Ok(()), |there| prove(session, there, public_key, RESTORED)))
         .and_then(|()| show(session, token, wanted, public_key));
     if proved.is_err() || there.is_some() {
         // One that was there stays; of what was brought back nothing is left unless all went well.
@@ -244,22 +247,6 @@ fn restored(wanted: &Wanted, on_token: bool) -> Result<Vec<Attribute>, Fault> {
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ])
-}
-
-/// Whether the key that came back signs under the recorded public key. What is signed is nothing
-/// that any chain reads.
-fn prove(session: &Session, key: ObjectHandle, public_key: &PublicKey) -> Result<(), Fault> {
-    let another = || Fault::found(ErrorKind::Corrupt, "what came back is another key");
-    let algorithm = public_key.algorithm();
-    let digest = *Digest::tagged("custody/hsm/restored/v1", &[public_key.as_bytes()]).as_bytes();
-    let mechanism = object::signing(algorithm).ok_or_else(another)?;
-    let signed = session.sign(&mechanism, key, &digest).map_err(Fault::read)?;
-    let signature = Signature::from_bytes(algorithm, &signed).map_err(|_| another())?;
-    let input = match algorithm.signs_prehash() {
-        true => SignInput::Prehash(&digest),
-        false => SignInput::Message(&digest),
-    };
-    signature.checked(public_key, input).map(drop).map_err(|_| another())
 }
 
 /// Some modules ignore what the template says about a key that is unwrapped.
@@ -311,6 +298,7 @@ fn show(
     session.create_object(&template).map(drop).map_err(Fault::act)
 }
 
+const RESTORED: &str = "restored";
 const VERSION: u8 = 1;
 /// RFC 5649, as SoftHSM writes it under `CKM_AES_KEY_WRAP_PAD`.
 const MECHANISM: &str = "aes-key-wrap-pad/rfc5649";

@@ -38,10 +38,19 @@ pub use wrapping::*;
 ///
 /// `$make` is evaluated for each test, may `.await`, and yields a [`KeyBackendFixture`]. Put each
 /// use in a module of its own.
+///
+/// What needs a device or a service says so: `key_backend_suite!(ignore = "needs …"; $make)` gives each
+/// test the attribute `#[ignore]` with this reason.
 #[macro_export]
 macro_rules! key_backend_suite {
+    (ignore = $reason:literal; $make:expr) => {
+        $crate::key_backend_suite! { @checks [ignore = $reason] $make }
+    };
     ($make:expr) => {
-        $crate::key_backend_suite! { @tests $make;
+        $crate::key_backend_suite! { @checks [] $make }
+    };
+    (@checks [$($attribute:meta)?] $make:expr) => {
+        $crate::key_backend_suite! { @tests [$($attribute)?] $make;
             a_changed_handle_never_signs
             a_cut_handle_never_signs
             a_derived_key_is_bound_like_a_generated_one
@@ -85,16 +94,21 @@ macro_rules! key_backend_suite {
             switching_is_idempotent
             two_key_ids_never_share_a_key
             what_cannot_be_derived_is_unsupported
+            what_cannot_be_wrapped_is_refused
         }
     };
-    (@tests $make:expr; $($check:ident)*) => {$(
+    (@tests $attribute:tt $make:expr; $($check:ident)*) => {$(
+        $crate::key_backend_suite! { @test $attribute $make; $check }
+    )*};
+    (@test [$($attribute:meta)?] $make:expr; $check:ident) => {
         #[test]
+        $(#[$attribute])?
         fn $check() {
             $crate::suite::run(stringify!($check), async {
                 $crate::suite::key_backend::$check($make).await
             });
         }
-    )*};
+    };
 }
 
 /// A rare ability of a backend, as a fixture declares it.
@@ -159,6 +173,7 @@ pub struct KeyBackendFixture {
     lifetime: KeyLifetime,
     abilities: Vec<Ability>,
     derivable: Vec<Algorithm>,
+    wrappable: Option<Vec<Algorithm>>,
     message_bytes: RangeInclusive<usize>,
     wrapped_under: Option<KekId>,
     reopen: Option<Reopen>,
@@ -182,6 +197,7 @@ impl KeyBackendFixture {
             lifetime,
             abilities: Vec::new(),
             derivable: vec![Algorithm::Bip340, Algorithm::EcdsaSecp256k1, Algorithm::Ed25519],
+            wrappable: None,
             message_bytes: 0..=4_096,
             wrapped_under: None,
             reopen: None,
@@ -201,6 +217,14 @@ impl KeyBackendFixture {
     #[must_use]
     pub fn with_derivable(mut self, algorithms: &[Algorithm]) -> Self {
         self.derivable = algorithms.to_vec();
+        self
+    }
+
+    /// The algorithms whose keys it wraps; all others must be refused when they are to be wrapped.
+    /// Without a word: all that it generates keys for.
+    #[must_use]
+    pub fn with_wrappable(mut self, algorithms: &[Algorithm]) -> Self {
+        self.wrappable = Some(algorithms.to_vec());
         self
     }
 
@@ -242,6 +266,11 @@ impl KeyBackendFixture {
         let present = Ability::of(&*self.backend).contains(&ability);
         assert_eq!(present, declared, "{ability:?}: present or not, declared or not");
         declared
+    }
+
+    /// Whether keys of this algorithm are wrapped.
+    fn wraps(&self, algorithm: Algorithm) -> bool {
+        self.wrappable.as_ref().is_none_or(|wrappable| wrappable.contains(&algorithm))
     }
 
     async fn generate(&self, request: &KeyRequest) -> KeyRecord {

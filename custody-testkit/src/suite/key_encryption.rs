@@ -13,10 +13,19 @@ use super::Guard;
 ///
 /// `$make` is evaluated for each test, may `.await`, and yields a [`KeyEncryptionFixture`]. Put
 /// each use in a module of its own.
+///
+/// What needs a device or a service says so: `key_encryption_suite!(ignore = "needs …"; $make)` gives each
+/// test the attribute `#[ignore]` with this reason.
 #[macro_export]
 macro_rules! key_encryption_suite {
+    (ignore = $reason:literal; $make:expr) => {
+        $crate::key_encryption_suite! { @checks [ignore = $reason] $make }
+    };
     ($make:expr) => {
-        $crate::key_encryption_suite! { @tests $make;
+        $crate::key_encryption_suite! { @checks [] $make }
+    };
+    (@checks [$($attribute:meta)?] $make:expr) => {
+        $crate::key_encryption_suite! { @tests [$($attribute)?] $make;
             a_changed_byte_is_refused
             a_changed_context_is_refused
             a_data_key_comes_back
@@ -31,14 +40,18 @@ macro_rules! key_encryption_suite {
             wrappings_open_after_a_reopen
         }
     };
-    (@tests $make:expr; $($check:ident)*) => {$(
+    (@tests $attribute:tt $make:expr; $($check:ident)*) => {$(
+        $crate::key_encryption_suite! { @test $attribute $make; $check }
+    )*};
+    (@test [$($attribute:meta)?] $make:expr; $check:ident) => {
         #[test]
+        $(#[$attribute])?
         fn $check() {
             $crate::suite::run(stringify!($check), async {
                 $crate::suite::key_encryption::$check($make).await
             });
         }
-    )*};
+    };
 }
 
 /// What the key-encryption suite needs: a key encryption, another one of the same kind under

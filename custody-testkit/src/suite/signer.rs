@@ -17,10 +17,19 @@ use crate::suite::assert_hidden;
 /// `$make` is evaluated for each test, may `.await`, and yields a [`SignerFixture`]. Put each use
 /// in a module of its own. A backend's signers are checked by
 /// [`key_backend_suite!`](crate::key_backend_suite) already.
+///
+/// What needs a device or a service says so: `signer_suite!(ignore = "needs …"; $make)` gives each
+/// test the attribute `#[ignore]` with this reason.
 #[macro_export]
 macro_rules! signer_suite {
+    (ignore = $reason:literal; $make:expr) => {
+        $crate::signer_suite! { @checks [ignore = $reason] $make }
+    };
     ($make:expr) => {
-        $crate::signer_suite! { @tests $make;
+        $crate::signer_suite! { @checks [] $make }
+    };
+    (@checks [$($attribute:meta)?] $make:expr) => {
+        $crate::signer_suite! { @tests [$($attribute)?] $make;
             a_signature_is_over_its_input_only
             a_signature_verifies_under_the_signers_key
             inputs_at_the_limits_are_signed
@@ -31,14 +40,18 @@ macro_rules! signer_suite {
             the_wrong_kind_of_input_is_unsupported
         }
     };
-    (@tests $make:expr; $($check:ident)*) => {$(
+    (@tests $attribute:tt $make:expr; $($check:ident)*) => {$(
+        $crate::signer_suite! { @test $attribute $make; $check }
+    )*};
+    (@test [$($attribute:meta)?] $make:expr; $check:ident) => {
         #[test]
+        $(#[$attribute])?
         fn $check() {
             $crate::suite::run(stringify!($check), async {
                 $crate::suite::signer::$check($make).await
             });
         }
-    )*};
+    };
 }
 
 /// What the signer suite needs.

@@ -9,8 +9,8 @@ pub async fn a_wrapped_key_comes_back(fixture: KeyBackendFixture) {
     if !fixture.has(Ability::Wrapping) {
         return;
     }
-    for algorithm in fixture.backend.algorithms() {
-        let record = exportable(&fixture, "wrapped", *algorithm).await;
+    for algorithm in wrappable(&fixture) {
+        let record = exportable(&fixture, "wrapped", algorithm).await;
         let wrapped = wrapping(&fixture).wrap(&record, under(&fixture)).await.unwrap();
         let handle = wrapping(&fixture).unwrap(&record, &wrapped, under(&fixture)).await.unwrap();
         fixture.assert_signs(&KeyRecord { handle, ..record }).await;
@@ -35,9 +35,9 @@ pub async fn a_wrapped_key_that_was_changed_is_refused(fixture: KeyBackendFixtur
     if !fixture.has(Ability::Wrapping) {
         return;
     }
-    for algorithm in fixture.backend.algorithms() {
-        let record = exportable(&fixture, "changed", *algorithm).await;
-        let other = exportable(&fixture, "another", *algorithm).await;
+    for algorithm in wrappable(&fixture) {
+        let record = exportable(&fixture, "changed", algorithm).await;
+        let other = exportable(&fixture, "another", algorithm).await;
         let whole = wrapping(&fixture).wrap(&record, under(&fixture)).await.unwrap();
         for position in 0..whole.len() {
             let mut changed = whole.clone();
@@ -50,6 +50,29 @@ pub async fn a_wrapped_key_that_was_changed_is_refused(fixture: KeyBackendFixtur
         assert_not_unwrapped(&fixture, &record, &[], "nothing").await;
         assert_not_unwrapped(&fixture, &other, &whole, "another key's record").await;
     }
+}
+
+/// A key of an algorithm that is not wrapped is refused when it is to be, and signs all the same.
+pub async fn what_cannot_be_wrapped_is_refused(fixture: KeyBackendFixture) {
+    if !fixture.has(Ability::Wrapping) {
+        return;
+    }
+    for algorithm in fixture.backend.algorithms() {
+        if fixture.wraps(*algorithm) {
+            continue;
+        }
+        let record = exportable(&fixture, "not-wrapped", *algorithm).await;
+        let answer = wrapping(&fixture).wrap(&record, under(&fixture)).await;
+        let kind = answer.expect_err("it is wrapped, and was declared as not wrapped").kind();
+        let refused = [ErrorKind::Refused, ErrorKind::Unsupported];
+        assert!(refused.contains(&kind), "{algorithm}: {kind:?}");
+        fixture.assert_signs(&record).await;
+    }
+}
+
+fn wrappable(fixture: &KeyBackendFixture) -> Vec<Algorithm> {
+    let algorithms = fixture.backend.algorithms().iter().copied();
+    algorithms.filter(|algorithm| fixture.wraps(*algorithm)).collect()
 }
 
 async fn assert_not_unwrapped(
