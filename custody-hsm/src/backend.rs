@@ -1,10 +1,8 @@
 //! The backend: keys that live in a token.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use cryptoki::mechanism::MechanismType;
 use cryptoki::object::ObjectClass;
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::id::{BackendId, BackendIdentity, KekId};
@@ -13,21 +11,19 @@ use custody_core::seam::{
     KeyWrapping, NewKey, Signer,
 };
 use custody_core::secret::Secret;
-use futures::channel::oneshot;
 
-use crate::canary;
 use crate::config::HsmConfig;
 use crate::fault::{Effect, Fault};
 use crate::handle::{self, Handle, Owner};
 use crate::kek::HsmKek;
-use crate::module::{ModuleError, ModuleUse};
 use crate::object::{self, Wanted};
-use crate::observer::{HsmEvent, Observer};
+use crate::observer::Observer;
+use crate::open::{HsmOpenError, Opened, open};
 use crate::pool::{Call, Pool};
-use crate::report::{self, TokenReport};
+use crate::report::TokenReport;
 use crate::seat::Seat;
 use crate::signer::HsmSigner;
-use crate::token::{Tag, Token, TokenError};
+use crate::token::Tag;
 use crate::wrap;
 
 /// Keys in one token of a PKCS#11 module.
@@ -56,39 +52,9 @@ impl HsmBackend {
     /// # Cancel safety
     /// The module may stay open until the opening ends.
     pub async fn open(config: HsmConfig, observer: Observer) -> Result<Self, HsmOpenError> {
-        let (sender, receiver) = oneshot::channel();
-        let limits = config.limits;
-        let its = config.clone();
-        // Opening a module runs its code, which may hang: neither on the caller's thread nor on the
-        // one that answers.
-        let answering = move || {
-            let (opened, opening) = mpsc::channel();
-            let open = thread::Builder::new().name("hsm-open".into());
-            let started = open.spawn(move || {
-                // Whoever comes too late closes what was opened.
-                let _late = opened.send(start(&its, observer));
-            });
-            let answer = match started {
-                Ok(_thread) => opening.recv_timeout(limits.generate).unwrap_or_else(|_| {
-                    Err(HsmOpenError::Late { limit_ms: limits.generate.as_millis() })
-                }),
-                Err(error) => Err(HsmOpenError::Thread(error)),
-            };
-            // Whoever asked may have gone.
-            let _gone = sender.send(answer);
-        };
-        let answer = thread::Builder::new().name("hsm-answer".into());
-        let _thread = answer.spawn(answering).map_err(HsmOpenError::Thread)?;
-        let late = HsmOpenError::Late { limit_ms: limits.generate.as_millis() };
-        let pool = receiver.await.unwrap_or(Err(late))?;
-        let call = Call { limit: limits.generate, effect: Effect::None };
-        let opened = pool.call(call, |seat| seat.with(|_, _, _| Ok(()))).await;
-        opened.map_err(|fault| HsmOpenError::Login(fault.into_error("log in")))?;
-        let algorithms = able(&pool, call).await;
-        let facts = pool.token().facts();
-        let identity = identity(&facts.serial).ok_or(HsmOpenError::Serial)?;
+        let Opened { pool, identity, algorithms } = open(&config, observer).await?;
         let destroyable = config.destroyable;
-        let wraps = config.wrapping && wrap::is_offered(&facts.mechanisms);
+        let wraps = config.wrapping && wrap::is_offered(&pool.token().facts().mechanisms);
         Ok(Self { id: config.id, identity, algorithms, destroyable, wraps, pool: Arc::new(pool) })
     }
 
@@ -142,8 +108,10 @@ impl HsmBackend {
     /// # Cancel safety
     /// Nothing is changed.
     pub async fn report(&self) -> Result<TokenReport, BackendError> {
+        let usage = self.pool.usage();
         let report = self.pool.call(self.reading(), Seat::report);
-        report.await.map_err(|fault| fault.into_error("ask the token"))
+        let report = report.await.map_err(|fault| fault.into_error("ask the token"))?;
+        Ok(TokenReport { usage, ..report })
     }
 
     async fn bring(&self, name: KekId, key: Option<Secret>) -> Result<(), BackendError> {
@@ -310,109 +278,12 @@ impl KeyWrapping for HsmBackend {
     }
 }
 
-/// Opens the module and finds the token, tells what changed about it, and starts its threads.
-fn start(config: &HsmConfig, observer: Observer) -> Result<Pool, HsmOpenError> {
-    let module = ModuleUse::open(&config.module).map_err(HsmOpenError::Module)?;
-    let token = Token::find(module, &config.token, config.pin.clone()).map_err(HsmOpenError::of)?;
-    if let Some(path) = &config.facts {
-        let what = report::changes(path, token.facts()).map_err(HsmOpenError::Facts)?;
-        if !what.is_empty() {
-            tracing::warn!(?what, "the token is not what it was");
-            observer.tell(&HsmEvent::TokenChanged { what });
-        }
-    }
-    let pool = Pool::start(Arc::new(token), config.sessions.get(), config.limits, observer);
-    pool.map_err(HsmOpenError::Thread)
-}
-
 /// The public key of a key that is there, private part and all.
 fn public_key(seat: &mut Seat, tag: Tag, algorithm: Algorithm) -> Result<PublicKey, Fault> {
     seat.read(&tag, |session, token, life| {
         let _private = token.private_key(session, &tag, life)?;
         object::public_key(session, token, &tag, algorithm)
     })
-}
-
-/// The algorithms that the token is able to sign by: modules list mechanisms, not curves, and some
-/// list what they cannot do.
-async fn able(pool: &Pool, call: Call) -> Vec<Algorithm> {
-    let mut able = Vec::new();
-    for algorithm in listed(&pool.token().facts().mechanisms) {
-        let tried = pool.call(call, move |seat| {
-            seat.with(|session, token, _| canary::probe(session, token.module(), algorithm))
-        });
-        match tried.await {
-            Ok(()) => able.push(algorithm),
-            Err(error) => tracing::warn!(%algorithm, %error, "the token has no such keys"),
-        }
-    }
-    able
-}
-
-fn listed(mechanisms: &[MechanismType]) -> Vec<Algorithm> {
-    let has = |wanted: &[MechanismType]| wanted.iter().all(|one| mechanisms.contains(one));
-    let mut algorithms = Vec::new();
-    if has(&[MechanismType::ECC_KEY_PAIR_GEN, MechanismType::ECDSA]) {
-        algorithms.extend([Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1]);
-    }
-    if has(&[MechanismType::ECC_EDWARDS_KEY_PAIR_GEN, MechanismType::EDDSA]) {
-        algorithms.push(Algorithm::Ed25519);
-    }
-    algorithms
-}
-
-/// The token's serial number, in hex if an identity cannot hold it.
-fn identity(serial: &str) -> Option<BackendIdentity> {
-    let plain = BackendIdentity::parse(&format!("pkcs11:serial:{serial}"));
-    let hex = || BackendIdentity::parse(&format!("pkcs11:serial-hex:{}", hex::encode(serial)));
-    if serial.is_empty() { None } else { plain.or_else(|_| hex()).ok() }
-}
-
-/// Why a backend is not open.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HsmOpenError {
-    /// What the token said last cannot be read or written.
-    #[error("`facts`: what the token said at the last start cannot be read or written")]
-    Facts(#[source] std::io::Error),
-    /// The module did not open in time.
-    #[error("`module`: it did not open in {limit_ms} ms")]
-    Late {
-        /// How long it was waited for.
-        limit_ms: u128,
-    },
-    /// The token takes no login.
-    #[error("`pin`: the token takes no login")]
-    Login(#[source] BackendError),
-    /// The module is not open.
-    #[error("the module is not open")]
-    Module(#[source] ModuleError),
-    /// The token has no serial number.
-    #[error("the token has no serial number, so that its keys cannot be told from others'")]
-    Serial,
-    /// A thread could not be started.
-    #[error("a thread could not be started")]
-    Thread(#[source] std::io::Error),
-    /// No token, or more than one, has the name.
-    #[error("{message}")]
-    Token {
-        /// What there is.
-        message: String,
-    },
-    /// The module does not tell its tokens.
-    #[error("the module does not tell its tokens")]
-    Tokens(#[source] BackendError),
-}
-
-impl HsmOpenError {
-    fn of(error: TokenError) -> Self {
-        match error {
-            TokenError::Module(fault) => Self::Tokens(fault.into_error("find the token")),
-            TokenError::Many { .. } | TokenError::None { .. } => {
-                Self::Token { message: error.to_string() }
-            }
-        }
-    }
 }
 
 const GENERATE: &str = "generate a key";

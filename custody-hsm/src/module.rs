@@ -237,3 +237,36 @@ const AGAIN_MAX: Duration = Duration::from_secs(2);
 /// Each time all sessions of all its tokens are lost.
 const AGAIN_APART: Duration = Duration::from_millis(500);
 const AGAIN_PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process is known by its number: what a fork leaves has another one.
+    #[test]
+    #[ignore = "needs SoftHSM"]
+    fn nothing_enters_a_module_in_a_process_that_was_forked() {
+        let places = [
+            "/usr/lib/softhsm/libsofthsm2.so",
+            "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+            "/usr/local/lib/softhsm/libsofthsm2.so",
+        ];
+        let path = places.iter().map(Path::new).find(|path| path.exists()).unwrap();
+        let mut module = Module {
+            client: Pkcs11::new(path).unwrap(),
+            process: std::process::id(),
+            is_ours: true,
+            life: RwLock::new(0),
+            again: Mutex::new(None),
+            objects: RwLock::new(()),
+        };
+        assert!(module.enter().is_ok());
+        module.process = module.process.wrapping_add(1);
+        for refused in [
+            module.enter().map(drop).unwrap_err(),
+            module.initialise_again(0, Lost::All).unwrap_err(),
+        ] {
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        }
+    }
+}

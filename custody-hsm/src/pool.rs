@@ -16,6 +16,7 @@ use futures::channel::oneshot;
 use crate::config::HsmLimits;
 use crate::fault::{Effect, Fault};
 use crate::observer::{HsmEvent, Observer};
+use crate::report::Usage;
 use crate::seat::Seat;
 use crate::token::Token;
 
@@ -110,6 +111,15 @@ impl Pool {
 
     pub(crate) fn limits(&self) -> HsmLimits {
         self.shared.limits
+    }
+
+    /// How the sessions are used.
+    pub(crate) fn usage(&self) -> Usage {
+        let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
+        let sessions = count(lock(&self.shared.threads).len());
+        let state = self.shared.lock();
+        let (running, waiting) = (count(state.running.len()), count(state.waiting.len()));
+        Usage { sessions, running, waiting }
     }
 
     /// Whether calls are tried, or refused because threads were lost.

@@ -29,10 +29,24 @@ pub struct TokenReport {
     pub mechanisms: Vec<String>,
     /// Free memory for private objects, in bytes.
     pub free_private_bytes: Option<u64>,
-    /// Sessions of this application.
+    /// Sessions that are open, of all processes or of this one.
     pub sessions: Option<u64>,
     /// Whether the user is logged in.
     pub is_logged_in: bool,
+    /// How the sessions of this backend are used.
+    pub usage: Usage,
+}
+
+/// How the sessions of a backend are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Threads, each with a session of its own once it was needed.
+    pub sessions: u64,
+    /// Calls in the module.
+    pub running: u64,
+    /// Calls that wait for a session.
+    pub waiting: u64,
 }
 
 /// What is kept of a token from one start to the next.

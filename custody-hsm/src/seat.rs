@@ -12,7 +12,7 @@ use custody_core::seam::ErrorKind;
 use crate::fault::{Cure, Effect, Fault, cure, cure_of_reading};
 use crate::module::Lost;
 use crate::object;
-use crate::report::TokenReport;
+use crate::report::{TokenReport, Usage};
 use crate::token::{Tag, Token};
 
 /// What a thread has of a token: a session of its own.
@@ -105,6 +105,7 @@ impl Seat {
                 free_private_bytes: now.free_private_memory().and_then(|free| free.try_into().ok()),
                 sessions: now.session_count(),
                 is_logged_in: matches!(info.session_state(), SessionState::RwUser),
+                usage: Usage::default(),
             })
         })
     }

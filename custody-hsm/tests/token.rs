@@ -57,6 +57,7 @@ fn somebody(tokens: &Tokens, label: &str) -> (Pkcs11, Session) {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_wrong_configuration_is_named() {
     block_on(async {
         let tokens = Tokens::new(&["one", "same", "same"]);
@@ -94,6 +95,7 @@ fn a_wrong_configuration_is_named() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_wrong_pin_is_asked_for_once() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -112,6 +114,7 @@ fn a_wrong_pin_is_asked_for_once() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_key_never_leaves_its_token() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -137,6 +140,7 @@ fn a_key_never_leaves_its_token() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn an_exportable_key_comes_back_in_another_token() {
     block_on(async {
         let tokens = Tokens::new(&["one", "two"]);
@@ -182,6 +186,7 @@ fn an_exportable_key_comes_back_in_another_token() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_key_that_may_not_leave_and_one_that_the_token_does_not_wrap_are_refused() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -211,6 +216,7 @@ fn a_key_that_may_not_leave_and_one_that_the_token_does_not_wrap_are_refused() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_key_deleted_behind_our_back_is_not_found_and_the_others_sign() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -239,6 +245,7 @@ fn a_key_deleted_behind_our_back_is_not_found_and_the_others_sign() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn two_keys_of_one_id_are_refused() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -264,6 +271,7 @@ fn two_keys_of_one_id_are_refused() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_logout_behind_our_back_is_healed() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -279,6 +287,7 @@ fn a_logout_behind_our_back_is_healed() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_module_finalised_behind_our_back_is_initialised_again() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -295,6 +304,7 @@ fn a_module_finalised_behind_our_back_is_initialised_again() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn a_module_that_the_host_initialised_is_used_and_left_open() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -309,6 +319,7 @@ fn a_module_that_the_host_initialised_is_used_and_left_open() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn several_backends_share_a_module_and_the_last_finalises_it() {
     block_on(async {
         let tokens = Tokens::new(&["one", "two"]);
@@ -325,6 +336,7 @@ fn several_backends_share_a_module_and_the_last_finalises_it() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn sixty_four_callers_share_four_sessions() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);
@@ -340,6 +352,7 @@ fn sixty_four_callers_share_four_sessions() {
 }
 
 #[test]
+#[ignore = "needs SoftHSM"]
 fn ten_thousand_signatures_need_no_more_memory_or_files() {
     block_on(async {
         let tokens = Tokens::new(&["one"]);

@@ -1,0 +1,132 @@
+//! kryoptic: a module that writes points in two forms, locks after ten wrong PINs, and has no
+//! secp256k1.
+#![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
+
+#[path = "kryoptic/tokens.rs"]
+mod kryoptic;
+
+use std::sync::Arc;
+
+use cryptoki::session::UserType;
+use cryptoki::types::AuthPin;
+use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend};
+use custody_hsm::{HsmBackend, HsmOpenError, Observer};
+use custody_testkit::suite::key_backend::{KeyBackendFixture, KeyLifetime};
+use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
+use custody_testkit::suite::signer::SignerFixture;
+use kryoptic::{PIN, Tokens};
+use pollster::block_on;
+
+mod backend {
+    custody_testkit::key_backend_suite!(ignore = "needs kryoptic"; super::backend().await);
+}
+
+mod ecdsa_p256_signer {
+    custody_testkit::signer_suite!(
+        ignore = "needs kryoptic"; super::signer(super::Algorithm::EcdsaP256).await
+    );
+}
+
+mod ed25519_signer {
+    custody_testkit::signer_suite!(
+        ignore = "needs kryoptic"; super::signer(super::Algorithm::Ed25519).await
+    );
+}
+
+mod kek {
+    custody_testkit::key_encryption_suite!(ignore = "needs kryoptic"; super::kek().await);
+}
+
+async fn backend() -> KeyBackendFixture {
+    let tokens = Tokens::new();
+    let (one, two) = (tokens.open("one").await, tokens.open("two").await);
+    let again = tokens.clone();
+    KeyBackendFixture::new(one, two, KeyLifetime::Backend)
+        .with_reopen(move || {
+            let tokens = again.clone();
+            Box::pin(async move { tokens.open("one").await as Arc<dyn KeyBackend> })
+        })
+        .with_guard(tokens)
+}
+
+async fn signer(algorithm: Algorithm) -> SignerFixture {
+    let backend = Tokens::new().open("one").await;
+    let request = kryoptic::request("key", algorithm, Exportability::Never);
+    let record = kryoptic::record(&backend, request).await;
+    SignerFixture::new(backend.signer(&record).await.unwrap())
+}
+
+async fn kek() -> KeyEncryptionFixture {
+    let tokens = Tokens::new();
+    let backend = tokens.open("one").await;
+    let kek = Arc::new(backend.key_encryption("store").await.unwrap());
+    let other = Arc::new(backend.key_encryption("other").await.unwrap());
+    KeyEncryptionFixture::new(kek, other)
+        .with_reopen(move || {
+            let backend = Arc::clone(&backend);
+            Box::pin(async move { Arc::new(backend.key_encryption("store").await.unwrap()) as _ })
+        })
+        .with_guard(tokens)
+}
+
+#[test]
+#[ignore = "needs kryoptic"]
+fn a_curve_that_a_module_lists_no_word_of_is_found_missing() {
+    block_on(async {
+        let backend = Tokens::new().open("one").await;
+        assert_eq!(backend.algorithms(), [Algorithm::EcdsaP256, Algorithm::Ed25519]);
+        let request = kryoptic::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
+        assert_eq!(backend.generate(&request).await.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(backend.health().await, Health::Ready);
+    });
+}
+
+#[test]
+#[ignore = "needs kryoptic"]
+fn points_are_read_raw_and_in_der() {
+    for form in ["DER", "BYTES"] {
+        Tokens::write_points_as(form);
+        block_on(async {
+            let backend = Tokens::new().open("one").await;
+            for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+                let request =
+                    kryoptic::request(algorithm.as_str(), algorithm, Exportability::Never);
+                let record = kryoptic::record(&backend, request).await;
+                let signer = backend.signer(&record).await.unwrap();
+                let input = match algorithm.signs_prehash() {
+                    true => SignInput::Prehash(&[7; 32]),
+                    false => SignInput::Message(&[7; 32]),
+                };
+                let signature = signer.sign(input).await.unwrap();
+                assert!(signature.checked(signer.public_key(), input).is_ok(), "{form}");
+            }
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs kryoptic"]
+fn a_locked_pin_is_refused_even_if_it_is_right() {
+    let tokens = Tokens::new();
+    let open = || {
+        let opened = block_on(HsmBackend::open(tokens.config("one"), Observer::default()));
+        let HsmOpenError::Login(error) = opened.map(drop).unwrap_err() else { panic!("no login") };
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    };
+    let client = kryoptic::client();
+    let slot = client.get_slots_with_token().unwrap()[0];
+    let session = client.open_rw_session(slot).unwrap();
+    let login = |pin: &str| session.login(UserType::User, Some(&AuthPin::from(pin)));
+    for _ in 0..9 {
+        assert!(login("pin-that-is-wrong-5ee1").is_err());
+    }
+    login(PIN).unwrap();
+    session.logout().unwrap();
+    for _ in 0..10 {
+        assert!(login("pin-that-is-wrong-5ee1").is_err());
+    }
+    drop(session);
+    client.finalize().unwrap();
+    (0..3).for_each(|_| open());
+}
