@@ -63,6 +63,7 @@ static void read_orders(void) {
 
 /* The order that this call falls under, or none. */
 static int next_order(int index, const char *name, struct order *found) {
+    if (!getenv("CUSTODY_MODULE_ORDERS")) return 0;
     pthread_mutex_lock(&lock);
     read_orders();
     unsigned number = ++seen[index];

@@ -13,6 +13,7 @@ pub mod judging;
 pub mod kept;
 pub mod load;
 pub mod percentile;
+pub mod token;
 
 /// Any error of a bench.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,122 @@
+//! A token for benches: a new one of SoftHSM, or one that is there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki::slot::Slot;
+use custody_core::crypto::Algorithm;
+use custody_core::digest::Digest;
+use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
+use custody_core::seam::{Exportability, KeyBackend as _, KeyRecord, KeyRequest, Signer};
+use custody_hsm::{HsmBackend, HsmConfig, Observer, PinSource, TokenSelector};
+
+use crate::Failure;
+
+/// Where a token is. Its processes are told by variables of their environment.
+#[derive(Clone, Debug)]
+pub struct BenchToken {
+    /// The module.
+    pub module: PathBuf,
+    /// The token's label.
+    pub label: String,
+    /// The file with its PIN.
+    pub pin: PathBuf,
+}
+
+impl BenchToken {
+    /// The token that `HSM_BENCH_MODULE`, `HSM_BENCH_TOKEN` and `HSM_BENCH_PIN_FILE` name; none if
+    /// they name none.
+    #[must_use]
+    pub fn told() -> Option<Self> {
+        let told = |name| std::env::var_os(name);
+        let module = PathBuf::from(told(MODULE)?);
+        let label = told(TOKEN)?.into_string().ok()?;
+        Some(Self { module, label, pin: PathBuf::from(told(PIN_FILE)?) })
+    }
+
+    /// A new token of SoftHSM in a folder, and the configuration of SoftHSM that knows it.
+    pub fn new(folder: &Path) -> Result<(Self, PathBuf), Failure> {
+        let module = PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+        let module = module.ok_or("SoftHSM is not installed")?;
+        let (tokens, conf) = (folder.join("tokens"), folder.join("softhsm2.conf"));
+        std::fs::create_dir_all(&tokens)?;
+        let lines = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
+        std::fs::write(&conf, lines)?;
+        let pin = folder.join("pin");
+        std::fs::write(&pin, "bench-of-tokens")?;
+        let label = "bench".to_owned();
+        let mut util = Command::new("softhsm2-util");
+        util.args(["--init-token", "--free", "--label", &label, "--so-pin", "12345678"]);
+        util.args(["--pin", "bench-of-tokens"]).env(SOFTHSM, &conf);
+        let output = util.output()?;
+        if output.status.success() {
+            return Ok((Self { module, label, pin }, conf));
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into())
+    }
+
+    /// Tells a process about it.
+    pub fn tell(&self, command: &mut Command) {
+        command.env(MODULE, &self.module).env(TOKEN, &self.label).env(PIN_FILE, &self.pin);
+    }
+
+    /// A backend with so many sessions.
+    pub async fn open(&self, sessions: u8) -> Result<HsmBackend, Failure> {
+        let token = TokenSelector::Label(self.label.clone());
+        let pin = PinSource::File(self.pin.clone());
+        let mut config =
+            HsmConfig::new(BackendId::parse("bench")?, self.module.clone(), token, pin);
+        config.sessions = sessions.try_into()?;
+        Ok(HsmBackend::open(config, Observer::default()).await?)
+    }
+
+    /// A session of the module and the key, for whoever uses them bare. A backend is open beside
+    /// it, so that the module is initialised and the user logged in.
+    pub fn bare(&self) -> Result<(Session, ObjectHandle), Failure> {
+        let client = Pkcs11::new(&self.module)?;
+        let session = client.open_rw_session(self.slot(&client)?)?;
+        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(LABEL.into())];
+        let key = session.find_objects(&wanted)?.pop().ok_or("the token has no key")?;
+        Ok((session, key))
+    }
+
+    fn slot(&self, client: &Pkcs11) -> Result<Slot, Failure> {
+        for slot in client.get_slots_with_token()? {
+            if client.get_token_info(slot)?.label() == self.label {
+                return Ok(slot);
+            }
+        }
+        Err("no token has the label".into())
+    }
+}
+
+/// The signer of the key of secp256k1 that benches use, made if there is none.
+pub async fn signer(backend: &HsmBackend) -> Result<std::sync::Arc<dyn Signer>, Failure> {
+    let request = KeyRequest {
+        custodian: CustodianId::new(Digest::of(b"bench")),
+        wallet: WalletId::parse("bench")?,
+        key: KeyId::parse("key")?,
+        algorithm: Algorithm::EcdsaSecp256k1,
+        exportability: Exportability::Never,
+    };
+    let made = backend.generate(&request).await?;
+    let KeyRequest { custodian, wallet, key, .. } = request;
+    let record =
+        KeyRecord { custodian, wallet, key, public_key: made.public_key, handle: made.handle };
+    Ok(backend.signer(&record).await?)
+}
+
+/// Tells SoftHSM where its tokens are.
+pub const SOFTHSM: &str = "SOFTHSM2_CONF";
+const MODULE: &str = "HSM_BENCH_MODULE";
+const TOKEN: &str = "HSM_BENCH_TOKEN";
+const PIN_FILE: &str = "HSM_BENCH_PIN_FILE";
+const LABEL: &str = "custody bench key ecdsa-secp256k1";
+const PLACES: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+];
