@@ -2,7 +2,7 @@
 //!
 //! Invariant: the key encrypts and decrypts and does nothing else; the context is authenticated.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use cryptoki::error::{Error, RvError};
@@ -25,6 +25,8 @@ pub struct HsmKek {
     id: KekId,
     tag: Tag,
     pool: Arc<Pool>,
+    /// The nonce of the last wrapping.
+    last: Arc<Mutex<[u8; NONCE]>>,
 }
 
 impl HsmKek {
@@ -48,7 +50,7 @@ impl HsmKek {
         let print = opened.await.map_err(|fault| fault.into_error(OPEN))?;
         let text = format!("pkcs11:{}:{print}", hex::encode(serial));
         let id = KekId::parse(&text).map_err(|_| BackendError::new(ErrorKind::Corrupt, OPEN))?;
-        Ok(Self { id, tag, pool })
+        Ok(Self { id, tag, pool, last: Arc::default() })
     }
 
     /// An encrypted data key that nobody got is worth nothing.
@@ -72,12 +74,11 @@ impl KeyEncryption for HsmKek {
             return Err(BackendError::new(ErrorKind::Refused, WRAP));
         }
         let plain = Secret::new(data_key.expose().to_vec());
-        let (tag, bound) = (self.tag, bound(context));
+        let (tag, bound, last) = (self.tag, bound(context), Arc::clone(&self.last));
         let wrapped = self.pool.call(self.call(), move |seat| {
             seat.read(&tag, |session, token, _| {
                 let key = only(session, token, &tag)?;
-                let mut nonce = [0; NONCE];
-                session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
+                let nonce = fresh(session, &last)?;
                 let sealed = encrypt(session, key, nonce, &bound, plain.expose())?;
                 Ok([&[VERSION], &nonce[..], &sealed].concat())
             })
@@ -187,9 +188,22 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     Err(Fault::found(ErrorKind::Refused, "the key may do more than encrypt and decrypt"))
 }
 
+/// A random nonce that is neither the last one nor that of the key's print: under one nonce two data
+/// keys would show their difference.
+fn fresh(session: &Session, last: &Mutex<[u8; NONCE]>) -> Result<[u8; NONCE], Fault> {
+    let mut nonce = [0; NONCE];
+    session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if nonce == PRINTED || nonce == *last {
+        return Err(Fault::found(ErrorKind::Corrupt, "the token's random numbers are not random"));
+    }
+    *last = nonce;
+    Ok(nonce)
+}
+
 /// What tells the key from others: the tag of nothing, under a nonce that is used for this alone.
 fn print(session: &Session, key: ObjectHandle) -> Result<String, Fault> {
-    let tag = encrypt(session, key, [0; NONCE], b"custody/hsm/kek/v1", b"")?;
+    let tag = encrypt(session, key, PRINTED, b"custody/hsm/kek/v1", b"")?;
     let digest = Digest::of(&tag).to_string();
     Ok(digest.chars().take(PRINT).collect())
 }
@@ -251,6 +265,8 @@ const UNWRAP: &str = "decrypt a data key";
 const VERSION: u8 = 1;
 const DATA_KEY: usize = 32;
 const NONCE: usize = 12;
+/// The nonce of the key's print.
+const PRINTED: [u8; NONCE] = [0; NONCE];
 const TAG_BITS: u64 = 128;
 /// A data key and its tag.
 const SEALED: usize = 48;

@@ -420,6 +420,22 @@ fn no_data_key_comes_back_that_was_garbled_on_its_way_in() {
     assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
+#[test]
+#[ignore = "needs SoftHSM"]
+fn a_token_whose_random_numbers_repeat_wraps_nothing() {
+    let bench = Bench::new();
+    let backend = bench.open();
+    let kek = block_on(backend.key_encryption("store")).unwrap();
+    let data_key = Secret::new((50..82).collect());
+    bench.module.order(&[(Calls::all("GenerateRandom"), Deed::Zero)]);
+    for _ in 0..3 {
+        let refused = block_on(kek.wrap(&data_key, &[b"context"])).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    }
+    bench.module.order(&[]);
+    assert!(block_on(kek.wrap(&data_key, &[b"context"])).is_ok());
+}
+
 /// Answers of PKCS #11 3.0, section 3.3 (`CKR_…`).
 const HOST_MEMORY: u64 = 0x02;
 const GENERAL_ERROR: u64 = 0x05;
