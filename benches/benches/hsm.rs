@@ -5,8 +5,8 @@
 //! be. cryptoki always asks; a module that answers by itself stands before the real one.
 //!
 //! The token is a new one of SoftHSM, or the one that `HSM_BENCH_MODULE`, `HSM_BENCH_TOKEN` (its
-//! label) and `HSM_BENCH_PIN_FILE` name. `HSM_SECONDS` sets the length of a turn. It fails if a
-//! ratio is below 0.95.
+//! label) and `HSM_BENCH_PIN_FILE` name. `HSM_SECONDS` sets how long each is measured for
+//! each number of sessions. It fails if a ratio is below 0.95.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::cast_precision_loss,
@@ -20,7 +20,8 @@
 #[path = "../../shims/library.rs"]
 mod library;
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -34,56 +35,56 @@ use custody_core::seam::Signer;
 const DIGEST: [u8; 32] = [7; 32];
 const SESSIONS: [u8; 4] = [1, 2, 4, 8];
 const CALLERS: u8 = 4;
-const ROUNDS: u8 = 3;
+const ROUNDS: u8 = 30;
 const LEAST: f64 = 0.95;
 const ROLE: &str = "HSM_BENCH_ROLE";
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    match std::env::var(ROLE) {
-        Ok(role) => {
-            let token = BenchToken::told().ok_or("no token is told")?;
-            if role == "both" { both(&token).await } else { bare_only(&token).await }
-        }
-        Err(_) => compare(),
+    match std::env::var_os(ROLE) {
+        Some(_) => measure(&BenchToken::told().ok_or("no token is told")?).await,
+        None => compare(),
     }
 }
 
-/// Has the rates measured by processes of their own, and holds them against each other.
+/// Has three processes measure in turns, so short that a machine which changes its speed does so
+/// for all, and holds their sums against each other.
 fn compare() -> Result<(), Failure> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let (token, conf) = match BenchToken::told() {
         Some(token) => (token, None),
         None => BenchToken::new(folder.path()).map(|(token, conf)| (token, Some(conf)))?,
     };
-    let run = |role: &str, more: &[(&str, &str)]| -> Result<Vec<Vec<f64>>, Failure> {
+    let start = |more: &[(&str, &str)]| {
         let mut other = Command::new(std::env::current_exe()?);
         token.tell(&mut other);
-        other.env(ROLE, role).envs(more.iter().copied());
+        other.env(ROLE, "measures").envs(more.iter().copied());
         other.envs(conf.iter().map(|conf| (SOFTHSM, conf)));
-        let output = other.output()?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into());
-        }
-        let rows = String::from_utf8(output.stdout)?;
-        let row = |line: &str| line.split(' ').map(str::parse).collect::<Result<_, _>>();
-        Ok(rows.lines().map(row).collect::<Result<_, _>>()?)
+        Other::start(&mut other)
     };
-    let rates = run("both", &[])?;
-    // The same module before it, once as it is and once with its own answer.
+    let mut direct = start(&[])?;
+    // It makes the key.
+    direct.ask("ours", 1)?;
     let before = library::library("pkcs11_faults", "-ldl").display().to_string();
     let real = token.module.display().to_string();
     let module = [("HSM_BENCH_MODULE", before.as_str()), ("CUSTODY_MODULE", real.as_str())];
-    let asked = run("bare", &module)?;
-    let unasked = run("bare", &[&module[..], &[("CUSTODY_MODULE_LENGTHS", "1")]].concat())?;
+    let mut asked = start(&module)?;
+    let mut unasked = start(&[&module[..], &[("CUSTODY_MODULE_LENGTHS", "1")]].concat())?;
     println!("{}, {CALLERS} callers a session", token.module.display());
     println!("sessions  bare/s  custody-hsm/s  ratio  one call less");
     let mut is_enough = true;
-    for (sessions, rates) in SESSIONS.iter().zip(rates.iter().zip(asked.iter().zip(&unasked))) {
-        let ([bare, ours], ([asked], [unasked])) = (&rates.0[..], (&rates.1.0[..], &rates.1.1[..]))
-        else {
-            return Err("a process told something else".into());
-        };
+    for sessions in SESSIONS {
+        let mut sums = [0.0; 4];
+        for _ in 0..ROUNDS {
+            let rates = [
+                direct.ask("bare", sessions)?,
+                direct.ask("ours", sessions)?,
+                asked.ask("bare", sessions)?,
+                unasked.ask("bare", sessions)?,
+            ];
+            sums.iter_mut().zip(rates).for_each(|(sum, rate)| *sum += rate);
+        }
+        let [bare, ours, asked, unasked] = sums.map(|sum| sum / f64::from(ROUNDS));
         let (ratio, gain) = (ours / bare, unasked / asked);
         println!("{sessions:>8}  {bare:>6.0}  {ours:>13.0}  {ratio:>5.2}  {gain:>13.2}");
         is_enough &= ratio >= LEAST;
@@ -91,27 +92,55 @@ fn compare() -> Result<(), Failure> {
     if is_enough { Ok(()) } else { Err(format!("a ratio is below {LEAST}").into()) }
 }
 
-/// A line for each number of sessions: bare signatures and ours, a second.
-async fn both(token: &BenchToken) -> Result<(), Failure> {
-    for sessions in SESSIONS {
-        let backend = token.open(sessions).await?;
-        let signer = signer(&backend).await?;
-        let (mut bare_sum, mut our_sum) = (0.0, 0.0);
-        ours(&signer, sessions, turn() / 4).await?;
-        for _ in 0..ROUNDS {
-            bare_sum += bare(token, sessions, turn()).await?;
-            our_sum += ours(&signer, sessions, turn()).await?;
-        }
-        println!("{} {}", bare_sum / f64::from(ROUNDS), our_sum / f64::from(ROUNDS));
-    }
-    Ok(())
+/// A process that measures when it is asked to.
+struct Other {
+    child: Child,
+    questions: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// A line for each number of sessions: bare signatures a second.
-async fn bare_only(token: &BenchToken) -> Result<(), Failure> {
-    let _open = token.open(1).await?;
-    for sessions in SESSIONS {
-        println!("{}", bare(token, sessions, turn()).await?);
+impl Other {
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let questions = child.stdin.take().ok_or("no standard input")?;
+        let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?).lines();
+        Ok(Self { child, questions, answers })
+    }
+
+    /// Signatures a second in one turn, with so many sessions.
+    fn ask(&mut self, what: &str, sessions: u8) -> Result<f64, Failure> {
+        writeln!(self.questions, "{what} {sessions}")?;
+        Ok(self.answers.next().ok_or("the process ended")??.parse()?)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
+
+/// Answers each line of the standard input.
+async fn measure(token: &BenchToken) -> Result<(), Failure> {
+    let mut open = None;
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        let (what, sessions) = line.split_once(' ').ok_or("no such question")?;
+        let sessions: u8 = sessions.parse()?;
+        if open.as_ref().is_none_or(|(of, _, _)| *of != sessions) {
+            drop(open.take());
+            let backend = token.open(sessions).await?;
+            let signer = signer(&backend).await?;
+            open = Some((sessions, backend, signer));
+        }
+        let Some((_, _, signer)) = &open else { return Err("nothing is open".into()) };
+        let rate = match what {
+            "ours" => ours(signer, sessions, turn()).await?,
+            _ => bare(token, sessions, turn()).await?,
+        };
+        println!("{rate}");
     }
     Ok(())
 }
@@ -168,5 +197,5 @@ async fn ours(signer: &Arc<dyn Signer>, sessions: u8, turn: Duration) -> Result<
 
 fn turn() -> Duration {
     let seconds = std::env::var("HSM_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs_f64(seconds.unwrap_or(2.0))
+    Duration::from_secs_f64(seconds.unwrap_or(6.0) / f64::from(ROUNDS))
 }

@@ -166,6 +166,9 @@ fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fau
 
 fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     let asked = [
+        AttributeType::Local,
+        AttributeType::AlwaysSensitive,
+        AttributeType::NeverExtractable,
         AttributeType::Sensitive,
         AttributeType::Extractable,
         AttributeType::Sign,
@@ -175,6 +178,10 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     ];
     let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
     let wanted = [
+        // A key that was brought in is known to somebody.
+        Attribute::Local(true),
+        Attribute::AlwaysSensitive(true),
+        Attribute::NeverExtractable(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Sign(false),
@@ -185,7 +192,10 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
     if wanted.iter().all(|attribute| told.contains(attribute)) {
         return Ok(());
     }
-    Err(Fault::found(ErrorKind::Refused, "the key may do more than encrypt and decrypt"))
+    Err(Fault::found(
+        ErrorKind::Refused,
+        "the key was not made here, or may do more than encrypt and decrypt",
+    ))
 }
 
 /// A random nonce that is neither the last one nor that of the key's print: under one nonce two data

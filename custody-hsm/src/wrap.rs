@@ -300,5 +300,6 @@ fn show(
 
 const RESTORED: &str = "restored";
 const VERSION: u8 = 1;
-/// RFC 5649, as SoftHSM writes it under `CKM_AES_KEY_WRAP_PAD`.
-const MECHANISM: &str = "aes-key-wrap-pad/rfc5649";
+/// Whatever the maker of the token understands by it. Near RFC 5649: SoftHSM fills the key with zeros
+/// to a multiple of 8 bytes before it wraps.
+const MECHANISM: &str = "pkcs11/aes-key-wrap-pad";

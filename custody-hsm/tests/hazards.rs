@@ -213,6 +213,41 @@ fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
     }
 }
 
+/// Whoever has the PIN may bring a key in under the name of one that is to be made.
+#[test]
+#[ignore = "needs SoftHSM"]
+fn a_key_that_somebody_brought_in_encrypts_nothing() {
+    let tokens = Tokens::new(&["one"]);
+    let backend = block_on(tokens.open("one"));
+    drop(block_on(backend.key_encryption("store")).unwrap());
+    let session = somebody(&tokens, "one");
+    let [honest] = objects(&session, ObjectClass::SECRET_KEY)[..] else { panic!("one key") };
+    let id = session.get_attributes(honest, &[AttributeType::Id]).unwrap();
+    session.destroy_object(honest).unwrap();
+    let brought = [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::AES),
+        Attribute::Value((150..182).collect()),
+        id[0].clone(),
+    ];
+    let common = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::Sign(false),
+        Attribute::Verify(false),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ];
+    let _planted = session.create_object(&[&brought[..], &common].concat()).unwrap();
+    let refused = block_on(backend.key_encryption("store")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Refused);
+}
+
 #[test]
 #[ignore = "needs SoftHSM"]
 fn a_token_with_another_firmware_is_told_once() {
