@@ -5,7 +5,10 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
+
+use crate::opencryptoki::System;
+use crate::process::succeeded;
 
 /// A test that needs more than a process usually may do.
 struct Special {
@@ -41,6 +44,14 @@ pub(crate) fn probe(packages: &[String], folder: &Path) -> Vec<NotRun> {
         },
     ));
     left_out
+}
+
+/// What the tests over openCryptoki run in, if they are among those of `packages`; or that they do
+/// not run, and why.
+pub(crate) fn opencryptoki(packages: &[String], target: &Path) -> Option<Result<System, NotRun>> {
+    let (package, test) = OPENCRYPTOKI;
+    let cannot = |reason| NotRun { package, test, reason };
+    is_selected(packages, package).then(|| System::prepare(target).map_err(cannot))
 }
 
 /// The nextest filter that leaves out exactly these tests; none if all can run.
@@ -80,18 +91,7 @@ fn mount(folder: &Path) -> Result<(), String> {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
     command.arg("mount -t tmpfs -o size=12m none \"$0\" && : > \"$0/file\"").arg(folder);
-    succeeded("unshare", command.output().map_err(|error| error.to_string()))
-        .map_err(|reason| format!("cannot mount in a user namespace: {reason}"))
-}
-
-fn succeeded(program: &str, ran: Result<Output, String>) -> Result<(), String> {
-    let output = ran.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let told = String::from_utf8_lossy(&output.stderr);
-    let told = told.lines().map(str::trim).find(|line| !line.is_empty());
-    Err(told.map_or_else(|| format!("{program}: {}", output.status), str::to_owned))
+    succeeded(&mut command).map_err(|reason| format!("cannot mount in a user namespace: {reason}"))
 }
 
 #[cfg(test)]
@@ -107,11 +107,21 @@ impl fmt::Display for NotRun {
     }
 }
 
-const SPECIAL: [Special; 1] = [Special {
-    package: "custody-store",
-    test: "disk::a_full_disk_writes_nothing_and_the_next_commit_that_fits_works",
-    probe: mount,
-}];
+const SPECIAL: [Special; 2] = [
+    Special {
+        package: "custody-store",
+        test: "disk::a_full_disk_writes_nothing_and_the_next_commit_that_fits_works",
+        probe: mount,
+    },
+    Special {
+        package: "custody-hsm",
+        test: "processes::a_full_token_makes_no_half_key_and_signs_on",
+        probe: mount,
+    },
+];
+
+/// A binary of tests, all of which need it. `.config/nextest.toml` leaves it out of other runs.
+pub(crate) const OPENCRYPTOKI: (&str, &str) = ("custody-hsm", "opencryptoki");
 
 const MEASUREMENTS: [Measurement; 1] = [Measurement {
     package: "custody-verify",
@@ -159,19 +169,6 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_fails_tells_the_first_line_that_it_printed() {
-        let run = |script: &str| {
-            let output = Command::new("sh").args(["-c", script]).output();
-            succeeded("sh", output.map_err(|error| error.to_string()))
-        };
-        assert_eq!(run("exit 0"), Ok(()));
-        assert_eq!(run("echo; echo why >&2; echo more >&2; exit 1"), Err("why".to_owned()));
-        assert_eq!(run("exit 3"), Err("sh: exit status: 3".to_owned()));
-        let absent = succeeded("unshare", Err("not found".to_owned()));
-        assert_eq!(absent, Err("unshare: not found".to_owned()));
-    }
-
-    #[test]
     fn a_measurement_is_left_out_and_named_whatever_the_machine() {
         let packages = [MEASUREMENTS[0].package.to_owned()];
         let left_out = probe(&packages, Path::new("."));
@@ -195,6 +192,17 @@ mod tests {
                 .any(|path| std::fs::read_to_string(path).unwrap().contains(&wanted));
             assert!(found, "{package} {test}");
         }
+    }
+
+    #[test]
+    fn the_tests_over_opencryptoki_run_in_their_stage_alone() {
+        let (package, binary) = OPENCRYPTOKI;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert!(root.join(package).join("tests").join(binary).with_extension("rs").is_file());
+        let settings = std::fs::read_to_string(root.join(".config/nextest.toml")).unwrap();
+        let left_out = format!("not (package({package}) & binary({binary}))");
+        assert!(settings.contains(&format!("default-filter = \"{left_out}\"")), "{settings}");
+        assert!(opencryptoki(&["custody-core".to_owned()], Path::new("/nowhere")).is_none());
     }
 
     fn sources(folder: &Path) -> Vec<std::path::PathBuf> {

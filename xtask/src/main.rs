@@ -16,6 +16,7 @@
 mod fuzz;
 mod machine;
 mod mutants;
+mod opencryptoki;
 mod process;
 mod project;
 mod scan;

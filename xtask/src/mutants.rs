@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, MutantsError> {
     let project = Project::read()?;
     let root = project.package("xtask").and_then(|xtask| xtask.folder.parent());
     let root = root.unwrap_or(Path::new(".")).to_owned();
-    crate::setup::prepare()?;
+    crate::setup::prepare(&[])?;
     match request {
         Request::Drawn(draw, portion) => drawn::run(&project, &root, draw, portion),
         Request::Hand(names) => hand::run(&project, &root, &names),

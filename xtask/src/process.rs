@@ -4,13 +4,32 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 
 use crate::screen::Screen;
 
 /// The cargo that started this program, or the one in the path.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// Runs a command to its end. The error is what it said, in one line.
+pub(crate) fn succeeded(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(said(&output).unwrap_or_else(|| format!("{program}: {}", output.status)))
+}
+
+/// The error among what debootstrap printed, or the first line of what others complained of.
+fn said(output: &Output) -> Option<String> {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    let error = printed.lines().find_map(|line| line.strip_prefix("E: "));
+    let first = complained.lines().map(str::trim).find(|line| !line.is_empty());
+    error.or(first).map(str::to_owned)
 }
 
 /// The file that keeps all output of a run.
@@ -93,5 +112,20 @@ mod tests {
             log.run(command, |_| false).unwrap();
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_command_that_fails_tells_why_in_one_line() {
+        let run = |script: &str| succeeded(Command::new("sh").args(["-c", script]));
+        assert_eq!(run("exit 0"), Ok(()));
+        for (script, reason) in [
+            ("echo; echo why >&2; echo more >&2; exit 1", "why"),
+            ("echo I: get; echo E: no network; echo W: more >&2; exit 1", "no network"),
+            ("exit 3", "sh: exit status: 3"),
+        ] {
+            assert_eq!(run(script), Err(reason.to_owned()));
+        }
+        let absent = succeeded(&mut Command::new("no-such-program")).unwrap_err();
+        assert!(absent.starts_with("no-such-program: "), "{absent}");
     }
 }

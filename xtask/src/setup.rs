@@ -9,6 +9,8 @@ use crate::process::cargo;
 /// One thing the tests need, and how to make sure of it.
 struct Need {
     name: &'static str,
+    /// The packages whose tests need it; all, if there are none.
+    packages: &'static [&'static str],
     ensure: fn() -> Result<(), String>,
 }
 
@@ -20,18 +22,30 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 5] = [
-    Need { name: "cargo-nextest", ensure: nextest },
-    Need { name: "a C compiler called cc", ensure: compiler },
-    Need { name: "SoftHSM and p11-kit", ensure: tokens },
-    Need { name: "a node of Ethereum", ensure: node },
-    Need { name: "a Python with the packages of the examples", ensure: python },
+const NEEDS: [Need; 6] = [
+    Need { name: "cargo-nextest", packages: &[], ensure: nextest },
+    Need { name: "a C compiler called cc", packages: &[], ensure: compiler },
+    Need {
+        name: "SoftHSM, p11-kit, OpenSC and openssl",
+        packages: &["custody-hsm", "examples-hsm"],
+        ensure: tokens,
+    },
+    Need { name: "kryoptic", packages: &["custody-hsm"], ensure: kryoptic },
+    Need { name: "a node of Ethereum", packages: &["examples-chains"], ensure: node },
+    Need {
+        name: "a Python with the packages of the examples",
+        packages: &["examples-chains"],
+        ensure: python,
+    },
 ];
 
-/// Makes sure of every need, in order.
-pub(crate) fn prepare() -> Result<(), SetupError> {
+/// Makes sure of what the tests of `packages` need, or of everything if there are none.
+pub(crate) fn prepare(packages: &[String]) -> Result<(), SetupError> {
     for need in NEEDS {
-        (need.ensure)().map_err(|reason| SetupError { name: need.name, reason })?;
+        let is_needed = |name: &String| need.packages.contains(&name.as_str());
+        if packages.is_empty() || need.packages.is_empty() || packages.iter().any(is_needed) {
+            (need.ensure)().map_err(|reason| SetupError { name: need.name, reason })?;
+        }
     }
     Ok(())
 }
@@ -62,19 +76,37 @@ fn compiler() -> Result<(), String> {
     install(&["gcc", "libc6-dev"], "install a C compiler")
 }
 
-/// The PKCS#11 module that the tests of `custody-hsm` make tokens with, and what puts it at a
-/// distance.
+/// The PKCS#11 module that the tests of `custody-hsm` make tokens with, what puts it at a distance,
+/// and the programs that look at its keys.
 fn tokens() -> Result<(), String> {
-    let tokens = succeeds(Command::new("softhsm2-util").arg("--version"));
-    if tokens && succeeds(Command::new("p11-kit").arg("list-modules")) {
+    if ["softhsm2-util", "p11-kit", "pkcs11-tool", "openssl"].iter().all(|name| is_there(name)) {
         return Ok(());
     }
-    println!("SoftHSM or p11-kit is missing: installing softhsm2 and p11-kit");
-    install(&["softhsm2", "p11-kit"], "install SoftHSM 2 and p11-kit with its modules")
+    println!("SoftHSM, p11-kit, OpenSC or openssl is missing: installing them");
+    let packages = ["softhsm2", "p11-kit", "opensc", "openssl"];
+    install(&packages, "install SoftHSM 2, p11-kit with its modules, OpenSC and openssl")
+}
+
+/// Another PKCS#11 module, built once from its crates into `target/shims`.
+fn kryoptic() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = root.join("target/shims/kryoptic");
+    let is_built = target.join("release/libkryoptic_module.so").is_file();
+    if !is_built && !["clang", "perl", "make"].iter().all(|name| is_there(name)) {
+        println!("clang, perl or make is missing: installing them");
+        install(&["clang", "libclang-dev", "perl", "make"], "install clang, perl and make")?;
+    }
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--locked", "--manifest-path"]);
+    build.arg(root.join("shims/kryoptic/Cargo.toml")).arg("--target-dir").arg(target);
+    match build.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err("`cargo build` of shims/kryoptic failed".to_owned()),
+    }
 }
 
 /// Installs packages of Debian, or says what to do by hand.
-fn install(packages: &[&str], otherwise: &str) -> Result<(), String> {
+pub(crate) fn install(packages: &[&str], otherwise: &str) -> Result<(), String> {
     let install = ["install", "--yes", "--no-install-recommends"];
     for arguments in [vec!["update"], [&install[..], packages].concat()] {
         let mut apt = Command::new("apt-get");
@@ -136,4 +168,9 @@ fn node() -> Result<(), String> {
 
 fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether there is such a program; some know no question that they answer with success.
+pub(crate) fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
 }

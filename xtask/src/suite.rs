@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::machine::{self, NotRun};
+use crate::opencryptoki::System;
 use crate::process::{Log, cargo};
 use crate::project::{ENGINE, Project, ProjectError};
 use crate::scan::{Leak, Secrets, TapError};
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     pub(crate) log: PathBuf,
     tests: Stage,
     engines: Stage,
+    opencryptoki: Stage,
     doc_tests: Stage,
     search: Search,
     not_run: Vec<NotRun>,
@@ -66,7 +68,7 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
     if let Some(name) = packages.iter().find(|name| project.package(name).is_none()) {
         return Err(SuiteError::UnknownPackage(name.clone()));
     }
-    setup::prepare()?;
+    setup::prepare(packages)?;
     let folder = project.target.join("xtask");
     fs::create_dir_all(&folder)?;
     let tap = folder.join(format!("secrets-{}.txt", std::process::id()));
@@ -76,7 +78,8 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
 
     let empty = folder.join("probe");
     fs::create_dir_all(&empty)?;
-    let not_run = machine::probe(packages, &empty);
+    let mut not_run = machine::probe(packages, &empty);
+    let opencryptoki = machine::opencryptoki(packages, &project.target);
 
     let mut log = Log::create(&path)?;
     let mut command = all_but(&project, packages, &not_run);
@@ -85,18 +88,26 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
     }
     let tests = run_tests(&mut log, command, &tap)?;
     let engines = run_engines(&mut log, &project, packages, &tap)?;
+    let opencryptoki = match opencryptoki {
+        Some(Ok(system)) => run_opencryptoki(&mut log, (&project, packages), &system, &tap)?,
+        Some(Err(cannot)) => {
+            not_run.push(cannot);
+            Stage::NOTHING
+        }
+        None => Stage::NOTHING,
+    };
     let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
     fs::remove_file(&tap)?;
     let search = Search::new(&secrets, packages.is_empty());
-    Ok(Report { leaks, log: path, tests, engines, doc_tests, search, not_run })
+    Ok(Report { leaks, log: path, tests, engines, opencryptoki, doc_tests, search, not_run })
 }
 
 /// Runs the tests that measure speed, alone and with their output shown; whether all passed.
 pub(crate) fn measure() -> Result<bool, SuiteError> {
     let project = Project::read()?;
-    setup::prepare()?;
+    setup::prepare(&machine::measured())?;
     let mut command = cargo();
     command.args(["nextest", "run", "--cargo-profile", "ci"]);
     command.args(["--run-ignored", "all", "--no-capture"]);
@@ -116,12 +127,28 @@ fn run_engines(
     let mut chosen = project.with_engine(packages);
     chosen.retain(|name| name != WITHOUT_TESTS_OF_IT);
     if chosen.is_empty() {
-        return Ok(Stage { success: true, passed: 0 });
+        return Ok(Stage::NOTHING);
     }
     let mut command = nextest();
     select(&mut command, project, &chosen);
     let engines: Vec<_> = chosen.iter().map(|name| format!("{name}/{ENGINE}")).collect();
     command.args(["--features", &engines.join(",")]);
+    run_tests(log, command, tap)
+}
+
+/// Runs the tests over openCryptoki, each in a system and with tokens of its own.
+fn run_opencryptoki(
+    log: &mut Log,
+    (project, packages): (&Project, &[String]),
+    system: &System,
+    tap: &Path,
+) -> io::Result<Stage> {
+    let (_package, binary) = machine::OPENCRYPTOKI;
+    let mut command = nextest();
+    command.args(["--run-ignored", "all", "--ignore-default-filter"]);
+    // All that was built for the other tests is as it must be for these.
+    select(&mut command, project, packages);
+    command.args(["--test", binary, "--config", &system.configuration()]);
     run_tests(log, command, tap)
 }
 
@@ -160,7 +187,7 @@ fn run_doc_tests(
     let has_library = |name: &&String| project.package(name).is_some_and(|p| p.has_library);
     let libraries: Vec<_> = packages.iter().filter(has_library).cloned().collect();
     if libraries.is_empty() && !packages.is_empty() {
-        return Ok(Stage { success: true, passed: 0 });
+        return Ok(Stage::NOTHING);
     }
     let mut command = cargo();
     command.args(["test", "--doc", "--profile", "ci", "--no-fail-fast"]);
@@ -201,6 +228,10 @@ fn number_before(line: &str, word: &str) -> u64 {
         .unwrap_or(0)
 }
 
+impl Stage {
+    const NOTHING: Self = Self { success: true, passed: 0 };
+}
+
 impl Search {
     fn new(secrets: &Secrets, whole_workspace: bool) -> Self {
         let proves_nothing = whole_workspace && secrets.count() == 0;
@@ -212,8 +243,8 @@ impl Report {
     /// Nothing failed, nothing leaked, and a leak would have been found.
     pub(crate) fn passed(&self) -> bool {
         let searched = self.leaks.is_empty() && !self.search.proves_nothing;
-        let ran = self.tests.success && self.engines.success && self.doc_tests.success;
-        ran && searched
+        let stages = [&self.tests, &self.engines, &self.opencryptoki, &self.doc_tests];
+        stages.into_iter().all(|stage| stage.success) && searched
     }
 }
 
@@ -224,13 +255,15 @@ impl fmt::Display for Report {
         write!(
             f,
             "xtask test: {verdict}: {} tests passed{}, {} with the other engine{}, \
-             {} doc tests passed{}, \
+             {} over openCryptoki{}, {} doc tests passed{}, \
              {} secrets searched for{}, {} constant patterns skipped, {} leaks found; \
              not run here: ",
             self.tests.passed,
             note(&self.tests),
             self.engines.passed,
             note(&self.engines),
+            self.opencryptoki.passed,
+            note(&self.opencryptoki),
             self.doc_tests.passed,
             note(&self.doc_tests),
             self.search.secrets,
@@ -266,9 +299,11 @@ mod tests {
 
     fn report(tests: bool, doc_tests: bool, leaks: Vec<Leak>) -> Report {
         let stage = |success| Stage { success, passed: 7 };
-        let (tests, engines, doc_tests) = (stage(tests), stage(true), stage(doc_tests));
+        let (tests, doc_tests) = (stage(tests), stage(doc_tests));
+        let (engines, opencryptoki) = (stage(true), stage(true));
         let (log, search) = (PathBuf::new(), search("", false));
-        Report { leaks, log, tests, engines, doc_tests, search, not_run: Vec::new() }
+        let not_run = Vec::new();
+        Report { leaks, log, tests, engines, opencryptoki, doc_tests, search, not_run }
     }
 
     #[test]
@@ -297,8 +332,9 @@ mod tests {
         assert!(report(true, true, Vec::new()).passed());
         assert!(!report(false, true, Vec::new()).passed());
         assert!(!report(true, false, Vec::new()).passed());
-        let engines = Stage { success: false, passed: 7 };
-        assert!(!Report { engines, ..report(true, true, Vec::new()) }.passed());
+        let failed = || Stage { success: false, passed: 7 };
+        assert!(!Report { engines: failed(), ..report(true, true, Vec::new()) }.passed());
+        assert!(!Report { opencryptoki: failed(), ..report(true, true, Vec::new()) }.passed());
         assert!(!report(true, true, vec![leak]).passed());
     }
 

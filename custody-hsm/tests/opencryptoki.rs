@@ -1,0 +1,206 @@
+//! The conformance suites of the testkit over openCryptoki, and what it does like no other module.
+#![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
+
+#[path = "opencryptoki/tokens.rs"]
+mod opencryptoki;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::{Attribute, AttributeInfo, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::seam::{ErrorKind, Exportability, KeyBackend, KeyRecord, Signer};
+use custody_core::secret::Secret;
+use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource};
+use custody_testkit::suite::key_backend::{KeyBackendFixture, KeyLifetime};
+use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
+use custody_testkit::suite::signer::SignerFixture;
+use opencryptoki::{PIN, Tokens};
+use pollster::block_on;
+
+mod backend {
+    custody_testkit::key_backend_suite!(ignore = "needs openCryptoki"; super::backend().await);
+}
+
+mod ecdsa_p256_signer {
+    custody_testkit::signer_suite!(
+        ignore = "needs openCryptoki"; super::signer(super::Algorithm::EcdsaP256).await
+    );
+}
+
+mod ecdsa_secp256k1_signer {
+    custody_testkit::signer_suite!(
+        ignore = "needs openCryptoki"; super::signer(super::Algorithm::EcdsaSecp256k1).await
+    );
+}
+
+mod kek {
+    custody_testkit::key_encryption_suite!(ignore = "needs openCryptoki"; super::kek().await);
+}
+
+/// A key of a backend that never leaves it.
+async fn key(backend: &HsmBackend, name: &str, algorithm: Algorithm) -> KeyRecord {
+    let request = opencryptoki::request(name, algorithm, Exportability::Never);
+    opencryptoki::record(backend, request).await
+}
+
+async fn backend() -> KeyBackendFixture {
+    let tokens = Tokens::new(&["one", "two"]);
+    let (one, two) = (tokens.open("one").await, tokens.open("two").await);
+    KeyBackendFixture::new(one, two, KeyLifetime::Backend).with_reopen(move || {
+        Box::pin(async move { tokens.open("one").await as Arc<dyn KeyBackend> })
+    })
+}
+
+async fn signer(algorithm: Algorithm) -> SignerFixture {
+    let backend = Tokens::new(&["one"]).open("one").await;
+    let record = key(&backend, "key", algorithm).await;
+    SignerFixture::new(backend.signer(&record).await.unwrap())
+}
+
+async fn kek() -> KeyEncryptionFixture {
+    let backend = Tokens::new(&["one"]).open("one").await;
+    let kek = Arc::new(backend.key_encryption("store").await.unwrap());
+    let other = Arc::new(backend.key_encryption("other").await.unwrap());
+    KeyEncryptionFixture::new(kek, other).with_reopen(move || {
+        let backend = Arc::clone(&backend);
+        Box::pin(async move { Arc::new(backend.key_encryption("store").await.unwrap()) as _ })
+    })
+}
+
+#[test]
+#[ignore = "needs openCryptoki"]
+fn the_curves_are_those_of_ecdsa() {
+    block_on(async {
+        let backend = Tokens::new(&["one"]).open("one").await;
+        assert_eq!(backend.algorithms(), [Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1]);
+    });
+}
+
+#[test]
+#[ignore = "needs openCryptoki"]
+fn a_token_without_a_serial_number_is_refused() {
+    block_on(async {
+        for labels in [&["one"][..], &["one", "two"]] {
+            let config = Tokens::without_serials(labels).config("one", PIN);
+            let error = HsmBackend::open(config, Observer::default()).await.unwrap_err();
+            assert!(matches!(error, HsmOpenError::Serial), "{labels:?}: {error:?}");
+        }
+    });
+}
+
+/// Left to itself the module makes keys that anybody may read.
+#[test]
+#[ignore = "needs openCryptoki"]
+fn a_key_never_leaves_its_token() {
+    block_on(async {
+        let tokens = Tokens::new(&["one"]);
+        let backend = tokens.open("one").await;
+        for algorithm in backend.algorithms() {
+            let _key = key(&backend, algorithm.as_str(), *algorithm).await;
+        }
+        let session = tokens.somebody("one");
+        let keys = private_keys(&session);
+        assert_eq!(keys.len(), backend.algorithms().len());
+        for key in keys {
+            let value = [AttributeType::Value];
+            let told = session.get_attribute_info(key, &value).unwrap();
+            assert!(matches!(told.as_slice(), [AttributeInfo::Sensitive]), "{told:?}");
+            assert!(session.get_attributes(key, &value).unwrap().is_empty());
+            for weaker in [Attribute::Extractable(true), Attribute::Sensitive(false)] {
+                assert!(session.update_attributes(key, &[weaker]).is_err());
+            }
+            assert!(session.copy_object(key, &[Attribute::Extractable(true)]).is_err());
+            assert!(session.destroy_object(key).is_err());
+        }
+    });
+}
+
+/// The module locks after the third wrong PIN, and says how many tries are left.
+#[test]
+#[ignore = "needs openCryptoki"]
+fn each_opening_tries_the_pin_once_and_a_locked_one_is_refused() {
+    block_on(async {
+        let tokens = Tokens::new(&["one", "two"]);
+        let client = opencryptoki::client();
+        let left = || {
+            let (_, info) = opencryptoki::slot(&client, "one");
+            [info.user_pin_count_low(), info.user_pin_final_try(), info.user_pin_locked()]
+        };
+        assert_eq!(left(), [false, false, false]);
+        let (wrong, right) = ("pin-91c2", PIN);
+        for (pin, told) in [
+            (wrong, [true, false, false]),
+            (wrong, [false, true, false]),
+            (wrong, [false, false, true]),
+            (right, [false, false, true]),
+        ] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&asked);
+            let mut config = tokens.config("one", pin);
+            config.pin = PinSource::Callback(Arc::new(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+                Some(Secret::new(pin.as_bytes().to_vec()))
+            }));
+            let error = HsmBackend::open(config, Observer::default()).await.unwrap_err();
+            let HsmOpenError::Login(error) = error else { panic!("{error:?}") };
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            assert_eq!(asked.load(Ordering::SeqCst), 1);
+            assert_eq!(left(), told);
+        }
+        let _other = tokens.open("two").await;
+    });
+}
+
+/// The module gives the number of a key that was destroyed to the next one.
+#[test]
+#[ignore = "needs openCryptoki"]
+fn a_key_that_has_the_number_of_ours_never_signs_as_ours() {
+    block_on(async {
+        let tokens = Tokens::new(&["one"]);
+        let mut config = tokens.config("one", PIN);
+        config.destroyable = true;
+        let backend = HsmBackend::open(config, Observer::default()).await.unwrap();
+        let key = key(&backend, "key", Algorithm::EcdsaSecp256k1).await;
+        let signer = backend.signer(&key).await.unwrap();
+        sign(&*signer).await.unwrap();
+        let session = tokens.somebody("one");
+        let [ours] = private_keys(&session)[..] else { panic!("one key") };
+        // What is destroyed last is used again first, and the public half is made first.
+        for object in [ours].into_iter().chain(public_keys(&session)) {
+            session.destroy_object(object).unwrap();
+        }
+        assert_eq!(foreign_key(&session), ours, "the number is not used again");
+        assert!(sign(&*signer).await.is_err());
+        assert!(backend.signer(&key).await.is_err());
+    });
+}
+
+/// Signs, and looks at the signature as custodians do.
+async fn sign(signer: &dyn Signer) -> Result<(), ErrorKind> {
+    let signed = signer.sign(INPUT).await.map_err(|error| error.kind())?;
+    signed.checked(signer.public_key(), INPUT).map(drop).map_err(|_| ErrorKind::Corrupt)
+}
+
+fn private_keys(session: &Session) -> Vec<ObjectHandle> {
+    session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap()
+}
+
+fn public_keys(session: &Session) -> Vec<ObjectHandle> {
+    session.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY)]).unwrap()
+}
+
+/// A key of secp256k1 that no backend made.
+fn foreign_key(session: &Session) -> ObjectHandle {
+    let curve = Attribute::EcParams(vec![0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]);
+    let made = session.generate_key_pair(
+        &Mechanism::EccKeyPairGen,
+        &[Attribute::Token(true), curve],
+        &[Attribute::Token(true), Attribute::Private(true), Attribute::Sign(true)],
+    );
+    made.unwrap().1
+}
+
+const INPUT: SignInput<'static> = SignInput::Prehash(&[7; 32]);
