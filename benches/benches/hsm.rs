@@ -1,5 +1,6 @@
 //! Signatures of a token through `custody-hsm` against a bare loop of cryptoki: as many sessions,
-//! each with a thread of its own, and four callers a session on our side. In turns in one run.
+//! each with a thread of its own, and `HSM_CALLERS` callers a session on our side, sixteen unless it is
+//! set. In turns in one run.
 //!
 //! The last column is what a bare loop gains if nobody asks the module how long the signature will
 //! be. cryptoki always asks; a module that answers by itself stands before the real one.
@@ -22,7 +23,7 @@ mod library;
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -34,12 +35,11 @@ use custody_core::seam::Signer;
 
 const DIGEST: [u8; 32] = [7; 32];
 const SESSIONS: [u8; 4] = [1, 2, 4, 8];
-const CALLERS: u8 = 4;
-const ROUNDS: u8 = 30;
+const ROUNDS: u8 = 120;
 const LEAST: f64 = 0.95;
 const ROLE: &str = "HSM_BENCH_ROLE";
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     match std::env::var_os(ROLE) {
         Some(_) => measure(&BenchToken::told().ok_or("no token is told")?).await,
@@ -70,7 +70,7 @@ fn compare() -> Result<(), Failure> {
     let module = [("HSM_BENCH_MODULE", before.as_str()), ("CUSTODY_MODULE", real.as_str())];
     let mut asked = start(&module)?;
     let mut unasked = start(&[&module[..], &[("CUSTODY_MODULE_LENGTHS", "1")]].concat())?;
-    println!("{}, {CALLERS} callers a session", token.module.display());
+    println!("{}, {} callers a session", token.module.display(), callers());
     println!("sessions  bare/s  custody-hsm/s  ratio  one call less");
     let mut is_enough = true;
     for sessions in SESSIONS {
@@ -149,35 +149,41 @@ async fn measure(token: &BenchToken) -> Result<(), Failure> {
 async fn bare(token: &BenchToken, sessions: u8, turn: Duration) -> Result<f64, Failure> {
     let token = token.clone();
     let measure = move || {
-        let start = Arc::new(Barrier::new(usize::from(sessions)));
+        let start = Arc::new(Barrier::new(usize::from(sessions) + 1));
+        let is_over = Arc::new(AtomicBool::new(false));
         let threads: Vec<_> = (0..sessions)
             .map(|_| {
-                let (token, start) = (token.clone(), Arc::clone(&start));
-                std::thread::spawn(move || -> Result<f64, Failure> {
+                let (token, start, is_over) =
+                    (token.clone(), Arc::clone(&start), Arc::clone(&is_over));
+                std::thread::spawn(move || -> Result<u64, Failure> {
                     let opened = token.bare();
                     start.wait();
-                    let (session, key) = opened?;
-                    let (since, mut count) = (Instant::now(), 0_u64);
-                    while since.elapsed() < turn {
+                    let ((session, key), mut count) = (opened?, 0);
+                    while !is_over.load(Ordering::Relaxed) {
                         let _signature = session.sign(&Mechanism::Ecdsa, key, &DIGEST)?;
                         count += 1;
                     }
-                    Ok(count as f64 / since.elapsed().as_secs_f64())
+                    Ok(count)
                 })
             })
             .collect();
-        let rates = threads
+        start.wait();
+        let since = Instant::now();
+        std::thread::sleep(turn);
+        is_over.store(true, Ordering::Relaxed);
+        let counts = threads
             .into_iter()
             .map(|thread| thread.join().map_err(|_| Failure::from("a thread panicked")).flatten());
-        rates.sum()
+        let count = counts.sum::<Result<u64, Failure>>()?;
+        Ok(count as f64 / since.elapsed().as_secs_f64())
     };
     tokio::task::spawn_blocking(measure).await?
 }
 
-/// Four callers for each session, each with one signature after the other.
+/// Some callers for each session, each with one signature after the other.
 async fn ours(signer: &Arc<dyn Signer>, sessions: u8, turn: Duration) -> Result<f64, Failure> {
     let (since, done) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-    let callers: Vec<_> = (0..sessions * CALLERS)
+    let callers: Vec<_> = (0..u16::from(sessions) * callers())
         .map(|_| {
             let (signer, done) = (Arc::clone(signer), Arc::clone(&done));
             tokio::spawn(async move {
@@ -193,6 +199,12 @@ async fn ours(signer: &Arc<dyn Signer>, sessions: u8, turn: Duration) -> Result<
         caller.await??;
     }
     Ok(done.load(Ordering::Relaxed) as f64 / since.elapsed().as_secs_f64())
+}
+
+/// Callers of a session.
+fn callers() -> u16 {
+    let told = std::env::var("HSM_CALLERS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(16)
 }
 
 fn turn() -> Duration {

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use cryptoki::mechanism::MechanismType;
 use custody_core::crypto::Algorithm;
@@ -90,7 +91,17 @@ async fn able(pool: &Pool, call: Call) -> Vec<Algorithm> {
     let mut able = Vec::new();
     for algorithm in listed(&pool.token().facts().mechanisms) {
         let tried = pool.call(call, move |seat| {
-            seat.with(|session, token, _| canary::probe(session, token.module(), algorithm))
+            // What other processes do to the token meanwhile may be in the way once or twice.
+            let mut tries = TRIES;
+            loop {
+                let tried = seat
+                    .with(|session, token, _| canary::probe(session, token.module(), algorithm));
+                tries = tries.saturating_sub(1);
+                if tried.is_ok() || tries == 0 {
+                    return tried;
+                }
+                thread::sleep(PAUSE);
+            }
         });
         match tried.await {
             Ok(()) => able.push(algorithm),
@@ -165,3 +176,7 @@ impl HsmOpenError {
         }
     }
 }
+
+/// How often each algorithm is tried until it works.
+const TRIES: u8 = 5;
+const PAUSE: Duration = Duration::from_millis(20);

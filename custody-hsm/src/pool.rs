@@ -3,6 +3,9 @@
 //! Invariant: a caller's task never enters the module. A call that was begun and does not come back
 //! in time is answered as what it is, "it may have happened" if it makes something, and its thread
 //! is given up: nothing can take a thread out of a foreign library.
+//!
+//! Answers of quick calls are handed over a few at a time while others wait, for waking a caller
+//! costs as much as a good part of a signature. The watch hands over those of a thread that hangs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant};
 use custody_core::seam::ErrorKind;
 use futures::channel::oneshot;
 
+use crate::answers::{Answer, HeldAnswers, hand_over};
 use crate::config::HsmLimits;
 use crate::fault::{Effect, Fault};
 use crate::observer::{HsmEvent, Observer};
@@ -44,6 +48,9 @@ struct Shared {
 struct State {
     waiting: VecDeque<Job>,
     running: BTreeMap<u64, Running>,
+    held: HeldAnswers,
+    /// How many threads wait for work.
+    idle: usize,
     begun: u64,
     threads: u64,
     lost: u8,
@@ -57,7 +64,16 @@ struct Job {
     give_up: Box<dyn FnOnce(Begun) + Send>,
 }
 
-type Run = Box<dyn FnOnce(&mut Seat) + Send>;
+/// Does the work, and gives what hands its answer over.
+type Run = Box<dyn FnOnce(&mut Seat) -> Answer + Send>;
+
+/// A job that came back from the module.
+struct Done {
+    number: u64,
+    /// None if it panicked: then nobody is left to be answered.
+    answer: Option<Answer>,
+    took: Duration,
+}
 
 struct Running {
     thread: u64,
@@ -140,9 +156,11 @@ impl Pool {
             limit: call.limit,
             run: Box::new(move |seat| {
                 let is_wanted = |sender: &oneshot::Sender<_>| !sender.is_canceled();
-                if lock(&here).as_ref().is_some_and(is_wanted) {
-                    answer(&here, work(seat));
+                if !lock(&here).as_ref().is_some_and(is_wanted) {
+                    return Box::new(|| {});
                 }
+                let result = work(seat);
+                Box::new(move || answer(&here, result))
             }),
             give_up: Box::new(move |begun| answer(&there, Err(given_up(begun, call.effect)))),
         };
@@ -216,16 +234,35 @@ impl Shared {
             return Err(Fault::found(kind, "too many calls wait for the token"));
         }
         state.waiting.push_back(job);
+        let is_awaited = state.idle > 0;
         drop(state);
-        self.work.notify_one();
+        if is_awaited {
+            self.work.notify_one();
+        }
         Ok(())
     }
 
-    /// The next job, noted as running on a thread; none once all is over.
-    fn next(&self, thread: u64) -> Option<(u64, Run)> {
+    /// Takes what a thread has done, and gives it the next job, noted as running; none once all is
+    /// over, or if the thread was given up.
+    fn turn(&self, thread: u64, done: Option<Done>) -> Option<(u64, Run)> {
         let mut state = self.lock();
+        if let Some(Done { number, answer, took }) = done {
+            state.lost = 0;
+            // Whoever was given up came back after all, and another thread has its place.
+            state.running.remove(&number)?;
+            let others = state.waiting.len();
+            let answers = state.held.hold(thread, answer, took, others);
+            if !answers.is_empty() {
+                drop(state);
+                hand_over(answers);
+                state = self.lock();
+            }
+        }
         loop {
             if state.is_closed {
+                let answers = state.held.of(thread);
+                drop(state);
+                hand_over(answers);
                 return None;
             }
             if let Some(job) = state.waiting.pop_front() {
@@ -236,15 +273,10 @@ impl Shared {
                 state.running.insert(number, Running { thread, until, give_up: job.give_up });
                 return Some((number, job.run));
             }
+            state.idle = state.idle.saturating_add(1);
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle = state.idle.saturating_sub(1);
         }
-    }
-
-    /// Whether the job was still waited for.
-    fn finished(&self, number: u64) -> bool {
-        let mut state = self.lock();
-        state.lost = 0;
-        state.running.remove(&number).is_some()
     }
 }
 
@@ -275,15 +307,15 @@ fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
 
 fn serve(shared: &Arc<Shared>, thread: u64) {
     let mut seat = Seat::new(Arc::clone(&shared.token));
-    while let Some((number, run)) = shared.next(thread) {
-        if catch_unwind(AssertUnwindSafe(|| run(&mut seat))).is_err() {
+    let mut done = None;
+    while let Some((number, run)) = shared.turn(thread, done) {
+        let since = Instant::now();
+        let answer = catch_unwind(AssertUnwindSafe(|| run(&mut seat))).ok();
+        if answer.is_none() {
             tracing::error!("a call of a token panicked");
             seat = Seat::new(Arc::clone(&shared.token));
         }
-        if !shared.finished(number) {
-            // It came back after all, and another thread has its place.
-            break;
-        }
+        done = Some(Done { number, answer, took: since.elapsed() });
     }
     seat.close();
 }
@@ -302,6 +334,12 @@ fn watch(shared: &Arc<Shared>) {
         }
         let waited = shared.over.wait_timeout(state, tick);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let held = state.held.all();
+        if !held.is_empty() {
+            drop(state);
+            hand_over(held);
+            state = shared.lock();
+        }
     }
 }
 

@@ -1,0 +1,103 @@
+//! Answers that are not handed over yet.
+//!
+//! Invariant: an answer is held only while others wait for theirs, and no longer than a few
+//! milliseconds, as far as can be expected from the last call.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Hands an answer over to whoever asked.
+pub(crate) type Answer = Box<dyn FnOnce() + Send>;
+
+/// Answers by the number of the thread that has them.
+#[derive(Default)]
+pub(crate) struct HeldAnswers(BTreeMap<u64, Held>);
+
+/// Answers of one thread, and since when the first of them is held.
+struct Held {
+    since: Instant,
+    answers: Vec<Answer>,
+}
+
+impl HeldAnswers {
+    /// Keeps an answer while `others` wait and the next can be expected soon, and gives those that
+    /// are to be handed over now.
+    pub(crate) fn hold(
+        &mut self,
+        thread: u64,
+        answer: Option<Answer>,
+        took: Duration,
+        others: usize,
+    ) -> Vec<Answer> {
+        let now = Instant::now();
+        let mut held = self.0.remove(&thread).unwrap_or(Held { since: now, answers: Vec::new() });
+        held.answers.extend(answer);
+        let next = now.saturating_duration_since(held.since).saturating_add(took);
+        if next >= HELD_FOR || held.answers.len() >= HELD_MAX.min(others) {
+            return held.answers;
+        }
+        self.0.insert(thread, held);
+        Vec::new()
+    }
+
+    /// Those of one thread.
+    pub(crate) fn of(&mut self, thread: u64) -> Vec<Answer> {
+        self.0.remove(&thread).map(|held| held.answers).unwrap_or_default()
+    }
+
+    /// All.
+    pub(crate) fn all(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.0).into_values().flat_map(|held| held.answers).collect()
+    }
+}
+
+pub(crate) fn hand_over(answers: Vec<Answer>) {
+    answers.into_iter().for_each(|answer| answer());
+}
+
+/// No answer is held longer, as far as can be expected.
+const HELD_FOR: Duration = Duration::from_millis(8);
+/// So many answers are held at most.
+const HELD_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Duration = Duration::from_micros(1);
+
+    fn answer() -> Option<Answer> {
+        Some(Box::new(|| {}))
+    }
+
+    #[test]
+    fn an_answer_is_held_only_while_others_wait() {
+        let mut held = HeldAnswers::default();
+        assert_eq!(held.hold(1, answer(), QUICK, 0).len(), 1, "nobody waits");
+        assert_eq!(held.hold(1, answer(), QUICK, 1).len(), 1, "nobody but the next");
+        assert_eq!(held.hold(1, answer(), QUICK, 3).len(), 0);
+        assert_eq!(held.hold(2, answer(), QUICK, 3).len(), 0, "another thread");
+        assert_eq!(held.hold(1, answer(), QUICK, 2).len(), 2);
+        assert_eq!((held.of(1).len(), held.of(2).len(), held.all().len()), (0, 1, 0));
+    }
+
+    #[test]
+    fn at_most_eight_are_held() {
+        let mut held = HeldAnswers::default();
+        for _ in 1..HELD_MAX {
+            assert_eq!(held.hold(1, answer(), QUICK, 1_000).len(), 0);
+        }
+        assert_eq!(held.hold(1, answer(), QUICK, 1_000).len(), HELD_MAX);
+    }
+
+    #[test]
+    fn no_answer_waits_for_a_slow_one() {
+        let mut held = HeldAnswers::default();
+        assert_eq!(held.hold(1, answer(), HELD_FOR, 1_000).len(), 1);
+        assert_eq!(held.hold(1, answer(), HELD_FOR / 2, 1_000).len(), 0);
+        std::thread::sleep(HELD_FOR / 2);
+        assert_eq!(held.hold(1, None, HELD_FOR / 2, 1_000).len(), 1);
+        let _kept = held.hold(3, answer(), QUICK, 1_000);
+        assert_eq!(held.all().len(), 1);
+    }
+}
