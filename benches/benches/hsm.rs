@@ -51,7 +51,11 @@ async fn main() -> Result<(), Failure> {
 /// for all, and holds their sums against each other.
 fn compare() -> Result<(), Failure> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let (token, conf) = match BenchToken::told() {
+    let told = match BenchToken::told() {
+        Some(token) => Some(token),
+        None => BenchToken::of_opencryptoki(folder.path())?,
+    };
+    let (token, conf) = match told {
         Some(token) => (token, None),
         None => BenchToken::new(folder.path()).map(|(token, conf)| (token, Some(conf)))?,
     };

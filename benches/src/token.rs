@@ -1,12 +1,15 @@
 //! A token for benches: a new one of SoftHSM, or one that is there.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cryptoki::context::Pkcs11;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
 use custody_core::crypto::Algorithm;
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
@@ -56,6 +59,33 @@ impl BenchToken {
             return Ok((Self { module, label, pin }, conf));
         }
         Err(String::from_utf8_lossy(&output.stderr).into())
+    }
+
+    /// A new token of openCryptoki, where `cargo xtask opencryptoki` has made its daemon start; if
+    /// `HSM_BENCH_OPENCRYPTOKI` asks for it.
+    pub fn of_opencryptoki(folder: &Path) -> Result<Option<Self>, Failure> {
+        if std::env::var_os(OPENCRYPTOKI).is_none() {
+            return Ok(None);
+        }
+        let module = OPENCRYPTOKI_PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+        let module = module.ok_or("openCryptoki is not here")?;
+        let client = Pkcs11::new(&module)?;
+        client.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        let slot = client.get_all_slots()?.into_iter().next().ok_or("there is no slot")?;
+        // The PIN that new tokens give the security officer; PINs have 4 to 8 characters.
+        let (officer, user) = (AuthPin::from("87654321"), "bench-pi");
+        client.init_token(slot, &officer, "one")?;
+        let session = client.open_rw_session(slot)?;
+        session.login(UserType::So, Some(&officer))?;
+        session.init_pin(&AuthPin::from(user))?;
+        session.close()?;
+        client.finalize()?;
+        // Soft tokens have no serial number. `CK_TOKEN_INFO` begins with label, manufacturer and model.
+        let kept = File::options().write(true).open("/var/lib/opencryptoki/one/NVTOK.DAT")?;
+        kept.write_all_at(b"serial-bench    ", 80)?;
+        let pin = folder.join("pin");
+        std::fs::write(&pin, user)?;
+        Ok(Some(Self { module, label: "one".to_owned(), pin }))
     }
 
     /// Tells a process about it.
@@ -114,6 +144,11 @@ pub const SOFTHSM: &str = "SOFTHSM2_CONF";
 const MODULE: &str = "HSM_BENCH_MODULE";
 const TOKEN: &str = "HSM_BENCH_TOKEN";
 const PIN_FILE: &str = "HSM_BENCH_PIN_FILE";
+const OPENCRYPTOKI: &str = "HSM_BENCH_OPENCRYPTOKI";
+const OPENCRYPTOKI_PLACES: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/pkcs11/libopencryptoki.so",
+    "/usr/lib/aarch64-linux-gnu/pkcs11/libopencryptoki.so",
+];
 const LABEL: &str = "custody bench key ecdsa-secp256k1";
 const PLACES: [&str; 3] = [
     "/usr/lib/softhsm/libsofthsm2.so",

@@ -240,8 +240,8 @@ impl KeyWrapping for HsmBackend {
         let (tag, public_key, under) =
             (Owner::of(key).tag(), key.public_key.clone(), under.clone());
         let wrapped = self.pool.call(self.reading(), move |seat| {
-            seat.read(&tag, |session, token, life| {
-                wrap::wrap(session, token, (&tag, life), &public_key, &under)
+            seat.read(&tag, |session, token, _| {
+                wrap::wrap(session, token, &tag, &public_key, &under)
             })
         });
         wrapped.await.map_err(|fault| fault.into_error(WRAP))
@@ -265,9 +265,10 @@ impl KeyWrapping for HsmBackend {
         let back = self.pool.call(self.making(), move |seat| {
             seat.with(|session, token, _| {
                 wrap::unwrap(session, token, (&wanted, &public_key), &wrapped, &under)?;
-                let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
+                let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag);
                 let gone = Fault::found(ErrorKind::Indeterminate, "the restored key is not found");
-                object::provenance(session, token, key.ok_or(gone)?)
+                let key = key.map_err(Fault::once_made)?.ok_or(gone)?;
+                object::provenance(session, token, key).map_err(Fault::once_made)
             })
         });
         let provenance = back.await.map_err(|fault| fault.into_error(UNWRAP))?;
@@ -281,6 +282,8 @@ impl KeyWrapping for HsmBackend {
 /// The public key of a key that is there, private part and all.
 fn public_key(seat: &mut Seat, tag: Tag, algorithm: Algorithm) -> Result<PublicKey, Fault> {
     seat.read(&tag, |session, token, life| {
+        // Looked up anew: a number that was found before may be that of another key by now.
+        token.forget(&tag);
         let _private = token.private_key(session, &tag, life)?;
         object::public_key(session, token, &tag, algorithm)
     })

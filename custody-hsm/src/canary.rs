@@ -33,7 +33,7 @@ impl Canary {
         let (label, exportability) = ("custody canary".to_owned(), Exportability::Never);
         let wanted = Wanted { tag, label, algorithm, exportability, destroyable: true };
         let (public, private) = {
-            let _alone = module.make();
+            let _alone = module.objects()?;
             object::make(session, &wanted, Place::Session)?
         };
         let public_key = object::point_of(session, public, algorithm)?;
@@ -60,19 +60,21 @@ pub(crate) fn probe(session: &Session, module: &Module, algorithm: Algorithm) ->
         canary.end(session)
     });
     match tried {
-        Err(fault) if fault.answer().is_some_and(is_about_sessions) => Ok(()),
+        Err(fault) if is_about_sessions(&fault) => Ok(()),
         tried => tried,
     }
 }
 
 /// Whether a module refused to make a key in a session, whatever its curve.
-const fn is_about_sessions(answer: RvError) -> bool {
+pub(crate) const fn is_about_sessions(fault: &Fault) -> bool {
     matches!(
-        answer,
-        RvError::AttributeReadOnly
-            | RvError::AttributeValueInvalid
-            | RvError::TemplateIncomplete
-            | RvError::TemplateInconsistent
+        fault.answer(),
+        Some(
+            RvError::AttributeReadOnly
+                | RvError::AttributeValueInvalid
+                | RvError::TemplateIncomplete
+                | RvError::TemplateInconsistent
+        )
     )
 }
 

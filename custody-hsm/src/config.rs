@@ -116,8 +116,14 @@ impl HsmConfig {
     /// Fails on text that is no TOML, an unknown or missing field, and a value out of its range.
     pub fn parse(text: &str) -> Result<Self, HsmConfigError> {
         let document: Document = toml::from_str(text).map_err(|error| {
-            let message = error.message().to_owned();
-            HsmConfigError::Text { line: line_of(text, error.span()), message }
+            let line = line_of(text, error.span());
+            // Whoever writes the PIN itself must not find it in a log.
+            let names = ["pin", "[pin", "file", "environment"];
+            let message = match names.iter().any(|name| line.starts_with(name)) {
+                true => "a pin is a file or an environment variable: { file = … }".to_owned(),
+                false => error.message().to_owned(),
+            };
+            HsmConfigError::Text { line, message }
         })?;
         let id = BackendId::parse(&document.id).map_err(|_| HsmConfigError::field("id"))?;
         let Some(sessions) = NonZeroU8::new(document.sessions.unwrap_or(SESSIONS.get())) else {
@@ -204,7 +210,7 @@ pub enum HsmConfigError {
     /// The text is no such TOML.
     #[error("the configuration is malformed at `{line}`: {message}")]
     Text {
-        /// What stands before the `=` of the line, or the line if there is none.
+        /// What stands before the `=` of the line, or nothing if there is none.
         line: String,
         /// What the reader says; it names the field.
         message: String,
@@ -215,7 +221,7 @@ pub enum HsmConfigError {
 fn line_of(text: &str, span: Option<std::ops::Range<usize>>) -> String {
     let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    line.split('=').next().unwrap_or_default().trim().to_owned()
+    line.split_once('=').map(|(name, _)| name.trim().to_owned()).unwrap_or_default()
 }
 
 impl HsmConfigError {
@@ -372,7 +378,7 @@ mod tests {
             ("limits = { waiting = 0 }", "limits.waiting"),
             ("limits = { lost_threads = 0 }", "limits.lost_threads"),
             ("limits = { sign = 1 }", "sign"),
-            ("pin = { word = \"x\" }", "word"),
+            ("pin = { word = \"x\" }", "pin"),
             ("token = { slot = 1 }", "slot"),
         ] {
             let field = line.split_once(' ').unwrap().0;
@@ -387,6 +393,23 @@ mod tests {
                 LEAST.lines().filter(|one| !one.trim_start().starts_with(field)).collect();
             let error = HsmConfig::parse(&kept.join("\n")).unwrap_err();
             assert!(error.to_string().contains(field), "{field}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_pin_in_the_configuration_itself_is_not_told() {
+        for pin in [
+            "pin = \"0451-in-the-clear\"",
+            "pin = 4510451",
+            "pin = { file = 4510451 }",
+            "pin 0451-in-the-clear",
+            "[pin]\nfile = 4510451",
+            "pin = { environment = [\"0451-in-the-clear\"] }",
+        ] {
+            let text = LEAST.replace("pin = { file = \"/run/pin\" }", pin);
+            let error = HsmConfig::parse(&text).unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(!told.contains("0451"), "{told}");
         }
     }
 

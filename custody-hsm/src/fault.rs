@@ -25,6 +25,13 @@ pub(crate) enum Fault {
         /// Whether the call, or one before it, may have had an effect.
         effect: Effect,
     },
+    /// A call failed after something had been made, of which nobody knows how it is.
+    #[error("something was made, and the module failed before it could be looked at")]
+    Made {
+        /// What the module answered.
+        #[source]
+        error: Error,
+    },
     /// The PIN was refused before; it is not tried again.
     #[error("the PIN was refused; it is not tried again until the backend is opened anew")]
     Pin,
@@ -71,12 +78,21 @@ impl Fault {
         Self::Call { error, effect: Effect::Some }
     }
 
+    /// The same, once something was made.
+    pub(crate) fn once_made(self) -> Self {
+        match self {
+            Self::Call { error, .. } => Self::Made { error },
+            other => other,
+        }
+    }
+
     /// What it means for whoever asked.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Absent => ErrorKind::Unavailable,
             Self::Call { error, effect } => kind(error, *effect),
             Self::Found { kind, .. } => *kind,
+            Self::Made { .. } => ErrorKind::Indeterminate,
             Self::Pin => ErrorKind::Refused,
         }
     }
@@ -85,7 +101,11 @@ impl Fault {
     pub(crate) const fn answer(&self) -> Option<RvError> {
         match self {
             Self::Call { error: Error::Pkcs11(answer, _), .. } => Some(*answer),
-            Self::Absent | Self::Call { .. } | Self::Found { .. } | Self::Pin => None,
+            Self::Absent
+            | Self::Call { .. }
+            | Self::Found { .. }
+            | Self::Made { .. }
+            | Self::Pin => None,
         }
     }
 
@@ -94,9 +114,14 @@ impl Fault {
     }
 }
 
-/// What may be tried after a signature failed, if it is certain that none was made.
+/// What may be tried after a signature failed, if it is certain that none was made. Once the module
+/// was asked to sign nothing is: something on the way may have asked twice. A login is never
+/// repeated: what failed may have been the PIN.
 pub(crate) fn cure(error: &Error) -> Cure {
     let Error::Pkcs11(answer, function) = error else { return Cure::None };
+    if matches!(function, Function::Sign | Function::Login) {
+        return Cure::None;
+    }
     match answer {
         RvError::KeyHandleInvalid
         | RvError::ObjectHandleInvalid
@@ -122,6 +147,7 @@ pub(crate) fn cure(error: &Error) -> Cure {
 /// What may be tried after a call failed that changes nothing.
 pub(crate) fn cure_of_reading(error: &Error) -> Cure {
     match error {
+        Error::Pkcs11(_, Function::Login) => Cure::None,
         Error::Pkcs11(
             RvError::DeviceError
             | RvError::DeviceRemoved
@@ -146,6 +172,13 @@ fn kind(error: &Error, effect: Effect) -> ErrorKind {
         Error::Pkcs11(answer, Function::SignInit) => {
             before(*answer).unwrap_or(ErrorKind::Unavailable)
         }
+        // What a module says about the input it says first.
+        Error::Pkcs11(answer, Function::Sign) if effect == Effect::Some => match answer {
+            RvError::ArgumentsBad | RvError::DataInvalid | RvError::DataLenRange => {
+                ErrorKind::Unsupported
+            }
+            _ => ErrorKind::Indeterminate,
+        },
         Error::Pkcs11(answer, _) => before(*answer).unwrap_or(unknown),
         Error::NotSupported | Error::NullFunctionPointer | Error::MissingSymbol(_) => {
             ErrorKind::Unsupported
@@ -229,14 +262,19 @@ mod tests {
             RvError::FunctionFailed,
             RvError::GeneralError,
             RvError::HostMemory,
+            RvError::KeyHandleInvalid,
+            RvError::ObjectHandleInvalid,
+            RvError::OperationNotInitialized,
             RvError::SessionClosed,
+            RvError::SessionHandleInvalid,
+            RvError::UserNotLoggedIn,
             RvError::VendorDefined(0x8000_0001),
         ] {
             let error = of(answer, Function::Sign);
             assert_eq!(cure(&error), Cure::None, "{answer:?}");
             assert_eq!(Fault::act(error).kind(), ErrorKind::Indeterminate, "{answer:?}");
-            let ready = of(answer, Function::SignInit);
-            assert_eq!(Fault::act(ready).kind(), ErrorKind::Unavailable, "{answer:?}");
+            let ready = Fault::act(of(answer, Function::SignInit)).kind();
+            assert_ne!(ready, ErrorKind::Indeterminate, "{answer:?}");
         }
     }
 
@@ -245,6 +283,7 @@ mod tests {
         for answer in [RvError::PinIncorrect, RvError::PinLocked, RvError::PinExpired] {
             let error = of(answer, Function::Login);
             assert_eq!(cure(&error), Cure::None);
+            assert_eq!(cure_of_reading(&of(RvError::GeneralError, Function::Login)), Cure::None);
             assert_eq!(Fault::read(error).kind(), ErrorKind::Refused);
         }
         assert_eq!(Fault::Pin.kind(), ErrorKind::Refused);
@@ -252,17 +291,16 @@ mod tests {
 
     #[test]
     fn a_lost_session_is_replaced_and_a_lost_module_initialised_again() {
-        for function in [Function::SignInit, Function::Sign] {
-            for answer in [
-                RvError::KeyHandleInvalid,
-                RvError::ObjectHandleInvalid,
-                RvError::SessionHandleInvalid,
-                RvError::UserNotLoggedIn,
-            ] {
-                assert_eq!(cure(&of(answer, function)), Cure::Session);
-            }
-            assert_eq!(cure(&of(RvError::CryptokiNotInitialized, function)), Cure::Module);
+        for answer in [
+            RvError::KeyHandleInvalid,
+            RvError::ObjectHandleInvalid,
+            RvError::SessionHandleInvalid,
+            RvError::UserNotLoggedIn,
+        ] {
+            assert_eq!(cure(&of(answer, Function::SignInit)), Cure::Session);
         }
+        let gone = RvError::CryptokiNotInitialized;
+        assert_eq!(cure(&of(gone, Function::SignInit)), Cure::Module);
         assert_eq!(cure(&of(RvError::DeviceError, Function::SignInit)), Cure::Module);
         assert_eq!(cure(&of(RvError::MechanismInvalid, Function::SignInit)), Cure::None);
     }

@@ -36,6 +36,15 @@ pub struct Provenance {
     pub firmware: String,
 }
 
+impl Provenance {
+    /// What was recorded of a key; none if the record's handle is not one of this crate, or not that
+    /// of the key.
+    #[must_use]
+    pub fn of(record: &KeyRecord) -> Option<Self> {
+        Handle::read(record).map(|handle| handle.provenance)
+    }
+}
+
 /// A handle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::{Mechanism, MechanismType};
@@ -14,9 +15,11 @@ use custody_core::digest::Digest;
 use custody_core::id::KekId;
 use custody_core::seam::{BackendError, ErrorKind, KeyEncryption};
 use custody_core::secret::Secret;
+use subtle::ConstantTimeEq as _;
 
 use crate::fault::{Effect, Fault};
 use crate::pool::{Call, Pool};
+use crate::seat::Seat;
 use crate::token::{Tag, Token};
 
 /// Data keys under an AES-256 key that never leaves its token.
@@ -80,6 +83,12 @@ impl KeyEncryption for HsmKek {
                 let key = only(session, token, &tag)?;
                 let nonce = fresh(session, &last)?;
                 let sealed = encrypt(session, key, nonce, &bound, plain.expose())?;
+                // Some modules take a nonce of their own; what does not open again is worth nothing.
+                let opened = decrypt(session, key, nonce, &bound, &sealed)?;
+                if !bool::from(opened.expose().ct_eq(plain.expose())) {
+                    let what = "the token does not open what it sealed";
+                    return Err(Fault::found(ErrorKind::Corrupt, what));
+                }
                 Ok([&[VERSION], &nonce[..], &sealed].concat())
             })
         });
@@ -95,20 +104,19 @@ impl KeyEncryption for HsmKek {
         }
         let (tag, bound, nonce, sealed) = (self.tag, bound(context), *nonce, sealed.to_vec());
         let opened = self.pool.call(self.call(), move |seat| {
-            let tried = seat.with(|session, token, _| {
-                let key = only(session, token, &tag)?;
-                decrypt(session, key, nonce, &bound, &sealed)
-            });
-            match tried {
+            let open = |seat: &mut Seat| {
+                seat.read(&tag, |session, token, _| {
+                    let key = only(session, token, &tag)?;
+                    decrypt(session, key, nonce, &bound, &sealed)
+                })
+            };
+            match open(seat) {
                 Err(fault) if may_be_forged(&fault) => {
                     // Modules do not say why. If the key opens something else, it is the bytes.
                     seat.read(&tag, |session, token, _| canary(session, token, &tag))?;
-                    Err(Fault::found(ErrorKind::Corrupt, "the data key does not open"))
-                }
-                Err(fault) if fault.kind() == ErrorKind::Unavailable => {
-                    seat.read(&tag, |session, token, _| {
-                        let key = only(session, token, &tag)?;
-                        decrypt(session, key, nonce, &bound, &sealed)
+                    open(seat).map_err(|fault| match may_be_forged(&fault) {
+                        true => Fault::found(ErrorKind::Corrupt, "the data key does not open"),
+                        false => fault,
                     })
                 }
                 tried => tried,
@@ -129,8 +137,12 @@ fn find_or_make(
     tag: &Tag,
     label: &str,
 ) -> Result<ObjectHandle, Fault> {
-    if let Some(key) = token.only(session, ObjectClass::SECRET_KEY, tag)? {
-        return check(session, key).map(|()| key);
+    // From the search on nobody else of this process makes one.
+    let alone = token.module().objects()?;
+    match token.search(session, ObjectClass::SECRET_KEY, tag)?.as_slice() {
+        [] => {}
+        [there] => return check(session, *there).map(|()| *there),
+        _ => return Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
     }
     let template = [
         Attribute::Token(true),
@@ -149,14 +161,12 @@ fn find_or_make(
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ];
-    {
-        let _alone = token.module().make();
-        let made = session.generate_key(&Mechanism::AesKeyGen, &template);
-        let _key = made.map_err(Fault::act)?;
-    }
+    let made = session.generate_key(&Mechanism::AesKeyGen, &template);
+    let _key = made.map_err(Fault::act)?;
+    drop(alone);
     // Whoever made one at the same time has made two.
-    let key = only(session, token, tag)?;
-    check(session, key).map(|()| key)
+    let key = only(session, token, tag).map_err(Fault::once_made)?;
+    check(session, key).map_err(Fault::once_made).map(|()| key)
 }
 
 fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fault> {
@@ -256,7 +266,9 @@ fn decrypt(
 
 /// Whether a module may have meant that the bytes or the context are not those that were sealed.
 fn may_be_forged(fault: &Fault) -> bool {
-    let Fault::Call { error: Error::Pkcs11(answer, _), .. } = fault else { return false };
+    let Fault::Call { error: Error::Pkcs11(answer, Function::Decrypt), .. } = fault else {
+        return false;
+    };
     matches!(
         answer,
         RvError::DataInvalid

@@ -17,6 +17,7 @@ mod report;
 mod seat;
 mod signer;
 mod token;
+mod turn;
 mod wrap;
 
 pub use backend::HsmBackend;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use cryptoki::error::{Error, RvError};
 use custody_core::seam::ErrorKind;
 
 use crate::fault::Fault;
+use crate::turn::{Taken, Turn};
 
 /// A module that is open in this process.
 #[derive(Debug)]
@@ -26,8 +28,10 @@ pub(crate) struct Module {
     life: RwLock<u64>,
     /// When it was initialised again last.
     again: Mutex<Option<Instant>>,
-    /// Searches share it; whatever makes objects has it alone.
-    objects: RwLock<()>,
+    /// Whoever searches for objects or makes some has it.
+    objects: Turn,
+    /// Whether a thread is still inside for good, so that it can never be finalised.
+    is_stuck: AtomicBool,
 }
 
 /// Somebody who uses a module; the last one finalises it.
@@ -35,6 +39,7 @@ pub(crate) struct Module {
 pub(crate) struct ModuleUse {
     path: PathBuf,
     module: Arc<Module>,
+    is_over: AtomicBool,
 }
 
 /// Whether the sessions of a module are gone already.
@@ -44,14 +49,19 @@ pub(crate) enum Lost {
     Perhaps,
 }
 
-/// One entry for each module: it is a singleton of the process, whoever opened it.
-static MODULES: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+/// One place for each module: it is a singleton of the process, whoever opened it. A place is held
+/// while its module is initialised or finalised, which may hang; the others are not.
+static MODULES: Mutex<BTreeMap<PathBuf, Arc<Place>>> = Mutex::new(BTreeMap::new());
+
+#[derive(Default)]
+struct Place {
+    turn: Turn,
+    entry: Mutex<Option<Entry>>,
+}
 
 struct Entry {
     module: Arc<Module>,
     users: usize,
-    /// Whether a thread is still inside, so that it can never be finalised.
-    is_stuck: bool,
 }
 
 impl ModuleUse {
@@ -60,11 +70,15 @@ impl ModuleUse {
         let path = path
             .canonicalize()
             .map_err(|error| ModuleError::Path { path: path.into(), kind: error.kind() })?;
-        let mut modules = modules();
-        if let Some(entry) = modules.get_mut(&path) {
+        let place = place(&path);
+        let _turn =
+            place.turn.take("the module").map_err(|_| ModuleError::Busy { path: path.clone() })?;
+        let mut entry = lock(&place.entry);
+        let is_over = AtomicBool::new(false);
+        if let Some(entry) = entry.as_mut() {
             entry.module.check_process().map_err(|_| ModuleError::Forked)?;
             entry.users = entry.users.saturating_add(1);
-            return Ok(Self { path, module: Arc::clone(&entry.module) });
+            return Ok(Self { path, module: Arc::clone(&entry.module), is_over });
         }
         let client = Pkcs11::new(&path)
             .map_err(|error| ModuleError::Load { path: path.clone(), error: Box::new(error) })?;
@@ -75,41 +89,36 @@ impl ModuleUse {
                 return Err(ModuleError::Initialise { path, error: Box::new(error) });
             }
         };
-        let module = Arc::new(Module {
-            client,
-            process: std::process::id(),
-            is_ours,
-            life: RwLock::new(0),
-            again: Mutex::new(None),
-            objects: RwLock::new(()),
-        });
-        let entry = Entry { module: Arc::clone(&module), users: 1, is_stuck: false };
-        modules.insert(path.clone(), entry);
-        Ok(Self { path, module })
+        let module = Arc::new(Module::new(client, is_ours));
+        *entry = Some(Entry { module: Arc::clone(&module), users: 1 });
+        Ok(Self { path, module, is_over })
     }
 
-    /// Says that a thread will not come back from the module: it stays as it is for good.
-    pub(crate) fn is_stuck(&self) {
-        if let Some(entry) = modules().get_mut(&self.path) {
-            entry.is_stuck = true;
+    /// Says that it is not used here any more: the last one finalises the module, which may hang.
+    pub(crate) fn let_go(&self) {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let place = place(&self.path);
+        let Ok(_turn) = place.turn.take("the module") else { return };
+        let mut held = lock(&place.entry);
+        let Some(entry) = held.as_mut() else { return };
+        entry.users = entry.users.saturating_sub(1);
+        if entry.users > 0 || entry.module.is_stuck() || entry.module.check_process().is_err() {
+            return;
+        }
+        if let Some(entry) = held.take()
+            && entry.module.is_ours
+            && let Err(error) = entry.module.client.clone().finalize()
+        {
+            tracing::warn!(%error, "a module was not finalised");
         }
     }
 }
 
 impl Drop for ModuleUse {
     fn drop(&mut self) {
-        let mut modules = modules();
-        let Some(entry) = modules.get_mut(&self.path) else { return };
-        entry.users = entry.users.saturating_sub(1);
-        if entry.users > 0 || entry.is_stuck || entry.module.check_process().is_err() {
-            return;
-        }
-        if let Some(entry) = modules.remove(&self.path)
-            && entry.module.is_ours
-            && let Err(error) = entry.module.client.clone().finalize()
-        {
-            tracing::warn!(%error, "a module was not finalised");
-        }
+        self.let_go();
     }
 }
 
@@ -122,21 +131,48 @@ impl std::ops::Deref for ModuleUse {
 }
 
 impl Module {
+    fn new(client: Pkcs11, is_ours: bool) -> Self {
+        Self {
+            client,
+            process: std::process::id(),
+            is_ours,
+            life: RwLock::new(0),
+            again: Mutex::new(None),
+            objects: Turn::default(),
+            is_stuck: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that a thread will not come back from the module: it stays as it is for good.
+    pub(crate) fn set_stuck(&self) {
+        self.is_stuck.store(true, Ordering::Release);
+    }
+
+    /// Whether a thread is inside for good.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire)
+    }
+
     /// The module, for as long as it is not initialised again, and how often it was. A thread may
     /// enter twice: whoever initialises it again never waits in line.
     pub(crate) fn enter(&self) -> Result<(&Pkcs11, RwLockReadGuard<'_, u64>), Fault> {
         self.check_process()?;
-        Ok((&self.client, self.life.read().unwrap_or_else(PoisonError::into_inner)))
+        let until = Instant::now().checked_add(AGAIN_MAX);
+        loop {
+            match self.life.try_read() {
+                Ok(life) => return Ok((&self.client, life)),
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    return Ok((&self.client, poisoned.into_inner()));
+                }
+                Err(TryLockError::WouldBlock) => wait(until, "the module is initialised again")?,
+            }
+        }
     }
 
-    /// Keeps objects from being made while somebody searches.
-    pub(crate) fn search(&self) -> RwLockReadGuard<'_, ()> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps everybody from searching while an object is made.
-    pub(crate) fn make(&self) -> std::sync::RwLockWriteGuard<'_, ()> {
-        self.objects.write().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps others from searching for objects and from making some: modules lose those that are
+    /// made while somebody searches.
+    pub(crate) fn objects(&self) -> Result<Taken<'_>, Fault> {
+        self.objects.take("another thread searches for keys or makes one")
     }
 
     /// Initialises the module again, unless somebody did since its `life`. Nobody may be inside: if
@@ -151,13 +187,7 @@ impl Module {
             match self.life.try_write() {
                 Ok(guard) => break guard,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    if until.is_none_or(|until| Instant::now() > until) {
-                        let what = "calls of the module do not return";
-                        return Err(Fault::found(ErrorKind::Unavailable, what));
-                    }
-                    std::thread::sleep(AGAIN_PAUSE);
-                }
+                Err(TryLockError::WouldBlock) => wait(until, "calls of the module do not return")?,
             }
         };
         if *now != life {
@@ -180,7 +210,7 @@ impl Module {
         }
     }
 
-    fn check_process(&self) -> Result<(), Fault> {
+    pub(crate) fn check_process(&self) -> Result<(), Fault> {
         if std::process::id() == self.process {
             return Ok(());
         }
@@ -193,14 +223,33 @@ fn arguments() -> CInitializeArgs {
     CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)
 }
 
-fn modules() -> MutexGuard<'static, BTreeMap<PathBuf, Entry>> {
-    MODULES.lock().unwrap_or_else(PoisonError::into_inner)
+fn place(path: &Path) -> Arc<Place> {
+    Arc::clone(lock(&MODULES).entry(path.to_owned()).or_default())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits a moment, unless it is too late.
+fn wait(until: Option<Instant>, what: &'static str) -> Result<(), Fault> {
+    if until.is_none_or(|until| Instant::now() > until) {
+        return Err(Fault::found(ErrorKind::Unavailable, what));
+    }
+    std::thread::sleep(AGAIN_PAUSE);
+    Ok(())
 }
 
 /// Why a module is not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModuleError {
+    /// Somebody else opens or closes it, and does not come back.
+    #[error("`module`: {path} is being opened or closed", path = path.display())]
+    Busy {
+        /// The module.
+        path: PathBuf,
+    },
     /// The process was forked from one that had opened the module.
     #[error("the process was forked from one that had opened the module: start a program instead")]
     Forked,
@@ -252,14 +301,7 @@ mod tests {
             "/usr/local/lib/softhsm/libsofthsm2.so",
         ];
         let path = places.iter().map(Path::new).find(|path| path.exists()).unwrap();
-        let mut module = Module {
-            client: Pkcs11::new(path).unwrap(),
-            process: std::process::id(),
-            is_ours: true,
-            life: RwLock::new(0),
-            again: Mutex::new(None),
-            objects: RwLock::new(()),
-        };
+        let mut module = Module::new(Pkcs11::new(path).unwrap(), true);
         assert!(module.enter().is_ok());
         module.process = module.process.wrapping_add(1);
         for refused in [

@@ -11,6 +11,7 @@ use cryptoki::session::Session;
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::seam::{ErrorKind, Exportability};
 
+use crate::canary::prove;
 use crate::fault::Fault;
 use crate::handle::Provenance;
 use crate::point;
@@ -52,50 +53,69 @@ pub(crate) fn signing(algorithm: Algorithm) -> Option<Mechanism<'static>> {
     }
 }
 
-/// The key of this tag, made if there is none.
-pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Result<Found, Fault> {
-    if let Some(key) = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)? {
-        return look(session, token, key, wanted);
-    }
-    let (public, private) = {
-        let _alone = token.module().make();
-        make(session, wanted, Place::Token)?
-    };
-    let checked =
-        alone(session, token, wanted, private).and_then(|()| look(session, token, private, wanted));
-    let Err(fault) = checked else { return checked };
-    let is_destroyed = [private, public].map(|object| match session.destroy_object(object) {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::error!(%error, "a key that is not used could not be destroyed");
-            false
-        }
-    });
-    if fault.kind() == ErrorKind::Conflict {
-        // Somebody else made the same key at the same time.
-        let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
-        let gone = Fault::found(ErrorKind::Unavailable, "others made the same key");
-        return look(session, token, key.ok_or(gone)?, wanted);
-    }
-    if fault.kind() == ErrorKind::Unavailable && is_destroyed != [true; 2] {
-        let what = "a key was made and could not be looked at";
-        return Err(Fault::found(ErrorKind::Indeterminate, what));
-    }
-    Err(fault)
+/// A pair of keys.
+enum Pair {
+    /// The private half and the public one, made just now: nobody else has them.
+    Made([ObjectHandle; 2]),
+    /// The private half of one that is there.
+    There(ObjectHandle),
 }
 
-/// Whether the key that was just made is the only one of its tag.
-fn alone(
-    session: &Session,
-    token: &Token,
-    wanted: &Wanted,
-    made: ObjectHandle,
-) -> Result<(), Fault> {
-    match token.all(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.as_slice() {
-        [one] if *one == made => Ok(()),
-        [] | [_] => Err(Fault::found(ErrorKind::Corrupt, "the key that was made is not found")),
-        _ => Err(Fault::found(ErrorKind::Conflict, "others made the same key")),
+/// The key of this tag, made if there is none.
+pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Result<Found, Fault> {
+    let [private, public] = match find_or_make(session, token, wanted)? {
+        Pair::Made(pair) => pair,
+        Pair::There(key) => return look(session, token, key, wanted),
+    };
+    let looked = point_of(session, public, wanted.algorithm)
+        .and_then(|public_key| examine(session, token, private, (public_key, wanted)));
+    match looked {
+        Err(fault @ Fault::Found { .. }) => {
+            take_back(session, [private, public])?;
+            Err(fault)
+        }
+        looked => looked.map_err(Fault::once_made),
     }
+}
+
+/// From the search to the second search nobody else of this process makes a key.
+fn find_or_make(session: &Session, token: &Token, wanted: &Wanted) -> Result<Pair, Fault> {
+    let _alone = token.module().objects()?;
+    match token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.as_slice() {
+        [] => {}
+        [there] => return Ok(Pair::There(*there)),
+        _ => {
+            let what = "several keys of the token have one id";
+            return Err(Fault::found(ErrorKind::Corrupt, what));
+        }
+    }
+    let (public, private) = make(session, wanted, Place::Token)?;
+    let found = token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag);
+    let found = found.map_err(Fault::once_made)?;
+    if found == [private] {
+        return Ok(Pair::Made([private, public]));
+    }
+    // Another process made the same key at the same time. Nobody has ours yet.
+    take_back(session, [private, public])?;
+    match found.iter().filter(|key| **key != private).collect::<Vec<_>>().as_slice() {
+        [other] => Ok(Pair::There(**other)),
+        _ => Err(Fault::found(ErrorKind::Unavailable, "others made the same key")),
+    }
+}
+
+/// Destroys what was made here and nobody has. A token that does not let it has told why the key is
+/// refused already.
+fn take_back(session: &Session, objects: [ObjectHandle; 2]) -> Result<(), Fault> {
+    for object in objects {
+        match session.destroy_object(object) {
+            Ok(()) => {}
+            Err(Error::Pkcs11(RvError::ActionProhibited, _)) => {
+                tracing::error!("a key that is not used may not be destroyed");
+            }
+            Err(error) => return Err(Fault::Made { error }),
+        }
+    }
+    Ok(())
 }
 
 /// Makes a key pair: the public and the private half of it.
@@ -196,15 +216,26 @@ fn private_template(
     template
 }
 
-/// What the token says about a key, held against what is wanted.
+/// What the token says about a key that is there, held against what is wanted.
 pub(crate) fn look(
     session: &Session,
     token: &Token,
     key: ObjectHandle,
     wanted: &Wanted,
 ) -> Result<Found, Fault> {
-    let provenance = check(session, token, key, wanted)?;
     let public_key = public_key(session, token, &wanted.tag, wanted.algorithm)?;
+    examine(session, token, key, (public_key, wanted))
+}
+
+/// The attributes are as they must be, and the private half signs under the public one.
+fn examine(
+    session: &Session,
+    token: &Token,
+    key: ObjectHandle,
+    (public_key, wanted): (PublicKey, &Wanted),
+) -> Result<Found, Fault> {
+    let provenance = check(session, token, key, wanted)?;
+    prove(session, key, &public_key, "made")?;
     Ok(Found { public_key, provenance })
 }
 

@@ -1,6 +1,7 @@
 //! What a host is told about its tokens besides the answers to its calls.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Something that an operator wants to know.
@@ -33,8 +34,10 @@ impl Observer {
     }
 
     pub(crate) fn tell(&self, event: &HsmEvent) {
-        if let Some(tell) = &self.0 {
-            tell(event);
+        if let Some(tell) = &self.0
+            && catch_unwind(AssertUnwindSafe(|| tell(event))).is_err()
+        {
+            tracing::error!("whoever is told of events panicked");
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Pool {
 
 struct Shared {
     token: Arc<Token>,
+    sessions: u8,
     limits: HsmLimits,
     observer: Observer,
     state: Mutex<State>,
@@ -54,6 +55,8 @@ struct State {
     begun: u64,
     threads: u64,
     lost: u8,
+    /// Threads that were given up and have not come back.
+    gone: u16,
     paused_until: Option<Instant>,
     is_closed: bool,
 }
@@ -105,6 +108,7 @@ impl Pool {
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             token,
+            sessions,
             limits,
             observer,
             state: Mutex::default(),
@@ -203,17 +207,20 @@ impl Drop for Pool {
         self.shared.work.notify_all();
         self.shared.over.notify_all();
         // Whoever ends the process next must not find threads inside of the module; those that are
-        // lost stay there whatever is done.
+        // lost stay there whatever is done. Closing may hang too, so it is waited for and no more.
         let until = Instant::now().checked_add(self.shared.limits.sign);
-        let threads = std::mem::take(&mut *lock(&self.shared.threads));
-        for thread in threads.into_values().chain(self.watch.take()) {
-            while !thread.is_finished() && until.is_some_and(|until| Instant::now() < until) {
-                thread::sleep(LOOK_AGAIN);
-            }
-            if thread.is_finished() {
+        let (shared, watch) = (Arc::clone(&self.shared), self.watch.take());
+        let closing = thread::Builder::new().name("hsm-close".into()).spawn(move || {
+            let threads = std::mem::take(&mut *lock(&shared.threads));
+            for thread in threads.into_values().chain(watch) {
                 // What panicked in it was told.
                 let _panicked = thread.join();
             }
+            shared.token.close();
+        });
+        let Ok(closing) = closing else { return };
+        while !closing.is_finished() && until.is_some_and(|until| Instant::now() < until) {
+            thread::sleep(LOOK_AGAIN);
         }
     }
 }
@@ -224,6 +231,8 @@ impl Shared {
     }
 
     fn add(&self, job: Job) -> Result<(), Fault> {
+        // A process that was forked has none of the threads.
+        self.token.module().check_process()?;
         let mut state = self.lock();
         if state.is_paused() {
             let what = "the module lost threads; it is left alone for a while";
@@ -244,12 +253,15 @@ impl Shared {
 
     /// Takes what a thread has done, and gives it the next job, noted as running; none once all is
     /// over, or if the thread was given up.
-    fn turn(&self, thread: u64, done: Option<Done>) -> Option<(u64, Run)> {
+    fn turn(&self, thread: u64, done: Option<Done>) -> Option<(u64, Instant, Run)> {
         let mut state = self.lock();
         if let Some(Done { number, answer, took }) = done {
             state.lost = 0;
             // Whoever was given up came back after all, and another thread has its place.
-            state.running.remove(&number)?;
+            if state.running.remove(&number).is_none() {
+                state.gone = state.gone.saturating_sub(1);
+                return None;
+            }
             let others = state.waiting.len();
             let answers = state.held.hold(thread, answer, took, others);
             if !answers.is_empty() {
@@ -271,7 +283,7 @@ impl Shared {
                 let now = Instant::now();
                 let until = now.checked_add(job.limit).unwrap_or(now);
                 state.running.insert(number, Running { thread, until, give_up: job.give_up });
-                return Some((number, job.run));
+                return Some((number, until, job.run));
             }
             state.idle = state.idle.saturating_add(1);
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -282,7 +294,7 @@ impl Shared {
 
 impl State {
     fn is_paused(&self) -> bool {
-        self.paused_until.is_some_and(|until| Instant::now() < until)
+        self.gone >= GONE_MAX || self.paused_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Takes out what should have come back by now.
@@ -308,8 +320,9 @@ fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
 fn serve(shared: &Arc<Shared>, thread: u64) {
     let mut seat = Seat::new(Arc::clone(&shared.token));
     let mut done = None;
-    while let Some((number, run)) = shared.turn(thread, done) {
+    while let Some((number, until, run)) = shared.turn(thread, done) {
         let since = Instant::now();
+        seat.set_until(until);
         let answer = catch_unwind(AssertUnwindSafe(|| run(&mut seat))).ok();
         if answer.is_none() {
             tracing::error!("a call of a token panicked");
@@ -323,42 +336,51 @@ fn serve(shared: &Arc<Shared>, thread: u64) {
 fn watch(shared: &Arc<Shared>) {
     let tick = shared.limits.sign.checked_div(TICKS).unwrap_or(TICK_MIN);
     let tick = tick.clamp(TICK_MIN, TICK_MAX);
-    let mut state = shared.lock();
-    while !state.is_closed {
-        let late = state.overdue(Instant::now());
-        if !late.is_empty() {
-            drop(state);
-            lose(shared, late);
-            state = shared.lock();
-            continue;
+    loop {
+        let mut state = shared.lock();
+        if state.is_closed {
+            return;
         }
-        let waited = shared.over.wait_timeout(state, tick);
-        state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let held = state.held.all();
-        if !held.is_empty() {
-            drop(state);
-            hand_over(held);
-            state = shared.lock();
+        let (late, held) = (state.overdue(Instant::now()), state.held.all());
+        drop(state);
+        hand_over(held);
+        if !late.is_empty() {
+            lose(shared, late);
+        }
+        fill_up(shared);
+        let state = shared.lock();
+        if !state.is_closed {
+            drop(shared.over.wait_timeout(state, tick));
         }
     }
 }
 
-/// Answers for threads that do not come back, starts others, and after a few leaves the module
-/// alone.
+/// Starts the threads that are missing. Without any, nobody who waits would be answered.
+fn fill_up(shared: &Arc<Shared>) {
+    let missing = || usize::from(shared.sessions) > lock(&shared.threads).len();
+    while missing() && shared.lock().gone < GONE_MAX {
+        if let Err(error) = spawn(shared) {
+            tracing::error!(%error, "a thread for a token could not be started");
+            break;
+        }
+    }
+    if lock(&shared.threads).is_empty() {
+        let waiting = std::mem::take(&mut shared.lock().waiting);
+        waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
+    }
+}
+
+/// Answers for threads that do not come back, and after a few leaves the module alone.
 fn lose(shared: &Arc<Shared>, late: Vec<Running>) {
-    shared.token.module().is_stuck();
+    shared.token.module().set_stuck();
     let lost = u8::try_from(late.len()).unwrap_or(u8::MAX);
     for job in late {
         drop(lock(&shared.threads).remove(&job.thread));
         (job.give_up)(Begun::Yes);
     }
-    for _ in 0..lost {
-        if let Err(error) = spawn(shared) {
-            tracing::error!(%error, "a thread for a token could not be started");
-        }
-    }
     let mut state = shared.lock();
     state.lost = state.lost.saturating_add(lost);
+    state.gone = state.gone.saturating_add(lost.into());
     if state.lost < shared.limits.lost_threads {
         return;
     }
@@ -377,6 +399,8 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// So many threads may be lost in the module before it is left alone until some come back.
+const GONE_MAX: u16 = 32;
 /// How often in the time of a signature the watch looks.
 const TICKS: u32 = 10;
 /// How often it is looked whether a thread has ended.

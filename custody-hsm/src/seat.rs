@@ -3,6 +3,7 @@
 //! Invariant: nothing is tried again that may have made a signature.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use cryptoki::error::RvError;
 use cryptoki::session::{Session, SessionState};
@@ -22,11 +23,18 @@ pub(crate) struct Seat {
     /// The life of the module in which it was used last.
     life: u64,
     session: Option<(u64, Session)>,
+    /// When whoever asked stops waiting.
+    until: Option<Instant>,
 }
 
 impl Seat {
     pub(crate) const fn new(token: Arc<Token>) -> Self {
-        Self { token, life: 0, session: None }
+        Self { token, life: 0, session: None, until: None }
+    }
+
+    /// Nothing is tried again for somebody who does not wait any more.
+    pub(crate) fn set_until(&mut self, until: Instant) {
+        self.until = Some(until);
     }
 
     /// Does something in the session. After any failure the session is closed: an operation that
@@ -66,7 +74,8 @@ impl Seat {
                 Err(fault) => fault,
             };
             tries = tries.saturating_add(1);
-            if tries >= TRIES_MAX || !self.heal(&fault, tag, tries) {
+            let is_late = self.until.is_some_and(|until| Instant::now() >= until);
+            if tries >= TRIES_MAX || is_late || !self.heal(&fault, tag, tries) {
                 return Err(fault);
             }
         }
@@ -160,7 +169,7 @@ impl Fault {
             Self::Call { error, effect: Effect::None } => cure_of_reading(error),
             // Modules may remember for their life which tokens there are.
             Self::Absent => Cure::Module,
-            Self::Found { .. } | Self::Pin => Cure::None,
+            Self::Found { .. } | Self::Made { .. } | Self::Pin => Cure::None,
         }
     }
 }

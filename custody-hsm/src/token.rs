@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
@@ -18,10 +19,11 @@ use custody_core::crypto::Algorithm;
 use custody_core::seam::ErrorKind;
 use zeroize::Zeroizing;
 
-use crate::canary::Canary;
+use crate::canary::{self, Canary};
 use crate::config::{PinSource, TokenSelector};
 use crate::fault::Fault;
 use crate::module::ModuleUse;
+use crate::turn::Turn;
 
 /// `CKA_ID` of a key: SHA-256 of what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +61,8 @@ pub(crate) struct Token {
     facts: TokenFacts,
     pin: PinSource,
     login: Mutex<Login>,
+    /// Held by whoever uses the login: for a while at most, then others give up.
+    login_turn: Turn,
     handles: Mutex<HashMap<Tag, (u64, ObjectHandle)>>,
     module: ModuleUse,
 }
@@ -70,6 +74,9 @@ struct Login {
     /// Lives as long as the session that keeps the login.
     canary: Option<(u64, Canary)>,
     is_refused: bool,
+    /// Logins that failed in a row without a word about the PIN, and when one is tried again.
+    failures: u32,
+    again_at: Option<Instant>,
 }
 
 impl Token {
@@ -86,7 +93,8 @@ impl Token {
             let mechanisms = mechanisms.map_err(|error| TokenError::Module(Fault::read(error)))?;
             TokenFacts::of(&info, mechanisms)
         };
-        Ok(Self { facts, pin, login: Mutex::default(), handles: Mutex::default(), module })
+        let (login, login_turn, handles) = (Mutex::default(), Turn::default(), Mutex::default());
+        Ok(Self { facts, pin, login, login_turn, handles, module })
     }
 
     pub(crate) const fn facts(&self) -> &TokenFacts {
@@ -99,9 +107,13 @@ impl Token {
 
     /// A session in which the user is logged in.
     pub(crate) fn session(&self, client: &Pkcs11, life: u64) -> Result<Session, Fault> {
+        let _turn = self.login_turn.take("another thread is logging in")?;
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         if login.is_refused {
             return Err(Fault::Pin);
+        }
+        if login.again_at.is_some_and(|again| Instant::now() < again) {
+            return Err(Fault::found(ErrorKind::Unavailable, "a login failed a moment ago"));
         }
         let selector = TokenSelector::Serial(self.facts.serial.clone());
         let (slot, _) = one(client, &selector).map_err(|error| match error {
@@ -120,9 +132,14 @@ impl Token {
             }
         }
         if login.keeper.as_ref().is_none_or(|(kept, _)| *kept != life) {
-            let keeper = client.open_ro_session_no_drop(slot).map_err(Fault::read)?;
-            // What was kept in an earlier life is forgotten, not closed.
-            login.keeper = Some((life, keeper));
+            match client.open_rw_session_no_drop(slot) {
+                // What was kept in an earlier life is forgotten, not closed.
+                Ok(keeper) => login.keeper = Some((life, keeper)),
+                Err(error) => {
+                    let _closed = session.close();
+                    return Err(Fault::read(error));
+                }
+            }
         }
         Ok(session)
     }
@@ -139,8 +156,17 @@ impl Token {
         let text = std::str::from_utf8(pin.expose()).unwrap_or_default();
         let text = Zeroizing::new(text.to_owned());
         match session.login(UserType::User, Some(&AuthPin::from(text.as_str()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                (login.failures, login.again_at) = (0, None);
+                // Numbers of objects from before may be those of others now.
+                self.handles().clear();
+                Ok(())
+            }
             Err(error) => {
+                // Modules do not always say that it was the PIN, and tokens lock.
+                login.failures = login.failures.saturating_add(1);
+                let pause = PAUSE.saturating_mul(1 << login.failures.min(PAUSE_DOUBLINGS));
+                login.again_at = Instant::now().checked_add(pause);
                 login.is_refused = matches!(
                     error,
                     Error::Pkcs11(
@@ -164,6 +190,7 @@ impl Token {
         life: u64,
         algorithm: Algorithm,
     ) -> Result<(), Fault> {
+        let _turn = self.login_turn.take("another thread is logging in")?;
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         let made = match &login.canary {
             Some((made, canary)) if *made == life => canary.clone(),
@@ -171,11 +198,23 @@ impl Token {
                 let keeper = login.keeper.as_ref().filter(|(kept, _)| *kept == life);
                 let none = Fault::found(ErrorKind::Unavailable, "no session keeps the login");
                 let (_, keeper) = keeper.ok_or(none)?;
-                Canary::make(keeper, &self.module, algorithm)?
+                match Canary::make(keeper, &self.module, algorithm) {
+                    // Not all tokens make keys in sessions.
+                    Err(fault) if canary::is_about_sessions(&fault) => return Ok(()),
+                    Err(fault) => {
+                        login.keeper = None;
+                        return Err(fault);
+                    }
+                    Ok(made) => made,
+                }
             }
         };
         let sang = made.sing(session);
         login.canary = sang.is_ok().then_some((life, made));
+        if sang.is_err() {
+            // The session that keeps the login may be the one that is gone.
+            login.keeper = None;
+        }
         sang
     }
 
@@ -228,21 +267,24 @@ impl Token {
         class: ObjectClass,
         tag: &Tag,
     ) -> Result<Option<ObjectHandle>, Fault> {
-        match self.all(session, class, tag)?.as_slice() {
+        let found = {
+            let _searching = self.module.objects()?;
+            self.search(session, class, tag)?
+        };
+        match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(*one)),
             _ => Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
         }
     }
 
-    /// All objects of this class with this tag.
-    pub(crate) fn all(
+    /// All objects of this class with this tag, for whoever keeps others from making some.
+    pub(crate) fn search(
         &self,
         session: &Session,
         class: ObjectClass,
         tag: &Tag,
     ) -> Result<Vec<ObjectHandle>, Fault> {
-        let _searching = self.module.search();
         let template =
             [Attribute::Token(true), Attribute::Class(class), Attribute::Id(tag.0.to_vec())];
         session.find_objects(&template).map_err(Fault::read)
@@ -257,15 +299,22 @@ impl Token {
     }
 }
 
-impl Drop for Token {
-    fn drop(&mut self) {
-        let login = self.login.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Ok((_, life)) = self.module.enter() else { return };
+impl Token {
+    /// Closes the session that keeps the login, and lets the module go. It may hang.
+    pub(crate) fn close(&self) {
+        if self.module.is_stuck() {
+            // It stays as it is, whatever is closed.
+            return self.module.let_go();
+        }
+        let Ok(_turn) = self.login_turn.take("another thread is logging in") else { return };
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((kept, keeper)) = login.keeper.take()
+            && let Ok((_, life)) = self.module.enter()
             && kept == *life
         {
             let _closed = keeper.close();
         }
+        self.module.let_go();
     }
 }
 
@@ -319,5 +368,9 @@ pub(crate) enum TokenError {
 
 /// So many keys are looked for; one that is there is enough.
 const KEYS_LOOKED_FOR: usize = 4;
+/// How long no login is tried after one failed; twice as long after each further one, an hour at
+/// most.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_DOUBLINGS: u32 = 12;
 /// How many numbers of objects are kept.
 const HANDLES_MAX: usize = 65_536;

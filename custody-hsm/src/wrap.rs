@@ -89,7 +89,9 @@ pub(crate) fn bring(
     key: Option<&Secret>,
 ) -> Result<(), Fault> {
     let tag = tag(under);
-    if token.only(session, ObjectClass::SECRET_KEY, &tag)?.is_some() {
+    // From the search on nobody else of this process makes one.
+    let _alone = token.module().objects()?;
+    if !token.search(session, ObjectClass::SECRET_KEY, &tag)?.is_empty() {
         return Err(Fault::found(ErrorKind::Conflict, "the token has such a key"));
     }
     let mut template = vec![
@@ -109,25 +111,26 @@ pub(crate) fn bring(
         Attribute::Wrap(true),
         Attribute::Unwrap(true),
     ];
-    let made = {
-        let _alone = token.module().make();
-        match key {
-            Some(key) => {
-                template.push(Attribute::Value(key.expose().to_vec()));
-                let made = session.create_object(&template);
-                if let Some(Attribute::Value(mut copy)) = template.pop() {
-                    copy.zeroize();
-                }
-                made
+    let made = match key {
+        Some(key) => {
+            template.push(Attribute::Value(key.expose().to_vec()));
+            let made = session.create_object(&template);
+            if let Some(Attribute::Value(mut copy)) = template.pop() {
+                copy.zeroize();
             }
-            None => {
-                template.push(Attribute::ValueLen(32.into()));
-                session.generate_key(&Mechanism::AesKeyGen, &template)
-            }
+            made
         }
-        .map_err(Fault::act)?
+        None => {
+            template.push(Attribute::ValueLen(32.into()));
+            session.generate_key(&Mechanism::AesKeyGen, &template)
+        }
     };
-    check_wrapping(session, made)
+    let made = made.map_err(Fault::act)?;
+    let checked = check_wrapping(session, made);
+    if let Err(Fault::Found { .. }) = checked {
+        session.destroy_object(made).map_err(|error| Fault::Made { error })?;
+    }
+    checked.map_err(Fault::once_made)
 }
 
 fn check_wrapping(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
@@ -164,12 +167,15 @@ fn wrapping(session: &Session, token: &Token, under: &KekId) -> Result<ObjectHan
 pub(crate) fn wrap(
     session: &Session,
     token: &Token,
-    (key, life): (&Tag, u64),
+    key: &Tag,
     public_key: &PublicKey,
     under: &KekId,
 ) -> Result<Vec<u8>, Fault> {
     let wrapping = wrapping(session, token, under)?;
-    let key = token.private_key(session, key, life)?;
+    // Found now, and proved: what is wrapped is looked at again only when it is needed.
+    let none = Fault::found(ErrorKind::NotFound, "the token has no such key");
+    let key = token.only(session, ObjectClass::PRIVATE_KEY, key)?.ok_or(none)?;
+    prove(session, key, public_key, WRAPPED)?;
     let wrapped =
         session.wrap_key(&Mechanism::AesKeyWrapPad, wrapping, key).map_err(Fault::read)?;
     let unwritten = Fault::found(ErrorKind::Corrupt, "the wrapped key cannot be written");
@@ -191,7 +197,7 @@ pub(crate) fn unwrap(
     let wrapping = wrapping(session, token, under)?;
     let there = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
     let key = {
-        let _alone = token.module().make();
+        let _alone = token.module().objects()?;
         let template = restored(wanted, there.is_none())?;
         session
             .unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template)
@@ -295,10 +301,12 @@ fn show(
         Attribute::Id(wanted.tag.0.to_vec()),
         Attribute::Label(wanted.label.clone().into_bytes()),
     ];
+    let _alone = token.module().objects()?;
     session.create_object(&template).map(drop).map_err(Fault::act)
 }
 
 const RESTORED: &str = "restored";
+const WRAPPED: &str = "wrapped";
 const VERSION: u8 = 1;
 /// Whatever the maker of the token understands by it. Near RFC 5649: SoftHSM fills the key with zeros
 /// to a multiple of 8 bytes before it wraps.

@@ -23,7 +23,7 @@ use cryptoki::types::AuthPin;
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::id::KekId;
 use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend, KeyRecord, Signer};
-use custody_hsm::{HsmBackend, HsmEvent, Observer};
+use custody_hsm::{HsmBackend, HsmEvent, Observer, Provenance};
 use futures::future::join_all;
 use pollster::block_on;
 use softhsm::{PIN, Tokens};
@@ -106,6 +106,24 @@ fn every_attribute_of_a_key_is_said_and_not_left_to_the_module() {
 
 #[test]
 #[ignore = "needs SoftHSM"]
+fn what_the_token_says_of_a_key_is_kept_with_it() {
+    let tokens = Tokens::new(&["one"]);
+    let backend = block_on(tokens.open("one"));
+    let kept = block_on(key(&backend, "kept"));
+    let request = softhsm::request("lent", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
+    let lent = block_on(softhsm::record(&backend, request));
+    for (record, stays) in [(&kept, true), (&lent, false)] {
+        let told = Provenance::of(record).unwrap();
+        assert!(told.sensitive && told.always_sensitive && told.local, "{told:?}");
+        assert_eq!((told.never_extractable, told.extractable), (stays, !stays), "{told:?}");
+        assert_eq!(told.manufacturer, "SoftHSM project");
+    }
+    let mixed = KeyRecord { handle: lent.handle, ..kept };
+    assert_eq!(Provenance::of(&mixed), None);
+}
+
+#[test]
+#[ignore = "needs SoftHSM"]
 fn a_token_that_is_removed_does_not_sign_until_it_is_back() {
     let tokens = Tokens::new(&["one"]);
     let backend = block_on(tokens.open("one"));
@@ -153,6 +171,26 @@ fn keys_are_made_while_others_search_and_sign() {
     let session = somebody(&tokens, "one");
     assert_eq!(objects(&session, ObjectClass::PRIVATE_KEY).len(), 41);
     assert_eq!(objects(&session, ObjectClass::PUBLIC_KEY).len(), 41);
+}
+
+#[test]
+#[ignore = "needs SoftHSM"]
+fn a_key_that_is_asked_for_many_times_at_once_is_made_once() {
+    let tokens = Tokens::new(&["one"]);
+    let (backend, again) = block_on(async { (tokens.open("one").await, tokens.open("one").await) });
+    let request = softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let asked = (0..16).map(|number| match number % 2 {
+        0 => backend.generate(&request),
+        _ => again.generate(&request),
+    });
+    let made = block_on(join_all(asked));
+    let keys: Vec<_> = made.into_iter().map(|made| made.unwrap().public_key).collect();
+    assert!(keys.windows(2).all(|two| two[0] == two[1]), "{keys:?}");
+    let keks = block_on(join_all((0..8).map(|_| backend.key_encryption("store"))));
+    assert!(keks.into_iter().all(|kek| kek.is_ok()));
+    let session = somebody(&tokens, "one");
+    assert_eq!(objects(&session, ObjectClass::PRIVATE_KEY).len(), 1);
+    assert_eq!(objects(&session, ObjectClass::SECRET_KEY).len(), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! secrets; with `--long`, tests that draw do so more often.
 //! `cargo xtask fuzz [TARGET…] [--seconds N]` runs the fuzz targets, two at a time.
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
+//! `cargo xtask opencryptoki PROGRAM [ARGUMENT…]` runs a program where openCryptoki has two new tokens.
 //! `cargo xtask mutants` puts faults into a copy of the code and sees whether the tests notice.
 //!
 //! **Invariant:** nothing here is linked into a crate that ships.
@@ -29,7 +30,8 @@ use std::process::ExitCode;
 use suite::Length;
 
 const USAGE: &str = "usage: cargo xtask test [--long] [PACKAGE…]\n       \
-                     cargo xtask fuzz [--seconds N] [TARGET…]\n       cargo xtask speed";
+                     cargo xtask fuzz [--seconds N] [TARGET…]\n       cargo xtask speed\n       \
+                     cargo xtask opencryptoki PROGRAM [ARGUMENT…]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Some("test") => test(&arguments.collect::<Vec<_>>()),
         Some("fuzz") => fuzz(&arguments.collect::<Vec<_>>()),
         Some("speed") => speed(),
+        Some("opencryptoki") => opencryptoki(&arguments.collect::<Vec<_>>()),
         Some("mutants") => mutants(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}\n       {}", mutants::USAGE);
@@ -94,6 +97,21 @@ fn speed() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask speed: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn opencryptoki(words: &[String]) -> ExitCode {
+    if words.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    match opencryptoki::run(words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask opencryptoki: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

@@ -10,7 +10,17 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::succeeded;
+use crate::project::Project;
 use crate::setup::{install, is_there};
+
+/// Runs a program in it, with new tokens; whether it succeeded.
+pub(crate) fn run(words: &[String]) -> Result<bool, String> {
+    let project = Project::read().map_err(|error| error.to_string())?;
+    let system = System::prepare(&project.target)?;
+    let (program, arguments) = system.runner.split_first().ok_or("there is no runner")?;
+    let status = Command::new(program).args(arguments).args(words).status();
+    status.map(|status| status.success()).map_err(|error| error.to_string())
+}
 
 /// The folder, and how a program is run in it.
 pub(crate) struct System {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use cryptoki::object::ObjectClass;
 use custody_core::crypto::Algorithm;
-use custody_core::seam::{ErrorKind, Exportability, KeyBackend as _, KeyRecord};
+use custody_core::seam::{
+    ErrorKind, Exportability, KeyBackend as _, KeyRecord, KeyRequest, NewKey,
+};
 use custody_hsm::{HsmBackend, Observer};
 use pollster::block_on;
 
@@ -43,7 +45,8 @@ fn two_processes_on_one_token_agree_about_its_keys() {
     let all = [told[0].as_str(), &told[1], &now];
     let mut recorded: Vec<_> = all.into_iter().filter(|told| *told != REFUSED).collect();
     recorded.dedup();
-    assert!(recorded.len() <= 1, "two keys were recorded as one: {all:?}");
+    // Each may have had a moment in which it saw its own alone. Then nobody has one any more.
+    assert!(recorded.len() <= 1 || now == REFUSED, "one of two keys was taken: {all:?}");
     if now != REFUSED {
         let record = block_on(softhsm::record(&backend, shared));
         assert_eq!(block_on(sign(&block_on(backend.signer(&record)).unwrap())), Ok(()));
@@ -55,7 +58,19 @@ fn one_of_two(role: &str) {
     let tokens = Tokens::new(&[]);
     let mut config = tokens.config("one");
     config.destroyable = true;
-    let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
+    // SoftHSM does not see a token that another process touches in this moment.
+    let open = || block_on(HsmBackend::open(config.clone(), Observer::default()));
+    let waited = (0..20).find_map(|_| {
+        let opened = open().ok();
+        let works =
+            |backend: &HsmBackend| backend.algorithms().contains(&Algorithm::EcdsaSecp256k1);
+        let opened = opened.filter(works);
+        if opened.is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        opened
+    });
+    let backend = waited.unwrap();
     let own = (0..5).find_map(|number| made_at_last(&backend, &format!("{role}-{number}")));
     let signer = block_on(backend.signer(&own.unwrap())).unwrap();
     block_on(sign(&signer)).unwrap();
@@ -73,7 +88,10 @@ fn made_at_last(backend: &HsmBackend, name: &str) -> Option<KeyRecord> {
     let request = softhsm::request(name, Algorithm::EcdsaSecp256k1, Exportability::Never);
     for pause in (10..400).step_by(30) {
         let error = match block_on(backend.generate(&request)) {
-            Ok(_) => return Some(block_on(softhsm::record(backend, request))),
+            Ok(NewKey { public_key, handle }) => {
+                let KeyRequest { custodian, wallet, key, .. } = request;
+                return Some(KeyRecord { custodian, wallet, key, public_key, handle });
+            }
             Err(error) => error,
         };
         let kinds = [
