@@ -11,6 +11,8 @@ struct Need {
     name: &'static str,
     /// The packages whose tests need it; all, if there are none.
     packages: &'static [&'static str],
+    /// Whether it is seen to only if one of them is asked for by name.
+    is_by_name: bool,
     ensure: fn() -> Result<(), String>,
 }
 
@@ -23,27 +25,35 @@ pub(crate) struct SetupError {
 }
 
 const NEEDS: [Need; 6] = [
-    Need { name: "cargo-nextest", packages: &[], ensure: nextest },
-    Need { name: "a C compiler called cc", packages: &[], ensure: compiler },
+    Need { name: "cargo-nextest", packages: &[], is_by_name: false, ensure: nextest },
+    Need { name: "a C compiler called cc", packages: &[], is_by_name: false, ensure: compiler },
     Need {
         name: "SoftHSM, p11-kit, OpenSC and openssl",
         packages: &["custody-hsm", "examples-hsm"],
+        is_by_name: false,
         ensure: tokens,
     },
-    Need { name: "kryoptic", packages: &["custody-hsm"], ensure: kryoptic },
-    Need { name: "a node of Ethereum", packages: &["examples-chains"], ensure: node },
+    Need { name: "kryoptic", packages: &["custody-hsm"], is_by_name: true, ensure: kryoptic },
+    Need {
+        name: "a node of Ethereum",
+        packages: &["examples-chains"],
+        is_by_name: false,
+        ensure: node,
+    },
     Need {
         name: "a Python with the packages of the examples",
         packages: &["examples-chains"],
+        is_by_name: false,
         ensure: python,
     },
 ];
 
-/// Makes sure of what the tests of `packages` need, or of everything if there are none.
+/// Makes sure of what the tests of `packages` need, or of all but the longest if there are none.
 pub(crate) fn prepare(packages: &[String]) -> Result<(), SetupError> {
     for need in NEEDS {
         let is_needed = |name: &String| need.packages.contains(&name.as_str());
-        if packages.is_empty() || need.packages.is_empty() || packages.iter().any(is_needed) {
+        let is_all = packages.is_empty() && !need.is_by_name;
+        if is_all || need.packages.is_empty() || packages.iter().any(is_needed) {
             (need.ensure)().map_err(|reason| SetupError { name: need.name, reason })?;
         }
     }
@@ -87,12 +97,14 @@ fn tokens() -> Result<(), String> {
     install(&packages, "install SoftHSM 2, p11-kit with its modules, OpenSC and openssl")
 }
 
-/// Another PKCS#11 module, built once from its crates into `target/shims`.
+/// Another PKCS#11 module, built once from its crates into `target/shims`. That takes minutes, and
+/// so it is done for whoever asks for the tests of its package by name.
 fn kryoptic() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = root.join("target/shims/kryoptic");
-    let is_built = target.join("release/libkryoptic_module.so").is_file();
-    if !is_built && !["clang", "perl", "make"].iter().all(|name| is_there(name)) {
+    if !has_kryoptic(&root.join("target"))
+        && !["clang", "perl", "make"].iter().all(|name| is_there(name))
+    {
         println!("clang, perl or make is missing: installing them");
         install(&["clang", "libclang-dev", "perl", "make"], "install clang, perl and make")?;
     }
@@ -168,6 +180,11 @@ fn node() -> Result<(), String> {
 
 fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether kryoptic was built.
+pub(crate) fn has_kryoptic(target: &Path) -> bool {
+    target.join("shims/kryoptic/release/libkryoptic_module.so").is_file()
 }
 
 /// Whether there is such a program; some know no question that they answer with success.

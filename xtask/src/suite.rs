@@ -79,6 +79,7 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
     let empty = folder.join("probe");
     fs::create_dir_all(&empty)?;
     let mut not_run = machine::probe(packages, &empty);
+    not_run.extend(machine::kryoptic(packages, &project.target));
     let opencryptoki = machine::opencryptoki(packages, &project.target);
 
     let mut log = Log::create(&path)?;
