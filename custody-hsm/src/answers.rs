@@ -4,7 +4,12 @@
 //! milliseconds, as far as can be expected from the last call.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+
+use crate::fault::Fault;
 
 /// Hands an answer over to whoever asked.
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
@@ -49,6 +54,21 @@ impl HeldAnswers {
     pub(crate) fn all(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.0).into_values().flat_map(|held| held.answers).collect()
     }
+}
+
+/// Whoever waits for an answer, until it is given.
+pub(crate) type Reply<T> = Mutex<Option<oneshot::Sender<Result<T, Fault>>>>;
+
+/// Answers once: whoever comes second, a thread or the watch, finds nobody.
+pub(crate) fn answer<T>(reply: &Reply<T>, result: Result<T, Fault>) {
+    if let Some(sender) = lock(reply).take() {
+        // Whoever asked may have gone.
+        let _gone = sender.send(result);
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn hand_over(answers: Vec<Answer>) {

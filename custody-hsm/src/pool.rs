@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use custody_core::seam::ErrorKind;
 use futures::channel::oneshot;
 
-use crate::answers::{Answer, HeldAnswers, hand_over};
+use crate::answers::{Answer, HeldAnswers, answer, hand_over, lock};
 use crate::config::HsmLimits;
 use crate::fault::{Effect, Fault};
 use crate::observer::{HsmEvent, Observer};
@@ -172,20 +172,6 @@ impl Pool {
         // A sender that is gone is a panic on the way.
         receiver.await.unwrap_or_else(|_| Err(given_up(Begun::Yes, call.effect)))
     }
-}
-
-type Reply<T> = Mutex<Option<oneshot::Sender<Result<T, Fault>>>>;
-
-/// Answers once: whoever comes second, a thread or the watch, finds nobody.
-fn answer<T>(reply: &Reply<T>, result: Result<T, Fault>) {
-    if let Some(sender) = lock(reply).take() {
-        // Whoever asked may have gone.
-        let _gone = sender.send(result);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const fn given_up(begun: Begun, effect: Effect) -> Fault {
