@@ -115,6 +115,8 @@ static void lie(word index, const struct order *order, const word *a) {
     if (length) given = *length;
     if (strcmp(order->what, "flip") == 0) flip(bytes, given, order->number);
     if (strcmp(order->what, "zero") == 0 && bytes) memset(bytes, 0, given);
+    if (strcmp(order->what, "cut") == 0 && index == FIND && *(word *)a[3] >= order->number)
+        *(word *)a[3] -= order->number;
     if (strcmp(order->what, "cut") == 0 && length && bytes && *length >= order->number) *length -= order->number;
 }
 

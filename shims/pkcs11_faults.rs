@@ -22,7 +22,7 @@ pub(crate) enum Deed {
     After(u64),
     /// It is not made, and answers this.
     Answer(u64),
-    /// What it gives is so many bytes too short.
+    /// What it gives is so many bytes or objects too short.
     Cut(u64),
     /// One bit of what it gives is changed, another one each time.
     Flip(u64),

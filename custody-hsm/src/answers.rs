@@ -1,15 +1,16 @@
-//! Answers that are not handed over yet.
+//! Answers, and those that are not handed over yet.
 //!
 //! Invariant: an answer is held only while others wait for theirs, and no longer than a few
 //! milliseconds, as far as can be expected from the last call.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 
 use crate::fault::Fault;
+use crate::turn::lock;
 
 /// Hands an answer over to whoever asked.
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
@@ -65,10 +66,6 @@ pub(crate) fn answer<T>(reply: &Reply<T>, result: Result<T, Fault>) {
         // Whoever asked may have gone.
         let _gone = sender.send(result);
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn hand_over(answers: Vec<Answer>) {

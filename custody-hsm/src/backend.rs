@@ -109,9 +109,8 @@ impl HsmBackend {
     /// Nothing is changed.
     pub async fn report(&self) -> Result<TokenReport, BackendError> {
         let usage = self.pool.usage();
-        let report = self.pool.call(self.reading(), Seat::report);
-        let report = report.await.map_err(|fault| fault.into_error("ask the token"))?;
-        Ok(TokenReport { usage, ..report })
+        let report = self.pool.call(self.reading(), move |seat| seat.report(usage));
+        report.await.map_err(|fault| fault.into_error("ask the token"))
     }
 
     async fn bring(&self, name: KekId, key: Option<Secret>) -> Result<(), BackendError> {

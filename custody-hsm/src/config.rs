@@ -118,7 +118,7 @@ impl HsmConfig {
         let document: Document = toml::from_str(text).map_err(|error| {
             let line = line_of(text, error.span());
             // Whoever writes the PIN itself must not find it in a log.
-            let names = ["pin", "[pin", "file", "environment"];
+            let names = ["pin", "file", "environment"];
             let message = match names.iter().any(|name| line.starts_with(name)) {
                 true => "a pin is a file or an environment variable: { file = … }".to_owned(),
                 false => error.message().to_owned(),

@@ -28,6 +28,8 @@ pub struct Provenance {
     pub never_extractable: bool,
     /// `CKA_LOCAL`.
     pub local: bool,
+    /// `CKA_DESTROYABLE`, if the token says it.
+    pub destroyable: Option<bool>,
     /// `CK_TOKEN_INFO.manufacturerID`.
     pub manufacturer: String,
     /// `CK_TOKEN_INFO.model`.

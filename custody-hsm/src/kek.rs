@@ -2,7 +2,7 @@
 //!
 //! Invariant: the key encrypts and decrypts and does nothing else; the context is authenticated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use cryptoki::context::Function;
@@ -20,7 +20,8 @@ use subtle::ConstantTimeEq as _;
 use crate::fault::{Effect, Fault};
 use crate::pool::{Call, Pool};
 use crate::seat::Seat;
-use crate::token::{Tag, Token};
+use crate::token::{Tag, Token, one_at_most};
+use crate::turn::lock;
 
 /// Data keys under an AES-256 key that never leaves its token.
 #[derive(Debug)]
@@ -103,6 +104,7 @@ impl KeyEncryption for HsmKek {
             return Err(corrupt());
         }
         let (tag, bound, nonce, sealed) = (self.tag, bound(context), *nonce, sealed.to_vec());
+        let last = Arc::clone(&self.last);
         let opened = self.pool.call(self.call(), move |seat| {
             let open = |seat: &mut Seat| {
                 seat.read(&tag, |session, token, _| {
@@ -113,7 +115,7 @@ impl KeyEncryption for HsmKek {
             match open(seat) {
                 Err(fault) if may_be_forged(&fault) => {
                     // Modules do not say why. If the key opens something else, it is the bytes.
-                    seat.read(&tag, |session, token, _| canary(session, token, &tag))?;
+                    seat.read(&tag, |session, token, _| canary(session, token, (&tag, &last)))?;
                     open(seat).map_err(|fault| match may_be_forged(&fault) {
                         true => Fault::found(ErrorKind::Corrupt, "the data key does not open"),
                         false => fault,
@@ -139,10 +141,8 @@ fn find_or_make(
 ) -> Result<ObjectHandle, Fault> {
     // From the search on nobody else of this process makes one.
     let alone = token.module().objects()?;
-    match token.search(session, ObjectClass::SECRET_KEY, tag)?.as_slice() {
-        [] => {}
-        [there] => return check(session, *there).map(|()| *there),
-        _ => return Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
+    if let Some(there) = one_at_most(&token.search(session, ObjectClass::SECRET_KEY, tag)?)? {
+        return check(session, there).map(|()| there);
     }
     let template = [
         Attribute::Token(true),
@@ -161,12 +161,15 @@ fn find_or_make(
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ];
-    let made = session.generate_key(&Mechanism::AesKeyGen, &template);
-    let _key = made.map_err(Fault::act)?;
+    let made = session.generate_key(&Mechanism::AesKeyGen, &template).map_err(Fault::act)?;
     drop(alone);
-    // Whoever made one at the same time has made two.
-    let key = only(session, token, tag).map_err(Fault::once_made)?;
-    check(session, key).map_err(Fault::once_made).map(|()| key)
+    let checked = check(session, made);
+    if let Err(Fault::Found { .. }) = checked {
+        session.destroy_object(made).map_err(|error| Fault::Made { error })?;
+    }
+    checked.map_err(Fault::once_made)?;
+    // Another process that made one at the same time has made two.
+    only(session, token, tag).map_err(Fault::once_made)
 }
 
 fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fault> {
@@ -213,7 +216,7 @@ fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
 fn fresh(session: &Session, last: &Mutex<[u8; NONCE]>) -> Result<[u8; NONCE], Fault> {
     let mut nonce = [0; NONCE];
     session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
-    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = lock(last);
     if nonce == PRINTED || nonce == *last {
         return Err(Fault::found(ErrorKind::Corrupt, "the token's random numbers are not random"));
     }
@@ -229,10 +232,13 @@ fn print(session: &Session, key: ObjectHandle) -> Result<String, Fault> {
 }
 
 /// Whether the key still opens what it has just sealed.
-fn canary(session: &Session, token: &Token, tag: &Tag) -> Result<(), Fault> {
+fn canary(
+    session: &Session,
+    token: &Token,
+    (tag, last): (&Tag, &Mutex<[u8; NONCE]>),
+) -> Result<(), Fault> {
     let key = only(session, token, tag)?;
-    let mut nonce = [0; NONCE];
-    session.generate_random_slice(&mut nonce).map_err(Fault::read)?;
+    let nonce = fresh(session, last)?;
     let sealed = encrypt(session, key, nonce, b"canary", &[0x5c; DATA_KEY])?;
     let opened = decrypt(session, key, nonce, b"canary", &sealed)?;
     if opened.expose() == [0x5c; DATA_KEY] {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -15,7 +15,7 @@ use cryptoki::error::{Error, RvError};
 use custody_core::seam::ErrorKind;
 
 use crate::fault::Fault;
-use crate::turn::{Taken, Turn};
+use crate::turn::{Taken, Turn, lock};
 
 /// A module that is open in this process.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Module {
     /// When it was initialised again last.
     again: Mutex<Option<Instant>>,
     /// Whoever searches for objects or makes some has it.
-    objects: Turn,
+    objects: Turn<()>,
     /// Whether a thread is still inside for good, so that it can never be finalised.
     is_stuck: AtomicBool,
 }
@@ -53,11 +53,7 @@ pub(crate) enum Lost {
 /// while its module is initialised or finalised, which may hang; the others are not.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Place>>> = Mutex::new(BTreeMap::new());
 
-#[derive(Default)]
-struct Place {
-    turn: Turn,
-    entry: Mutex<Option<Entry>>,
-}
+type Place = Turn<Option<Entry>>;
 
 struct Entry {
     module: Arc<Module>,
@@ -71,9 +67,8 @@ impl ModuleUse {
             .canonicalize()
             .map_err(|error| ModuleError::Path { path: path.into(), kind: error.kind() })?;
         let place = place(&path);
-        let _turn =
-            place.turn.take("the module").map_err(|_| ModuleError::Busy { path: path.clone() })?;
-        let mut entry = lock(&place.entry);
+        let busy = |_| ModuleError::Busy { path: path.clone() };
+        let mut entry = place.take("the module is being opened").map_err(busy)?;
         let is_over = AtomicBool::new(false);
         if let Some(entry) = entry.as_mut() {
             entry.module.check_process().map_err(|_| ModuleError::Forked)?;
@@ -100,8 +95,7 @@ impl ModuleUse {
             return;
         }
         let place = place(&self.path);
-        let Ok(_turn) = place.turn.take("the module") else { return };
-        let mut held = lock(&place.entry);
+        let Ok(mut held) = place.take("the module is being opened") else { return };
         let Some(entry) = held.as_mut() else { return };
         entry.users = entry.users.saturating_sub(1);
         if entry.users > 0 || entry.module.is_stuck() || entry.module.check_process().is_err() {
@@ -171,7 +165,7 @@ impl Module {
 
     /// Keeps others from searching for objects and from making some: modules lose those that are
     /// made while somebody searches.
-    pub(crate) fn objects(&self) -> Result<Taken<'_>, Fault> {
+    pub(crate) fn objects(&self) -> Result<Taken<'_, ()>, Fault> {
         self.objects.take("another thread searches for keys or makes one")
     }
 
@@ -193,7 +187,7 @@ impl Module {
         if *now != life {
             return Ok(());
         }
-        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut again = lock(&self.again);
         if lost == Lost::Perhaps && again.is_some_and(|last| last.elapsed() < AGAIN_APART) {
             let what = "the module was initialised again a moment ago";
             return Err(Fault::found(ErrorKind::Unavailable, what));
@@ -225,10 +219,6 @@ fn arguments() -> CInitializeArgs {
 
 fn place(path: &Path) -> Arc<Place> {
     Arc::clone(lock(&MODULES).entry(path.to_owned()).or_default())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits a moment, unless it is too late.

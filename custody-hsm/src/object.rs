@@ -15,7 +15,7 @@ use crate::canary::prove;
 use crate::fault::Fault;
 use crate::handle::Provenance;
 use crate::point;
-use crate::token::{Tag, Token};
+use crate::token::{Tag, Token, one_at_most};
 
 /// What is to be made.
 #[derive(Clone, Debug)]
@@ -81,30 +81,24 @@ pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Res
 /// From the search to the second search nobody else of this process makes a key.
 fn find_or_make(session: &Session, token: &Token, wanted: &Wanted) -> Result<Pair, Fault> {
     let _alone = token.module().objects()?;
-    match token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?.as_slice() {
-        [] => {}
-        [there] => return Ok(Pair::There(*there)),
-        _ => {
-            let what = "several keys of the token have one id";
-            return Err(Fault::found(ErrorKind::Corrupt, what));
-        }
+    let search = || token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag);
+    if let Some(there) = one_at_most(&search()?)? {
+        return Ok(Pair::There(there));
     }
     let (public, private) = make(session, wanted, Place::Token)?;
-    let found = token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag);
-    let found = found.map_err(Fault::once_made)?;
-    if found == [private] {
+    if search().map_err(Fault::once_made)? == [private] {
         return Ok(Pair::Made([private, public]));
     }
-    // Another process made the same key at the same time. Nobody has ours yet.
+    // Another process made the same key at the same time. Nobody has ours yet; if it is still there
+    // afterwards, there are two.
     take_back(session, [private, public])?;
-    match found.iter().filter(|key| **key != private).collect::<Vec<_>>().as_slice() {
-        [other] => Ok(Pair::There(**other)),
-        _ => Err(Fault::found(ErrorKind::Unavailable, "others made the same key")),
-    }
+    let others = Fault::found(ErrorKind::Unavailable, "others made the same key");
+    let left = search().map_err(Fault::once_made)?;
+    one_at_most(&left)?.map(Pair::There).ok_or(others)
 }
 
-/// Destroys what was made here and nobody has. A token that does not let it has told why the key is
-/// refused already.
+/// Destroys what was made here and nobody has. What a token does not let go is found, and refused,
+/// whenever it is asked for.
 fn take_back(session: &Session, objects: [ObjectHandle; 2]) -> Result<(), Fault> {
     for object in objects {
         match session.destroy_object(object) {
@@ -136,7 +130,14 @@ pub(crate) fn make(
             let public = public_template(wanted, kind, parameters, place);
             let private = private_template(wanted, kind, strictness, place);
             match session.generate_key_pair(&mechanism, &public, &private) {
-                Ok(made) => return Ok(made),
+                Ok(made) => {
+                    if strictness == Strictness::Common {
+                        tracing::warn!(
+                            "a token does not take all attributes that a key should have"
+                        );
+                    }
+                    return Ok(made);
+                }
                 Err(error) if is_about_template(&error) => last = Fault::act(error),
                 Err(error) => return Err(Fault::act(error)),
             }
@@ -264,6 +265,11 @@ fn check(
             return Err(Fault::found(ErrorKind::Refused, what));
         }
     }
+    // Tokens that do not know the attribute say nothing about it.
+    if is(&Attribute::Destroyable(!wanted.destroyable)) {
+        let what = "the key may be destroyed against the configuration, or may not";
+        return Err(Fault::found(ErrorKind::Refused, what));
+    }
     Ok(told_by(token, &told))
 }
 
@@ -288,6 +294,7 @@ fn attributes(session: &Session, key: ObjectHandle) -> Result<Vec<Attribute>, Fa
         AttributeType::Unwrap,
         AttributeType::Derive,
         AttributeType::Private,
+        AttributeType::Destroyable,
     ];
     session.get_attributes(key, &asked).map_err(Fault::read)
 }
@@ -301,6 +308,9 @@ fn told_by(token: &Token, told: &[Attribute]) -> Provenance {
         always_sensitive: told.contains(&Attribute::AlwaysSensitive(true)),
         never_extractable: told.contains(&Attribute::NeverExtractable(true)),
         local: told.contains(&Attribute::Local(true)),
+        destroyable: [true, false]
+            .into_iter()
+            .find(|is_destroyable| told.contains(&Attribute::Destroyable(*is_destroyable))),
         manufacturer: facts.manufacturer.clone(),
         model: facts.model.clone(),
         firmware: facts.firmware.clone(),

@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use custody_core::seam::ErrorKind;
 use futures::channel::oneshot;
 
-use crate::answers::{Answer, HeldAnswers, answer, hand_over, lock};
+use crate::answers::{Answer, HeldAnswers, answer, hand_over};
 use crate::config::HsmLimits;
 use crate::fault::{Effect, Fault};
 use crate::observer::{HsmEvent, Observer};
 use crate::report::Usage;
 use crate::seat::Seat;
 use crate::token::Token;
+use crate::turn::lock;
 
 /// The threads of a token.
 #[derive(Debug)]
@@ -242,12 +243,12 @@ impl Shared {
     fn turn(&self, thread: u64, done: Option<Done>) -> Option<(u64, Instant, Run)> {
         let mut state = self.lock();
         if let Some(Done { number, answer, took }) = done {
-            state.lost = 0;
             // Whoever was given up came back after all, and another thread has its place.
             if state.running.remove(&number).is_none() {
                 state.gone = state.gone.saturating_sub(1);
                 return None;
             }
+            state.lost = 0;
             let others = state.waiting.len();
             let answers = state.held.hold(thread, answer, took, others);
             if !answers.is_empty() {
@@ -283,10 +284,11 @@ impl State {
         self.gone >= GONE_MAX || self.paused_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Takes out what should have come back by now.
+    /// Takes out what should have come back by now: its threads are gone.
     fn overdue(&mut self, now: Instant) -> Vec<Running> {
         let late = self.running.iter().filter(|(_, job)| job.until <= now);
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();
+        self.gone = self.gone.saturating_add(u16::try_from(late.len()).unwrap_or(u16::MAX));
         late.into_iter().filter_map(|number| self.running.remove(&number)).collect()
     }
 }
@@ -344,7 +346,8 @@ fn watch(shared: &Arc<Shared>) {
 /// Starts the threads that are missing. Without any, nobody who waits would be answered.
 fn fill_up(shared: &Arc<Shared>) {
     let missing = || usize::from(shared.sessions) > lock(&shared.threads).len();
-    while missing() && shared.lock().gone < GONE_MAX {
+    let is_allowed = |state: MutexGuard<'_, State>| !state.is_closed && state.gone < GONE_MAX;
+    while missing() && is_allowed(shared.lock()) {
         if let Err(error) = spawn(shared) {
             tracing::error!(%error, "a thread for a token could not be started");
             break;
@@ -366,7 +369,6 @@ fn lose(shared: &Arc<Shared>, late: Vec<Running>) {
     }
     let mut state = shared.lock();
     state.lost = state.lost.saturating_add(lost);
-    state.gone = state.gone.saturating_add(lost.into());
     if state.lost < shared.limits.lost_threads {
         return;
     }

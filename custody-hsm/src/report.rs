@@ -38,7 +38,7 @@ pub struct TokenReport {
 }
 
 /// How the sessions of a backend are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Usage {
     /// Threads, each with a session of its own once it was needed.

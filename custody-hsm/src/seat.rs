@@ -96,8 +96,8 @@ impl Seat {
         })
     }
 
-    /// What the token says about itself now.
-    pub(crate) fn report(&mut self) -> Result<TokenReport, Fault> {
+    /// What the token says about itself now, with how its sessions are used.
+    pub(crate) fn report(&mut self, usage: Usage) -> Result<TokenReport, Fault> {
         self.with(|session, token, _| {
             let (client, _life) = token.module().enter()?;
             let info = session.get_session_info().map_err(Fault::read)?;
@@ -114,7 +114,7 @@ impl Seat {
                 free_private_bytes: now.free_private_memory().and_then(|free| free.try_into().ok()),
                 sessions: now.session_count(),
                 is_logged_in: matches!(info.session_state(), SessionState::RwUser),
-                usage: Usage::default(),
+                usage,
             })
         })
     }

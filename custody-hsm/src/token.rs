@@ -5,7 +5,7 @@
 //! found.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 use crate::canary::{self, Canary};
 use crate::config::{PinSource, TokenSelector};
 use crate::fault::Fault;
-use crate::module::ModuleUse;
-use crate::turn::Turn;
+use crate::module::{Module, ModuleUse};
+use crate::turn::{Turn, lock};
 
 /// `CKA_ID` of a key: SHA-256 of what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,9 +60,7 @@ impl TokenFacts {
 pub(crate) struct Token {
     facts: TokenFacts,
     pin: PinSource,
-    login: Mutex<Login>,
-    /// Held by whoever uses the login: for a while at most, then others give up.
-    login_turn: Turn,
+    login: Turn<Login>,
     handles: Mutex<HashMap<Tag, (u64, ObjectHandle)>>,
     module: ModuleUse,
 }
@@ -79,6 +77,44 @@ struct Login {
     again_at: Option<Instant>,
 }
 
+impl Login {
+    /// The key that is nobody's, made if there is none in this life; none where the token makes no
+    /// keys in sessions.
+    fn canary(
+        &mut self,
+        module: &Module,
+        life: u64,
+        algorithm: Algorithm,
+    ) -> Result<Option<Canary>, Fault> {
+        if let Some((made, canary)) = &self.canary
+            && *made == life
+        {
+            return Ok(Some(canary.clone()));
+        }
+        let keeper = self.keeper.as_ref().filter(|(kept, _)| *kept == life);
+        let none = Fault::found(ErrorKind::Unavailable, "no session keeps the login");
+        let (_, keeper) = keeper.ok_or(none)?;
+        match Canary::make(keeper, module, algorithm) {
+            Err(fault) if canary::is_about_sessions(&fault) => Ok(None),
+            made => {
+                let canary = made?;
+                self.canary = Some((life, canary.clone()));
+                Ok(Some(canary))
+            }
+        }
+    }
+
+    /// A session that keeps the login and is not there any more is replaced by the next that is
+    /// opened.
+    fn drop_lost_keeper(&mut self) {
+        if let Some((_, keeper)) = &self.keeper
+            && keeper.get_session_info().is_err()
+        {
+            self.keeper = None;
+        }
+    }
+}
+
 impl Token {
     /// Finds the token; nothing is opened yet.
     pub(crate) fn find(
@@ -93,8 +129,7 @@ impl Token {
             let mechanisms = mechanisms.map_err(|error| TokenError::Module(Fault::read(error)))?;
             TokenFacts::of(&info, mechanisms)
         };
-        let (login, login_turn, handles) = (Mutex::default(), Turn::default(), Mutex::default());
-        Ok(Self { facts, pin, login, login_turn, handles, module })
+        Ok(Self { facts, pin, login: Turn::default(), handles: Mutex::default(), module })
     }
 
     pub(crate) const fn facts(&self) -> &TokenFacts {
@@ -107,8 +142,7 @@ impl Token {
 
     /// A session in which the user is logged in.
     pub(crate) fn session(&self, client: &Pkcs11, life: u64) -> Result<Session, Fault> {
-        let _turn = self.login_turn.take("another thread is logging in")?;
-        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut login = self.login.take(LOGGING_IN)?;
         if login.is_refused {
             return Err(Fault::Pin);
         }
@@ -190,30 +224,14 @@ impl Token {
         life: u64,
         algorithm: Algorithm,
     ) -> Result<(), Fault> {
-        let _turn = self.login_turn.take("another thread is logging in")?;
-        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = match &login.canary {
-            Some((made, canary)) if *made == life => canary.clone(),
-            Some(_) | None => {
-                let keeper = login.keeper.as_ref().filter(|(kept, _)| *kept == life);
-                let none = Fault::found(ErrorKind::Unavailable, "no session keeps the login");
-                let (_, keeper) = keeper.ok_or(none)?;
-                match Canary::make(keeper, &self.module, algorithm) {
-                    // Not all tokens make keys in sessions.
-                    Err(fault) if canary::is_about_sessions(&fault) => return Ok(()),
-                    Err(fault) => {
-                        login.keeper = None;
-                        return Err(fault);
-                    }
-                    Ok(made) => made,
-                }
-            }
-        };
-        let sang = made.sing(session);
-        login.canary = sang.is_ok().then_some((life, made));
+        let mut login = self.login.take(LOGGING_IN)?;
+        let sang = login.canary(&self.module, life, algorithm).and_then(|canary| match canary {
+            Some(canary) => canary.sing(session),
+            None => Ok(()),
+        });
         if sang.is_err() {
-            // The session that keeps the login may be the one that is gone.
-            login.keeper = None;
+            login.canary = None;
+            login.drop_lost_keeper();
         }
         sang
     }
@@ -271,11 +289,7 @@ impl Token {
             let _searching = self.module.objects()?;
             self.search(session, class, tag)?
         };
-        match found.as_slice() {
-            [] => Ok(None),
-            [one] => Ok(Some(*one)),
-            _ => Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
-        }
+        one_at_most(&found)
     }
 
     /// All objects of this class with this tag, for whoever keeps others from making some.
@@ -295,19 +309,16 @@ impl Token {
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<Tag, (u64, ObjectHandle)>> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.handles)
     }
-}
 
-impl Token {
     /// Closes the session that keeps the login, and lets the module go. It may hang.
     pub(crate) fn close(&self) {
         if self.module.is_stuck() {
             // It stays as it is, whatever is closed.
             return self.module.let_go();
         }
-        let Ok(_turn) = self.login_turn.take("another thread is logging in") else { return };
-        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut login) = self.login.take(LOGGING_IN) else { return };
         if let Some((kept, keeper)) = login.keeper.take()
             && let Ok((_, life)) = self.module.enter()
             && kept == *life
@@ -315,6 +326,15 @@ impl Token {
             let _closed = keeper.close();
         }
         self.module.let_go();
+    }
+}
+
+/// Handles of objects with one id: more than one are no key.
+pub(crate) fn one_at_most(found: &[ObjectHandle]) -> Result<Option<ObjectHandle>, Fault> {
+    match found {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        _ => Err(Fault::found(ErrorKind::Corrupt, "several keys of the token have one id")),
     }
 }
 
@@ -368,9 +388,9 @@ pub(crate) enum TokenError {
 
 /// So many keys are looked for; one that is there is enough.
 const KEYS_LOOKED_FOR: usize = 4;
-/// How long no login is tried after one failed; twice as long after each further one, an hour at
-/// most.
+/// How long no login is tried after one failed is doubled after each further one, up to half an hour.
 const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_DOUBLINGS: u32 = 12;
+const PAUSE_DOUBLINGS: u32 = 11;
+const LOGGING_IN: &str = "another thread is logging in";
 /// How many numbers of objects are kept.
 const HANDLES_MAX: usize = 65_536;

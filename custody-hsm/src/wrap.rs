@@ -19,7 +19,7 @@ use crate::canary::prove;
 use crate::fault::Fault;
 use crate::object::Wanted;
 use crate::point;
-use crate::token::{Tag, Token};
+use crate::token::{Tag, Token, one_at_most};
 
 /// A wrapped key, with what is needed to know it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,13 +195,13 @@ pub(crate) fn unwrap(
     let not_it = Fault::found(ErrorKind::Corrupt, "the bytes are not the key, wrapped");
     let bytes = Wrapped::read(wrapped, under, public_key).ok_or(not_it)?;
     let wrapping = wrapping(session, token, under)?;
-    let there = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?;
-    let key = {
+    let (there, key) = {
+        // From the search on nobody else of this process brings it back or makes it.
         let _alone = token.module().objects()?;
+        let there = one_at_most(&token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?)?;
         let template = restored(wanted, there.is_none())?;
-        session
-            .unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template)
-            .map_err(unwrapped)?
+        let key = session.unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template);
+        (there, key.map_err(unwrapped)?)
     };
     let proved = prove(session, key, public_key, RESTORED)
         .and_then(|()| check_restored(session, key))
@@ -209,7 +209,7 @@ pub(crate) fn unwrap(
         .and_then(|()| show(session, token, wanted, public_key));
     if proved.is_err() || there.is_some() {
         // One that was there stays; of what was brought back nothing is left unless all went well.
-        session.destroy_object(key).map_err(Fault::act)?;
+        session.destroy_object(key).map_err(|error| Fault::Made { error })?;
     }
     proved
 }

@@ -1,6 +1,8 @@
 //! The conformance suites of the testkit over SoftHSM.
 #![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
 
+#[path = "world/fixtures.rs"]
+mod fixtures;
 #[path = "softhsm/tokens.rs"]
 mod softhsm;
 
@@ -8,12 +10,11 @@ use std::sync::Arc;
 
 use custody_core::crypto::Algorithm;
 use custody_core::id::KekId;
-use custody_core::seam::{Exportability, KeyBackend};
 use custody_hsm::{HsmBackend, Observer};
-use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture, KeyLifetime};
+use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture};
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
-use softhsm::Tokens;
+use softhsm::{Tokens, keys};
 
 mod backend {
     custody_testkit::key_backend_suite!(ignore = "needs SoftHSM"; super::backend().await);
@@ -41,34 +42,29 @@ mod kek {
 
 async fn backend() -> KeyBackendFixture {
     let tokens = Tokens::new(&["one", "two"]);
-    let (one, two) = (tokens.open("one").await, tokens.open("two").await);
-    let again = tokens.clone();
-    KeyBackendFixture::new(one, two, KeyLifetime::Backend)
-        .with_reopen(move || {
-            let tokens = again.clone();
-            Box::pin(async move { tokens.open("one").await as Arc<dyn KeyBackend> })
-        })
-        .with_guard(tokens)
+    fixtures::backend(move |label| {
+        let tokens = tokens.clone();
+        async move { tokens.open(label).await }
+    })
+    .await
 }
 
 /// A backend whose exportable keys are wrapped. SoftHSM wraps no keys of Ed25519.
 async fn wrapping_backend() -> KeyBackendFixture {
     let tokens = Tokens::new(&["one", "two"]);
     let under = KekId::parse("recovery").unwrap();
-    let (one, two) = (open_wrapping(&tokens, "one").await, open_wrapping(&tokens, "two").await);
-    for backend in [&one, &two] {
-        backend.create_wrapping_key(&under).await.unwrap();
+    for label in ["one", "two"] {
+        open_wrapping(&tokens, label).await.create_wrapping_key(&under).await.unwrap();
     }
-    let again = tokens.clone();
-    KeyBackendFixture::new(one, two, KeyLifetime::Backend)
+    let backend = fixtures::backend(move |label| {
+        let tokens = tokens.clone();
+        async move { open_wrapping(&tokens, label).await }
+    });
+    backend
+        .await
         .with_abilities(&[Ability::Wrapping])
         .with_wrapping_under(under)
         .with_wrappable(&[Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1])
-        .with_reopen(move || {
-            let tokens = again.clone();
-            Box::pin(async move { open_wrapping(&tokens, "one").await as Arc<dyn KeyBackend> })
-        })
-        .with_guard(tokens)
 }
 
 async fn open_wrapping(tokens: &Tokens, label: &str) -> Arc<HsmBackend> {
@@ -78,22 +74,9 @@ async fn open_wrapping(tokens: &Tokens, label: &str) -> Arc<HsmBackend> {
 }
 
 async fn signer(algorithm: Algorithm) -> SignerFixture {
-    let tokens = Tokens::new(&["one"]);
-    let backend = tokens.open("one").await;
-    let request = softhsm::request("key", algorithm, Exportability::Never);
-    let record = softhsm::record(&backend, request).await;
-    SignerFixture::new(backend.signer(&record).await.unwrap())
+    fixtures::signer(Tokens::new(&["one"]).open("one").await, algorithm).await
 }
 
 async fn kek() -> KeyEncryptionFixture {
-    let tokens = Tokens::new(&["one"]);
-    let backend = tokens.open("one").await;
-    let kek = Arc::new(backend.key_encryption("store").await.unwrap());
-    let other = Arc::new(backend.key_encryption("other").await.unwrap());
-    KeyEncryptionFixture::new(kek, other)
-        .with_reopen(move || {
-            let backend = Arc::clone(&backend);
-            Box::pin(async move { Arc::new(backend.key_encryption("store").await.unwrap()) as _ })
-        })
-        .with_guard(tokens)
+    fixtures::kek(Tokens::new(&["one"]).open("one").await).await
 }

@@ -116,6 +116,7 @@ fn what_the_token_says_of_a_key_is_kept_with_it() {
         let told = Provenance::of(record).unwrap();
         assert!(told.sensitive && told.always_sensitive && told.local, "{told:?}");
         assert_eq!((told.never_extractable, told.extractable), (stays, !stays), "{told:?}");
+        assert_eq!(told.destroyable, Some(false));
         assert_eq!(told.manufacturer, "SoftHSM project");
     }
     let mixed = KeyRecord { handle: lent.handle, ..kept };

@@ -1,6 +1,10 @@
 //! The conformance suites of the testkit over openCryptoki, and what it does like no other module.
 #![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
 
+#[path = "world/export.rs"]
+mod export;
+#[path = "world/fixtures.rs"]
+mod fixtures;
 #[path = "opencryptoki/tokens.rs"]
 mod opencryptoki;
 
@@ -8,16 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeInfo, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use custody_core::crypto::{Algorithm, SignInput};
-use custody_core::seam::{ErrorKind, Exportability, KeyBackend, KeyRecord, Signer};
+use custody_core::seam::{ErrorKind, Exportability, KeyBackend as _, KeyRecord, Signer};
 use custody_core::secret::Secret;
 use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource};
-use custody_testkit::suite::key_backend::{KeyBackendFixture, KeyLifetime};
+use custody_testkit::suite::key_backend::KeyBackendFixture;
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
-use opencryptoki::{PIN, Tokens};
+use export::assert_keys_stay;
+use opencryptoki::{PIN, Tokens, keys};
 use pollster::block_on;
 
 mod backend {
@@ -42,32 +47,21 @@ mod kek {
 
 /// A key of a backend that never leaves it.
 async fn key(backend: &HsmBackend, name: &str, algorithm: Algorithm) -> KeyRecord {
-    let request = opencryptoki::request(name, algorithm, Exportability::Never);
-    opencryptoki::record(backend, request).await
+    let request = keys::request(name, algorithm, Exportability::Never);
+    keys::record(backend, request).await
 }
 
 async fn backend() -> KeyBackendFixture {
     let tokens = Tokens::new(&["one", "two"]);
-    let (one, two) = (tokens.open("one").await, tokens.open("two").await);
-    KeyBackendFixture::new(one, two, KeyLifetime::Backend).with_reopen(move || {
-        Box::pin(async move { tokens.open("one").await as Arc<dyn KeyBackend> })
-    })
+    fixtures::backend(move |label| tokens.open(label)).await
 }
 
 async fn signer(algorithm: Algorithm) -> SignerFixture {
-    let backend = Tokens::new(&["one"]).open("one").await;
-    let record = key(&backend, "key", algorithm).await;
-    SignerFixture::new(backend.signer(&record).await.unwrap())
+    fixtures::signer(Tokens::new(&["one"]).open("one").await, algorithm).await
 }
 
 async fn kek() -> KeyEncryptionFixture {
-    let backend = Tokens::new(&["one"]).open("one").await;
-    let kek = Arc::new(backend.key_encryption("store").await.unwrap());
-    let other = Arc::new(backend.key_encryption("other").await.unwrap());
-    KeyEncryptionFixture::new(kek, other).with_reopen(move || {
-        let backend = Arc::clone(&backend);
-        Box::pin(async move { Arc::new(backend.key_encryption("store").await.unwrap()) as _ })
-    })
+    fixtures::kek(Tokens::new(&["one"]).open("one").await).await
 }
 
 #[test]
@@ -101,20 +95,7 @@ fn a_key_never_leaves_its_token() {
         for algorithm in backend.algorithms() {
             let _key = key(&backend, algorithm.as_str(), *algorithm).await;
         }
-        let session = tokens.somebody("one");
-        let keys = private_keys(&session);
-        assert_eq!(keys.len(), backend.algorithms().len());
-        for key in keys {
-            let value = [AttributeType::Value];
-            let told = session.get_attribute_info(key, &value).unwrap();
-            assert!(matches!(told.as_slice(), [AttributeInfo::Sensitive]), "{told:?}");
-            assert!(session.get_attributes(key, &value).unwrap().is_empty());
-            for weaker in [Attribute::Extractable(true), Attribute::Sensitive(false)] {
-                assert!(session.update_attributes(key, &[weaker]).is_err());
-            }
-            assert!(session.copy_object(key, &[Attribute::Extractable(true)]).is_err());
-            assert!(session.destroy_object(key).is_err());
-        }
+        assert_keys_stay(&tokens.somebody("one"), backend.algorithms().len());
     });
 }
 

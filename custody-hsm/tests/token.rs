@@ -1,6 +1,8 @@
 //! What happens to a token behind our back, and what bad configurations are told.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+#[path = "world/export.rs"]
+mod export;
 #[path = "softhsm/tokens.rs"]
 mod softhsm;
 
@@ -17,6 +19,7 @@ use custody_core::id::KekId;
 use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend, KeyRecord, Signer};
 use custody_core::secret::Secret;
 use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource, TokenSelector};
+use export::assert_keys_stay;
 use futures::future::join_all;
 use pollster::block_on;
 use softhsm::{PIN, Tokens};
@@ -123,19 +126,7 @@ fn a_key_never_leaves_its_token() {
             let _key = key(&backend, algorithm.as_str(), *algorithm).await;
         }
         let (_client, session) = somebody(&tokens, "one");
-        let private = [Attribute::Class(ObjectClass::PRIVATE_KEY)];
-        let keys = session.find_objects(&private).unwrap();
-        assert_eq!(keys.len(), backend.algorithms().len());
-        for key in keys {
-            let value = [cryptoki::object::AttributeType::Value];
-            let told = session.get_attribute_info(key, &value).unwrap();
-            assert!(matches!(told.as_slice(), [cryptoki::object::AttributeInfo::Sensitive]));
-            assert!(session.get_attributes(key, &value).unwrap().is_empty());
-            for weaker in [Attribute::Extractable(true), Attribute::Sensitive(false)] {
-                assert!(session.update_attributes(key, &[weaker]).is_err());
-            }
-            assert!(session.copy_object(key, &[Attribute::Extractable(true)]).is_err());
-        }
+        assert_keys_stay(&session, backend.algorithms().len());
     });
 }
 

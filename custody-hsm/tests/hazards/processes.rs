@@ -33,7 +33,9 @@ fn two_processes_on_one_token_agree_about_its_keys() {
         shared.unwrap().1.to_owned()
     });
     // Whoever was refused may be the only one that sees two: modules remember what others destroyed.
-    let backend = block_on(tokens.open("one"));
+    let mut config = tokens.config("one");
+    config.destroyable = true;
+    let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
     let shared = softhsm::request("shared", Algorithm::EcdsaSecp256k1, Exportability::Never);
     let now = match block_on(backend.generate(&shared)) {
         Ok(made) => hex::encode(made.public_key.as_bytes()),

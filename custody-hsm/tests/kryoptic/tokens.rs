@@ -4,7 +4,7 @@
 #[path = "../world/folder.rs"]
 mod folder;
 #[path = "../world/keys.rs"]
-mod keys;
+pub(crate) mod keys;
 #[path = "../world/variables.rs"]
 mod variables;
 
@@ -12,12 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use cryptoki::session::UserType;
+use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use custody_core::id::BackendId;
 use custody_hsm::{HsmBackend, HsmConfig, Observer, PinSource, TokenSelector};
-
-pub(crate) use keys::{record, request};
 
 /// At least 8 characters.
 pub(crate) const PIN: &str = "pin-of-the-user-b29d";
@@ -63,6 +61,13 @@ impl Tokens {
 
     pub(crate) async fn open(&self, label: &str) -> Arc<HsmBackend> {
         Arc::new(HsmBackend::open(self.config(label), Observer::default()).await.unwrap())
+    }
+
+    /// A session at the token "one" of somebody else in this process, where a backend has logged in.
+    pub(crate) fn somebody() -> Session {
+        let client = Pkcs11::new(module()).unwrap();
+        let slots = client.get_slots_with_token().unwrap();
+        client.open_rw_session(slots[0]).unwrap()
     }
 
     /// Has public keys written in another form, which is `DER` or `BYTES`.

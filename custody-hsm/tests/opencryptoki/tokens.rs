@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 #[path = "../world/keys.rs"]
-mod keys;
+pub(crate) mod keys;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,8 +19,6 @@ use cryptoki::types::AuthPin;
 use custody_core::id::BackendId;
 use custody_core::secret::Secret;
 use custody_hsm::{HsmBackend, HsmConfig, Observer, PinSource, TokenSelector};
-
-pub(crate) use keys::{record, request};
 
 /// Tokens, each with a PIN. Nobody else has them.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 #[path = "../world/folder.rs"]
 pub(crate) mod folder;
 #[path = "../world/keys.rs"]
-mod keys;
+pub(crate) mod keys;
 #[path = "../world/variables.rs"]
 mod variables;
 
