@@ -31,8 +31,8 @@ use softhsm::{PIN, Tokens};
 const INPUT: SignInput<'static> = SignInput::Prehash(&[7; 32]);
 
 async fn key(backend: &HsmBackend, name: &str) -> KeyRecord {
-    let request = softhsm::request(name, Algorithm::EcdsaSecp256k1, Exportability::Never);
-    softhsm::record(backend, request).await
+    let request = softhsm::keys::request(name, Algorithm::EcdsaSecp256k1, Exportability::Never);
+    softhsm::keys::record(backend, request).await
 }
 
 async fn sign(signer: &Arc<dyn Signer>) -> Result<(), ErrorKind> {
@@ -110,8 +110,8 @@ fn what_the_token_says_of_a_key_is_kept_with_it() {
     let tokens = Tokens::new(&["one"]);
     let backend = block_on(tokens.open("one"));
     let kept = block_on(key(&backend, "kept"));
-    let request = softhsm::request("lent", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
-    let lent = block_on(softhsm::record(&backend, request));
+    let request = softhsm::keys::request("lent", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
+    let lent = block_on(softhsm::keys::record(&backend, request));
     for (record, stays) in [(&kept, true), (&lent, false)] {
         let told = Provenance::of(record).unwrap();
         assert!(told.sensitive && told.always_sensitive && told.local, "{told:?}");
@@ -179,7 +179,7 @@ fn keys_are_made_while_others_search_and_sign() {
 fn a_key_that_is_asked_for_many_times_at_once_is_made_once() {
     let tokens = Tokens::new(&["one"]);
     let (backend, again) = block_on(async { (tokens.open("one").await, tokens.open("one").await) });
-    let request = softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let request = softhsm::keys::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
     let asked = (0..16).map(|number| match number % 2 {
         0 => backend.generate(&request),
         _ => again.generate(&request),
@@ -203,8 +203,8 @@ fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
     let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
     let under = KekId::parse("recovery").unwrap();
     block_on(backend.create_wrapping_key(&under)).unwrap();
-    let request = softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
-    let record = block_on(softhsm::record(&backend, request));
+    let request = softhsm::keys::request("key", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
+    let record = block_on(softhsm::keys::record(&backend, request));
     let wrapping = backend.wrapping().unwrap();
     let wrapped = block_on(wrapping.wrap(&record, &under)).unwrap();
 

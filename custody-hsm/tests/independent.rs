@@ -27,10 +27,10 @@ struct Case {
 impl Case {
     fn new(algorithm: Algorithm) -> Self {
         let tokens = Tokens::new(&["one"]);
-        let request = softhsm::request("key", algorithm, Exportability::Never);
+        let request = softhsm::keys::request("key", algorithm, Exportability::Never);
         let (record, signature) = block_on(async {
             let backend = tokens.open("one").await;
-            let record = softhsm::record(&backend, request).await;
+            let record = softhsm::keys::record(&backend, request).await;
             let signer = backend.signer(&record).await.unwrap();
             (record, signer.sign(input(algorithm)).await.unwrap())
         });

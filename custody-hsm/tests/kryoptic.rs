@@ -1,6 +1,5 @@
 //! kryoptic: a module that writes points in two forms, locks after ten wrong PINs, and has no
 //! secp256k1.
-#![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
 
 #[path = "world/export.rs"]
 mod export;

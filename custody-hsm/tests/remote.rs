@@ -88,8 +88,8 @@ fn config(tokens: &Tokens, server: &Server) -> HsmConfig {
 }
 
 async fn signer(backend: &HsmBackend) -> Arc<dyn Signer> {
-    let request = softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
-    let record = softhsm::record(backend, request).await;
+    let request = softhsm::keys::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let record = softhsm::keys::record(backend, request).await;
     backend.signer(&record).await.unwrap()
 }
 

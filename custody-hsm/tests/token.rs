@@ -27,7 +27,8 @@ use softhsm::{PIN, Tokens};
 const DIGEST: [u8; 32] = [7; 32];
 
 async fn key(backend: &HsmBackend, name: &str, algorithm: Algorithm) -> KeyRecord {
-    softhsm::record(backend, softhsm::request(name, algorithm, Exportability::Never)).await
+    softhsm::keys::record(backend, softhsm::keys::request(name, algorithm, Exportability::Never))
+        .await
 }
 
 /// A backend, and a signer of a key of it.
@@ -146,8 +147,9 @@ fn an_exportable_key_comes_back_in_another_token() {
         };
         let (one, two) = (open("one").await, open("two").await);
         for algorithm in [Algorithm::EcdsaSecp256k1, Algorithm::EcdsaP256] {
-            let request = softhsm::request(algorithm.as_str(), algorithm, Exportability::Wrapped);
-            let kept = softhsm::record(&one, request).await;
+            let request =
+                softhsm::keys::request(algorithm.as_str(), algorithm, Exportability::Wrapped);
+            let kept = softhsm::keys::record(&one, request).await;
             let wrapped = one.wrapping().unwrap().wrap(&kept, &under).await.unwrap();
             assert_eq!(two.signer(&kept).await.unwrap_err().kind(), ErrorKind::NotFound);
             let restoring = two.wrapping().unwrap();
@@ -189,16 +191,16 @@ fn a_key_that_may_not_leave_and_one_that_the_token_does_not_wrap_are_refused() {
         let again = backend.create_wrapping_key(&under).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Conflict);
         let kept = key(&backend, "kept", Algorithm::EcdsaSecp256k1).await;
-        let edwards = softhsm::request("edwards", Algorithm::Ed25519, Exportability::Wrapped);
-        let edwards = softhsm::record(&backend, edwards).await;
+        let edwards = softhsm::keys::request("edwards", Algorithm::Ed25519, Exportability::Wrapped);
+        let edwards = softhsm::keys::record(&backend, edwards).await;
         let wrapping = backend.wrapping().unwrap();
         for record in [&kept, &edwards] {
             let refused = wrapping.wrap(record, &under).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Refused);
         }
         let exportable =
-            softhsm::request("exportable", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
-        let exportable = softhsm::record(&backend, exportable).await;
+            softhsm::keys::request("exportable", Algorithm::EcdsaSecp256k1, Exportability::Wrapped);
+        let exportable = softhsm::keys::record(&backend, exportable).await;
         let none = KekId::parse("none").unwrap();
         let unknown = wrapping.wrap(&exportable, &none).await.unwrap_err();
         assert_eq!(unknown.kind(), ErrorKind::NotFound);
@@ -256,7 +258,8 @@ fn two_keys_of_one_id_are_refused() {
             )
             .unwrap();
         assert_eq!(backend.signer(&record).await.unwrap_err().kind(), ErrorKind::Corrupt);
-        let request = softhsm::request("twice", Algorithm::EcdsaSecp256k1, Exportability::Never);
+        let request =
+            softhsm::keys::request("twice", Algorithm::EcdsaSecp256k1, Exportability::Never);
         assert_eq!(backend.generate(&request).await.unwrap_err().kind(), ErrorKind::Corrupt);
     });
 }

@@ -39,8 +39,8 @@ fn no_key_is_recorded_that_a_module_garbled() {
 }
 
 fn no_key_of_an_algorithm(token: &FaultyToken, backend: &HsmBackend, algorithm: Algorithm) {
-    let request = || softhsm::request(algorithm.as_str(), algorithm, Exportability::Never);
-    let honest = block_on(softhsm::record(backend, request()));
+    let request = || softhsm::keys::request(algorithm.as_str(), algorithm, Exportability::Never);
+    let honest = block_on(softhsm::keys::record(backend, request()));
     let garbled = |deed| {
         for call in 1..=4 {
             token.module.order(&[(Calls::one("GetAttributeValue", call), deed)]);
@@ -70,8 +70,8 @@ fn no_key_of_an_algorithm(token: &FaultyToken, backend: &HsmBackend, algorithm: 
 fn a_key_that_a_module_confuses_with_another_does_not_sign_for_it() {
     let token = FaultyToken::new();
     let (backend, _record, signer) = token.signing();
-    let other = softhsm::request("other", Algorithm::EcdsaSecp256k1, Exportability::Never);
-    let _other = block_on(softhsm::record(&backend, other));
+    let other = softhsm::keys::request("other", Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let _other = block_on(softhsm::keys::record(&backend, other));
     let mut signed = 0;
     for seed in 0..64 {
         token.module.order(&[

@@ -16,7 +16,7 @@ fn a_key_whose_making_was_not_answered_is_found() {
     let token = FaultyToken::new();
     let backend = token.open();
     for (deed, made_again) in [(Deed::After(DEVICE_ERROR), 0), (Deed::Answer(DEVICE_ERROR), 1)] {
-        let request = softhsm::request(
+        let request = softhsm::keys::request(
             &format!("key-{made_again}"),
             Algorithm::EcdsaP256,
             Exportability::Never,
@@ -26,7 +26,7 @@ fn a_key_whose_making_was_not_answered_is_found() {
         assert_eq!(lost.kind(), ErrorKind::Indeterminate, "{deed:?}");
         assert_eq!(token.module.answers("GenerateKeyPair"), [DEVICE_ERROR], "{deed:?}");
         token.module.order(&[]);
-        let record = block_on(softhsm::record(&backend, request));
+        let record = block_on(softhsm::keys::record(&backend, request));
         assert_eq!(token.module.answers("GenerateKeyPair").len(), made_again, "{deed:?}");
         assert_eq!(sign(&block_on(backend.signer(&record)).unwrap()), Ok(()), "{deed:?}");
     }

@@ -58,11 +58,11 @@ impl FaultyToken {
 }
 
 pub(crate) async fn record(backend: &HsmBackend) -> KeyRecord {
-    softhsm::record(backend, request()).await
+    softhsm::keys::record(backend, request()).await
 }
 
 pub(crate) fn request() -> KeyRequest {
-    softhsm::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never)
+    softhsm::keys::request("key", Algorithm::EcdsaSecp256k1, Exportability::Never)
 }
 
 /// Signs; `Corrupt` is what core says of a signature that does not verify.

@@ -36,7 +36,7 @@ fn two_processes_on_one_token_agree_about_its_keys() {
     let mut config = tokens.config("one");
     config.destroyable = true;
     let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
-    let shared = softhsm::request("shared", Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let shared = softhsm::keys::request("shared", Algorithm::EcdsaSecp256k1, Exportability::Never);
     let now = match block_on(backend.generate(&shared)) {
         Ok(made) => hex::encode(made.public_key.as_bytes()),
         Err(error) => {
@@ -50,7 +50,7 @@ fn two_processes_on_one_token_agree_about_its_keys() {
     // Each may have had a moment in which it saw its own alone. Then nobody has one any more.
     assert!(recorded.len() <= 1 || now == REFUSED, "one of two keys was taken: {all:?}");
     if now != REFUSED {
-        let record = block_on(softhsm::record(&backend, shared));
+        let record = block_on(softhsm::keys::record(&backend, shared));
         assert_eq!(block_on(sign(&block_on(backend.signer(&record)).unwrap())), Ok(()));
     }
 }
@@ -87,7 +87,7 @@ fn one_of_two(role: &str) {
 /// A key that another process may be making too: then both may take theirs back. While the other
 /// writes SoftHSM may also make a key and say that it failed; then there are two, and none is had.
 fn made_at_last(backend: &HsmBackend, name: &str) -> Option<KeyRecord> {
-    let request = softhsm::request(name, Algorithm::EcdsaSecp256k1, Exportability::Never);
+    let request = softhsm::keys::request(name, Algorithm::EcdsaSecp256k1, Exportability::Never);
     for pause in (10..400).step_by(30) {
         let error = match block_on(backend.generate(&request)) {
             Ok(NewKey { public_key, handle }) => {
@@ -133,9 +133,10 @@ fn fill_the_token() {
     let mut made = Vec::new();
     let (name, error) = loop {
         let name = format!("key-{}", made.len());
-        let request = softhsm::request(&name, Algorithm::EcdsaSecp256k1, Exportability::Never);
+        let request =
+            softhsm::keys::request(&name, Algorithm::EcdsaSecp256k1, Exportability::Never);
         match block_on(backend.generate(&request)) {
-            Ok(_) => made.push(block_on(softhsm::record(&backend, request))),
+            Ok(_) => made.push(block_on(softhsm::keys::record(&backend, request))),
             Err(error) => break (name, error),
         }
         assert!(made.len() < 1_000, "it is never full");

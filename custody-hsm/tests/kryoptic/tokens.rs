@@ -67,7 +67,7 @@ impl Tokens {
     pub(crate) fn somebody() -> Session {
         let client = Pkcs11::new(module()).unwrap();
         let slots = client.get_slots_with_token().unwrap();
-        client.open_rw_session(slots[0]).unwrap()
+        client.open_rw_session(*slots.first().unwrap()).unwrap()
     }
 
     /// Has public keys written in another form, which is `DER` or `BYTES`.

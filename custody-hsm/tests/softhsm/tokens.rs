@@ -16,7 +16,6 @@ use std::sync::{Arc, LazyLock};
 use custody_core::id::BackendId;
 use custody_hsm::{HsmBackend, HsmConfig, Observer, PinSource, TokenSelector};
 
-pub(crate) use keys::{record, request};
 pub(crate) use variables::set;
 
 pub(crate) const PIN: &str = "pin-of-the-user-7f3a";
