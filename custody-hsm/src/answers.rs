@@ -3,7 +3,6 @@
 //! Invariant: an answer is held only while others wait for theirs, and no longer than a few
 //! milliseconds, as far as can be expected from the last call.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -15,13 +14,10 @@ use crate::turn::lock;
 /// Hands an answer over to whoever asked.
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
 
-/// Answers by the number of the thread that has them.
+/// Answers of all threads, and since when the first of them is held.
 #[derive(Default)]
-pub(crate) struct HeldAnswers(BTreeMap<u64, Held>);
-
-/// Answers of one thread, and since when the first of them is held.
-struct Held {
-    since: Instant,
+pub(crate) struct HeldAnswers {
+    since: Option<Instant>,
     answers: Vec<Answer>,
 }
 
@@ -30,30 +26,24 @@ impl HeldAnswers {
     /// are to be handed over now.
     pub(crate) fn hold(
         &mut self,
-        thread: u64,
         answer: Option<Answer>,
         took: Duration,
         others: usize,
     ) -> Vec<Answer> {
         let now = Instant::now();
-        let mut held = self.0.remove(&thread).unwrap_or(Held { since: now, answers: Vec::new() });
-        held.answers.extend(answer);
-        let next = now.saturating_duration_since(held.since).saturating_add(took);
-        if next >= HELD_FOR || held.answers.len() >= HELD_MAX.min(others) {
-            return held.answers;
+        let since = *self.since.get_or_insert(now);
+        self.answers.extend(answer);
+        let next = now.saturating_duration_since(since).saturating_add(took);
+        if next >= HELD_FOR || self.answers.len() >= HELD_MAX.min(others) {
+            return self.all();
         }
-        self.0.insert(thread, held);
         Vec::new()
     }
 
-    /// Those of one thread.
-    pub(crate) fn of(&mut self, thread: u64) -> Vec<Answer> {
-        self.0.remove(&thread).map(|held| held.answers).unwrap_or_default()
-    }
-
-    /// All.
+    /// All that are held.
     pub(crate) fn all(&mut self) -> Vec<Answer> {
-        std::mem::take(&mut self.0).into_values().flat_map(|held| held.answers).collect()
+        self.since = None;
+        std::mem::take(&mut self.answers)
     }
 }
 
@@ -75,7 +65,7 @@ pub(crate) fn hand_over(answers: Vec<Answer>) {
 /// No answer is held longer, as far as can be expected.
 const HELD_FOR: Duration = Duration::from_millis(8);
 /// So many answers are held at most.
-const HELD_MAX: usize = 8;
+const HELD_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -90,31 +80,31 @@ mod tests {
     #[test]
     fn an_answer_is_held_only_while_others_wait() {
         let mut held = HeldAnswers::default();
-        assert_eq!(held.hold(1, answer(), QUICK, 0).len(), 1, "nobody waits");
-        assert_eq!(held.hold(1, answer(), QUICK, 1).len(), 1, "nobody but the next");
-        assert_eq!(held.hold(1, answer(), QUICK, 3).len(), 0);
-        assert_eq!(held.hold(2, answer(), QUICK, 3).len(), 0, "another thread");
-        assert_eq!(held.hold(1, answer(), QUICK, 2).len(), 2);
-        assert_eq!((held.of(1).len(), held.of(2).len(), held.all().len()), (0, 1, 0));
+        assert_eq!(held.hold(answer(), QUICK, 0).len(), 1, "nobody waits");
+        assert_eq!(held.hold(answer(), QUICK, 1).len(), 1, "nobody but the next");
+        assert_eq!(held.hold(answer(), QUICK, 3).len(), 0);
+        assert_eq!(held.hold(None, QUICK, 2).len(), 0, "it panicked");
+        assert_eq!(held.hold(answer(), QUICK, 2).len(), 2);
+        assert_eq!(held.all().len(), 0);
     }
 
     #[test]
-    fn at_most_eight_are_held() {
+    fn only_so_many_are_held() {
         let mut held = HeldAnswers::default();
         for _ in 1..HELD_MAX {
-            assert_eq!(held.hold(1, answer(), QUICK, 1_000).len(), 0);
+            assert_eq!(held.hold(answer(), QUICK, 1_000).len(), 0);
         }
-        assert_eq!(held.hold(1, answer(), QUICK, 1_000).len(), HELD_MAX);
+        assert_eq!(held.hold(answer(), QUICK, 1_000).len(), HELD_MAX);
     }
 
     #[test]
     fn no_answer_waits_for_a_slow_one() {
         let mut held = HeldAnswers::default();
-        assert_eq!(held.hold(1, answer(), HELD_FOR, 1_000).len(), 1);
-        assert_eq!(held.hold(1, answer(), HELD_FOR / 2, 1_000).len(), 0);
+        assert_eq!(held.hold(answer(), HELD_FOR, 1_000).len(), 1);
+        assert_eq!(held.hold(answer(), HELD_FOR / 2, 1_000).len(), 0);
         std::thread::sleep(HELD_FOR / 2);
-        assert_eq!(held.hold(1, None, HELD_FOR / 2, 1_000).len(), 1);
-        let _kept = held.hold(3, answer(), QUICK, 1_000);
+        assert_eq!(held.hold(None, HELD_FOR / 2, 1_000).len(), 1);
+        let _kept = held.hold(answer(), QUICK, 1_000);
         assert_eq!(held.all().len(), 1);
     }
 }

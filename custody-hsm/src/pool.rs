@@ -5,7 +5,7 @@
 //! is given up: nothing can take a thread out of a foreign library.
 //!
 //! Answers of quick calls are handed over a few at a time while others wait, for waking a caller
-//! costs as much as a good part of a signature. The watch hands over those of a thread that hangs.
+//! costs as much as a good part of a signature. If all threads hang, the watch hands them over.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -250,7 +250,7 @@ impl Shared {
             }
             state.lost = 0;
             let others = state.waiting.len();
-            let answers = state.held.hold(thread, answer, took, others);
+            let answers = state.held.hold(answer, took, others);
             if !answers.is_empty() {
                 drop(state);
                 hand_over(answers);
@@ -259,7 +259,7 @@ impl Shared {
         }
         loop {
             if state.is_closed {
-                let answers = state.held.of(thread);
+                let answers = state.held.all();
                 drop(state);
                 hand_over(answers);
                 return None;
