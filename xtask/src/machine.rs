@@ -64,6 +64,15 @@ pub(crate) fn kryoptic(packages: &[String], target: &Path) -> Option<NotRun> {
     is_missing.then_some(NotRun { package, test, reason })
 }
 
+/// That the tests over LocalStack do not run, if they are among those of `packages` and there is no
+/// Python for it.
+pub(crate) fn localstack(packages: &[String], python: Option<&Path>) -> Option<NotRun> {
+    let (package, test) = LOCALSTACK;
+    let reason = "it needs a Python 3.13, and none runs here, in the path or of pyenv".to_owned();
+    let is_missing = is_selected(packages, package) && python.is_none();
+    is_missing.then_some(NotRun { package, test, reason })
+}
+
 /// The nextest filter that leaves out exactly these tests; none if all can run.
 pub(crate) fn filter(left_out: &[NotRun]) -> Option<String> {
     let tests: Vec<_> = left_out.iter().map(|test| only(test.package, test.test)).collect();
@@ -81,7 +90,7 @@ pub(crate) fn measured() -> Vec<String> {
 }
 
 fn only(package: &str, test: &str) -> String {
-    if (package, test) == KRYOPTIC {
+    if [KRYOPTIC, LOCALSTACK].contains(&(package, test)) {
         return format!("(package(={package}) & binary(={test}))");
     }
     format!("(package(={package}) & test(={test}))")
@@ -138,6 +147,9 @@ pub(crate) const OPENCRYPTOKI: (&str, &str) = ("custody-hsm", "opencryptoki");
 
 /// A binary of tests, all of which need it.
 const KRYOPTIC: (&str, &str) = ("custody-hsm", "kryoptic");
+
+/// Another one.
+const LOCALSTACK: (&str, &str) = ("custody-kms", "localstack");
 
 const MEASUREMENTS: [Measurement; 1] = [Measurement {
     package: "custody-verify",
@@ -235,6 +247,18 @@ mod tests {
         std::fs::create_dir_all(&built).unwrap();
         std::fs::write(built.join("libkryoptic_module.so"), b"").unwrap();
         assert_eq!(kryoptic(&[], target.path()), None);
+    }
+
+    #[test]
+    fn tests_over_localstack_are_left_out_and_named_where_its_python_does_not_run() {
+        let left_out = localstack(&[], None).unwrap();
+        let line = "custody-kms localstack (it needs a Python 3.13, and none runs here, in the \
+                    path or of pyenv)";
+        assert_eq!(left_out.to_string(), line);
+        let expected = "not ((package(=custody-kms) & binary(=localstack)))".to_owned();
+        assert_eq!(filter(&[left_out]), Some(expected));
+        assert_eq!(localstack(&["custody-core".to_owned()], None), None);
+        assert_eq!(localstack(&[], Some(Path::new("python3.13"))), None);
     }
 
     fn sources(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -5,6 +5,9 @@
 //! `cargo xtask fuzz [TARGET…] [--seconds N]` runs the fuzz targets, two at a time.
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
 //! `cargo xtask opencryptoki PROGRAM [ARGUMENT…]` runs a program where openCryptoki has two new tokens.
+//! `cargo xtask with-kms PROGRAM [ARGUMENT…]` runs a program beside what stands in for AWS KMS.
+//! `cargo xtask features` prints the features that the tests are built with: what is run with them is not
+//! built again.
 //! `cargo xtask mutants` puts faults into a copy of the code and sees whether the tests notice.
 //!
 //! **Invariant:** nothing here is linked into a crate that ships.
@@ -20,9 +23,11 @@ mod mutants;
 mod opencryptoki;
 mod process;
 mod project;
+mod python;
 mod scan;
 mod screen;
 mod setup;
+mod stand_in;
 mod suite;
 
 use std::process::ExitCode;
@@ -31,7 +36,8 @@ use suite::Length;
 
 const USAGE: &str = "usage: cargo xtask test [--long] [PACKAGE…]\n       \
                      cargo xtask fuzz [--seconds N] [TARGET…]\n       cargo xtask speed\n       \
-                     cargo xtask opencryptoki PROGRAM [ARGUMENT…]";
+                     cargo xtask opencryptoki PROGRAM [ARGUMENT…]\n       \
+                     cargo xtask with-kms PROGRAM [ARGUMENT…]\n       cargo xtask features";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -40,6 +46,8 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz(&arguments.collect::<Vec<_>>()),
         Some("speed") => speed(),
         Some("opencryptoki") => opencryptoki(&arguments.collect::<Vec<_>>()),
+        Some("with-kms") => with_kms(&arguments.collect::<Vec<_>>()),
+        Some("features") => features(),
         Some("mutants") => mutants(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}\n       {}", mutants::USAGE);
@@ -102,6 +110,19 @@ fn speed() -> ExitCode {
     }
 }
 
+fn features() -> ExitCode {
+    match project::Project::read() {
+        Ok(project) => {
+            println!("{}", project.features(&[]));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("xtask features: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn opencryptoki(words: &[String]) -> ExitCode {
     if words.is_empty() {
         eprintln!("{USAGE}");
@@ -112,6 +133,24 @@ fn opencryptoki(words: &[String]) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask opencryptoki: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_kms(words: &[String]) -> ExitCode {
+    if words.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    match stand_in::run(words) {
+        // A program that a signal ended has no code.
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => {
+            eprintln!("xtask with-kms: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

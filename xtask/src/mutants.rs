@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::project::{Project, ProjectError};
 use crate::setup::SetupError;
+use crate::stand_in::StandInError;
 use draw::{Draw, Portion};
 use patch::PatchError;
 
@@ -43,6 +44,8 @@ pub(crate) enum MutantsError {
     Project(#[from] ProjectError),
     #[error("{0}")]
     Setup(#[from] SetupError),
+    #[error("{0}")]
+    StandIn(#[from] StandInError),
     #[error("tests of {0} do not pass without a mutant; see the output above")]
     Unfit(String),
     #[error("{0} failed; see the output above")]

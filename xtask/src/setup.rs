@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::cargo;
+use crate::{python, stand_in};
 
 /// One thing the tests need, and how to make sure of it.
 struct Need {
@@ -24,7 +25,7 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need { name: "cargo-nextest", packages: &[], is_by_name: false, ensure: nextest },
     Need { name: "a C compiler called cc", packages: &[], is_by_name: false, ensure: compiler },
     Need {
@@ -45,6 +46,12 @@ const NEEDS: [Need; 6] = [
         packages: &["examples-chains"],
         is_by_name: false,
         ensure: python,
+    },
+    Need {
+        name: "what stands in for AWS KMS",
+        packages: &stand_in::PACKAGES,
+        is_by_name: false,
+        ensure: stand_ins,
     },
 ];
 
@@ -133,26 +140,22 @@ pub(crate) fn install(packages: &[&str], otherwise: &str) -> Result<(), String> 
 /// What plays the networks of the examples: an environment below `target/` with exact versions.
 fn python() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (folder, wanted) =
-        (root.join("target/python"), root.join("examples/chains/requirements.txt"));
-    let wanted_text = fs::read(&wanted).map_err(|error| error.to_string())?;
-    let installed = folder.join("requirements.txt");
-    if fs::read(&installed).is_ok_and(|text| text == wanted_text) {
-        return Ok(());
-    }
-    println!("the Python packages of the examples are missing: installing them");
-    let run = |command: &mut Command, name: &str| match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) | Err(_) => Err(format!("`{name}` failed; install Python 3 with venv and pip")),
-    };
-    if !succeeds(Command::new("python3").args(["-m", "venv"]).arg(&folder)) {
-        install(&["python3", "python3-venv"], "install Python 3 with venv")?;
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv")?;
-    }
-    let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&wanted);
-    run(&mut pip, "pip install")?;
-    fs::write(installed, wanted_text).map_err(|error| error.to_string())
+    let wanted = root.join("examples/chains/requirements.txt");
+    python::make(Path::new("python3"), &root.join("target/python"), &wanted, install_python)
+}
+
+/// What stands in for AWS KMS, LocalStack among them where its Python runs. Where it does not, the
+/// line that ends a run says so.
+pub(crate) fn stand_ins() -> Result<(), String> {
+    let (wanted, folder) = stand_in::environment();
+    python::make(Path::new("python3"), &folder, &wanted, install_python)?;
+    let Some(python) = stand_in::localstack_python() else { return Ok(()) };
+    let (wanted, folder) = stand_in::localstack_environment();
+    python::make(&python, &folder, &wanted, || Err("it makes no environments".to_owned()))
+}
+
+fn install_python() -> Result<(), String> {
+    install(&["python3", "python3-venv"], "install Python 3 with venv")
 }
 
 /// The node of Ethereum that an example sends to: a package below `target/` of an exact version.

@@ -12,6 +12,7 @@ use crate::process::{Log, cargo};
 use crate::project::{ENGINE, Project, ProjectError};
 use crate::scan::{Leak, Secrets, TapError};
 use crate::setup::{self, SetupError};
+use crate::stand_in::{self, StandInError, StandIns};
 
 /// What a run did and found.
 pub(crate) struct Report {
@@ -38,6 +39,13 @@ struct Stage {
     passed: u64,
 }
 
+/// What every test is told.
+struct Told<'a> {
+    /// Where a copy of each secret that it is given goes.
+    tap: &'a Path,
+    stand_ins: Option<&'a StandIns>,
+}
+
 /// How much is asked of tests that draw what they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
@@ -54,6 +62,8 @@ pub(crate) enum SuiteError {
     Project(#[from] ProjectError),
     #[error("{0}")]
     Setup(#[from] SetupError),
+    #[error("{0}")]
+    StandIn(#[from] StandInError),
     #[error("no package is called {0:?}")]
     UnknownPackage(String),
     #[error("{0}")]
@@ -80,24 +90,27 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
     fs::create_dir_all(&empty)?;
     let mut not_run = machine::probe(packages, &empty);
     not_run.extend(machine::kryoptic(packages, &project.target));
+    not_run.extend(machine::localstack(packages, stand_in::localstack_python().as_deref()));
     let opencryptoki = machine::opencryptoki(packages, &project.target);
 
+    let stand_ins = StandIns::for_packages(&project, packages)?;
+    let told = Told { tap: &tap, stand_ins: stand_ins.as_ref() };
     let mut log = Log::create(&path)?;
     let mut command = all_but(&project, packages, &not_run);
     if length == Length::Long {
         command.args(["--profile", "long"]).env(LONG, "1");
     }
-    let tests = run_tests(&mut log, command, &tap)?;
-    let engines = run_engines(&mut log, &project, packages, &tap)?;
+    let tests = run_tests(&mut log, command, &told)?;
+    let engines = run_engines(&mut log, &project, packages, &told)?;
     let opencryptoki = match opencryptoki {
-        Some(Ok(system)) => run_opencryptoki(&mut log, (&project, packages), &system, &tap)?,
+        Some(Ok(system)) => run_opencryptoki(&mut log, (&project, packages), &system, &told)?,
         Some(Err(cannot)) => {
             not_run.push(cannot);
             Stage::NOTHING
         }
         None => Stage::NOTHING,
     };
-    let doc_tests = run_doc_tests(&mut log, &project, packages, &tap)?;
+    let doc_tests = run_doc_tests(&mut log, &project, packages, &told)?;
     let secrets = Secrets::parse(&fs::read_to_string(&tap)?)?;
     let leaks = secrets.scan(BufReader::new(File::open(&path)?))?;
     fs::remove_file(&tap)?;
@@ -114,6 +127,10 @@ pub(crate) fn measure() -> Result<bool, SuiteError> {
     command.args(["--run-ignored", "all", "--no-capture"]);
     select(&mut command, &project, &machine::measured());
     command.args(["--filterset", &machine::measurements()]);
+    let stand_ins = StandIns::for_packages(&project, &machine::measured())?;
+    if let Some(stand_ins) = &stand_ins {
+        stand_ins.tell(&mut command);
+    }
     Ok(command.status()?.success())
 }
 
@@ -122,7 +139,7 @@ fn run_engines(
     log: &mut Log,
     project: &Project,
     packages: &[String],
-    tap: &Path,
+    told: &Told<'_>,
 ) -> io::Result<Stage> {
     const WITHOUT_TESTS_OF_IT: &str = "benches";
     let mut chosen = project.with_engine(packages);
@@ -134,7 +151,7 @@ fn run_engines(
     select(&mut command, project, &chosen);
     let engines: Vec<_> = chosen.iter().map(|name| format!("{name}/{ENGINE}")).collect();
     command.args(["--features", &engines.join(",")]);
-    run_tests(log, command, tap)
+    run_tests(log, command, told)
 }
 
 /// Runs the tests over openCryptoki, each in a system and with tokens of its own.
@@ -142,7 +159,7 @@ fn run_opencryptoki(
     log: &mut Log,
     (project, packages): (&Project, &[String]),
     system: &System,
-    tap: &Path,
+    told: &Told<'_>,
 ) -> io::Result<Stage> {
     let (_package, binary) = machine::OPENCRYPTOKI;
     let mut command = nextest();
@@ -150,11 +167,11 @@ fn run_opencryptoki(
     // All that was built for the other tests is as it must be for these.
     select(&mut command, project, packages);
     command.args(["--test", binary, "--config", &system.configuration()]);
-    run_tests(log, command, tap)
+    run_tests(log, command, told)
 }
 
-fn run_tests(log: &mut Log, mut command: Command, tap: &Path) -> io::Result<Stage> {
-    watch(&mut command, tap);
+fn run_tests(log: &mut Log, mut command: Command, told: &Told<'_>) -> io::Result<Stage> {
+    watch(&mut command, told);
     let finished = log.run(command, |line| line.trim_start().starts_with("Summary ["))?;
     let passed = finished.kept.last().map_or(0, |line| number_before(line, "passed"));
     Ok(Stage { success: finished.status.success(), passed })
@@ -183,7 +200,7 @@ fn run_doc_tests(
     log: &mut Log,
     project: &Project,
     packages: &[String],
-    tap: &Path,
+    told: &Told<'_>,
 ) -> io::Result<Stage> {
     let has_library = |name: &&String| project.package(name).is_some_and(|p| p.has_library);
     let libraries: Vec<_> = packages.iter().filter(has_library).cloned().collect();
@@ -194,7 +211,7 @@ fn run_doc_tests(
     command.args(["test", "--doc", "--profile", "ci", "--no-fail-fast"]);
     select(&mut command, project, &libraries);
     command.args(["--", "--show-output"]);
-    watch(&mut command, tap);
+    watch(&mut command, told);
     let finished = log.run(command, |line| line.starts_with("test result: "))?;
     let passed = finished.kept.iter().map(|line| number_before(line, "passed")).sum();
     Ok(Stage { success: finished.status.success(), passed })
@@ -212,8 +229,11 @@ fn select(command: &mut Command, project: &Project, packages: &[String]) {
 }
 
 /// Asks for everything that can be logged, and for a copy of every secret that a test was given.
-fn watch(command: &mut Command, tap: &Path) {
-    command.env("RUST_LOG", "trace").env("CUSTODY_SECRET_TAP", tap);
+fn watch(command: &mut Command, told: &Told<'_>) {
+    command.env("RUST_LOG", "trace").env("CUSTODY_SECRET_TAP", told.tap);
+    if let Some(stand_ins) = told.stand_ins {
+        stand_ins.tell(command);
+    }
 }
 
 /// The number in front of `word`, as in "3 tests run: 2 passed".

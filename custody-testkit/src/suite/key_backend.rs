@@ -174,7 +174,7 @@ pub struct KeyBackendFixture {
     abilities: Vec<Ability>,
     derivable: Vec<Algorithm>,
     wrappable: Option<Vec<Algorithm>>,
-    message_bytes: RangeInclusive<usize>,
+    message_bytes: Option<RangeInclusive<usize>>,
     wrapped_under: Option<KekId>,
     reopen: Option<Reopen>,
     guard: Option<Guard>,
@@ -198,7 +198,7 @@ impl KeyBackendFixture {
             abilities: Vec::new(),
             derivable: vec![Algorithm::Bip340, Algorithm::EcdsaSecp256k1, Algorithm::Ed25519],
             wrappable: None,
-            message_bytes: 0..=4_096,
+            message_bytes: None,
             wrapped_under: None,
             reopen: None,
             guard: None,
@@ -231,7 +231,7 @@ impl KeyBackendFixture {
     /// The lengths of messages that it signs; see [`SignerFixture::with_message_bytes`].
     #[must_use]
     pub fn with_message_bytes(mut self, lengths: RangeInclusive<usize>) -> Self {
-        self.message_bytes = lengths;
+        self.message_bytes = Some(lengths);
         self
     }
 
@@ -287,7 +287,11 @@ impl KeyBackendFixture {
     }
 
     fn signer_fixture(&self, signer: Arc<dyn Signer>) -> SignerFixture {
-        SignerFixture::new(signer).with_message_bytes(self.message_bytes.clone())
+        let fixture = SignerFixture::new(signer);
+        match self.message_bytes.clone() {
+            Some(lengths) => fixture.with_message_bytes(lengths),
+            None => fixture,
+        }
     }
 
     /// Signs once with the recorded key and verifies.

@@ -58,22 +58,28 @@ macro_rules! signer_suite {
 #[derive(Clone)]
 pub struct SignerFixture {
     signer: Arc<dyn Signer>,
-    message_bytes: RangeInclusive<usize>,
+    /// None if nothing was declared: then messages of some lengths must be signed.
+    message_bytes: Option<RangeInclusive<usize>>,
 }
 
 impl SignerFixture {
     /// A signer that signs messages of 0 to 4,096 bytes, or digests.
     #[must_use]
     pub fn new(signer: Arc<dyn Signer>) -> Self {
-        Self { signer, message_bytes: 0..=4_096 }
+        Self { signer, message_bytes: None }
     }
 
     /// The lengths of messages that it signs, if it signs messages. One byte less and one byte
     /// more must be refused; with no limit of its own a signer keeps the default.
     #[must_use]
     pub fn with_message_bytes(mut self, lengths: RangeInclusive<usize>) -> Self {
-        self.message_bytes = lengths;
+        self.message_bytes = Some(lengths);
         self
+    }
+
+    /// The lengths of messages that it signs.
+    fn lengths(&self) -> RangeInclusive<usize> {
+        self.message_bytes.clone().unwrap_or(USUAL)
     }
 
     /// An input of the kind that the signer signs, which begins with `seed`.
@@ -151,9 +157,10 @@ pub async fn inputs_at_the_limits_are_signed(fixture: SignerFixture) {
         }
         return;
     }
-    let (least, most) = (*fixture.message_bytes.start(), *fixture.message_bytes.end());
+    let lengths = fixture.lengths();
+    let (least, most) = (*lengths.start(), *lengths.end());
     let usual = [1, 31, 32, 33, 63, 64, 65, 200, 1_232];
-    let usual = usual.into_iter().filter(|length| fixture.message_bytes.contains(length));
+    let usual = usual.into_iter().filter(|length| lengths.contains(length));
     for length in usual.chain([least, most]) {
         fixture.sign(&TaskInput::Message(vec![0xa5; length])).await;
     }
@@ -165,8 +172,8 @@ pub async fn inputs_past_the_limits_are_refused(fixture: SignerFixture) {
     if fixture.signer.algorithm().signs_prehash() {
         return the_wrong_kind_of_input_is_unsupported(fixture).await;
     }
-    let declared = fixture.message_bytes != (0..=4_096);
-    let (least, most) = (*fixture.message_bytes.start(), *fixture.message_bytes.end());
+    let declared = fixture.message_bytes.is_some();
+    let (least, most) = fixture.lengths().into_inner();
     for length in least.checked_sub(1).into_iter().chain([most + 1]) {
         let message = TaskInput::Message(vec![0xa5; length]);
         if !declared {
@@ -199,3 +206,6 @@ pub async fn sixteen_callers_get_their_own_signatures(fixture: SignerFixture) {
     });
     join_all(tasks).await.into_iter().for_each(Result::unwrap);
 }
+
+/// What every signer of messages signs unless it declares other lengths.
+const USUAL: RangeInclusive<usize> = 0..=4_096;

@@ -11,6 +11,7 @@ use super::MutantsError;
 use super::patch::{self, Mutant, Place};
 use super::tree::Tree;
 use crate::project::Project;
+use crate::stand_in::StandIns;
 
 /// What became of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,9 @@ type Binary = (String, Place);
 pub(super) fn run(project: &Project, root: &Path, names: &[String]) -> Result<bool, MutantsError> {
     let mutants = chosen(project, root, names)?;
     let folder = project.target.join("mutants");
-    let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?;
+    let packages: Vec<_> = mutants.iter().map(|(_, mutant)| mutant.package.clone()).collect();
+    let stand_ins = StandIns::for_packages(project, &packages)?;
+    let tree = Tree::copy(root, &folder.join("tree"), &project.packages)?.beside(stand_ins);
     let started = Instant::now();
     let unfit = find_unfit(project, &tree, &mutants)?;
     println!("looked for tests that fail without a mutant ({})", Seconds(started.elapsed()));

@@ -12,11 +12,14 @@ use super::MutantsError;
 use super::patch::Mutant;
 use crate::process::cargo;
 use crate::project::Package;
+use crate::stand_in::StandIns;
 
 /// The copy, and the workspace it is a copy of.
 pub(crate) struct Tree {
     source: PathBuf,
     folder: PathBuf,
+    /// What runs beside the tests in the copy.
+    stand_ins: Option<StandIns>,
 }
 
 impl Tree {
@@ -24,7 +27,7 @@ impl Tree {
     /// what was known about the copy is forgotten. Its `packages` are built fast rather than well,
     /// their dependencies as always.
     pub(crate) fn copy(source: &Path, folder: &Path, packages: &[Package]) -> io::Result<Self> {
-        let tree = Self { source: source.to_owned(), folder: folder.to_owned() };
+        let tree = Self { source: source.to_owned(), folder: folder.to_owned(), stand_ins: None };
         let changed = copy_folder(source, folder, Path::new(""))?;
         let config = fs::read_to_string(source.join(CONFIG))?;
         let fast = packages
@@ -36,6 +39,11 @@ impl Tree {
             drop(fs::remove_dir_all(tree.marks()));
         }
         Ok(tree)
+    }
+
+    /// The same, with what its tests need beside them.
+    pub(crate) fn beside(self, stand_ins: Option<StandIns>) -> Self {
+        Self { stand_ins, ..self }
     }
 
     /// Whether it is known that these tests pass without a mutant.
@@ -81,6 +89,9 @@ impl Tree {
         command.current_dir(&self.folder);
         command.env("CARGO_TARGET_DIR", self.folder.with_file_name("target"));
         command.env("CARGO_TERM_COLOR", "never").env("INSTA_UPDATE", "no");
+        if let Some(stand_ins) = &self.stand_ins {
+            stand_ins.tell(&mut command);
+        }
         command
     }
 }

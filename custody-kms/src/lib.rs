@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod arn;
+mod backend;
+mod bucket;
+pub mod cloud_trail;
+mod config;
+mod create;
+mod data_keys;
+mod fault;
+mod handle;
+pub mod iam;
+mod kek;
+mod kms;
+mod observer;
+mod report;
+mod rotation;
+mod signer;
+mod switch;
+mod wrapped;
+
+pub use arn::{KeyArn, KeyArnError};
+/// The SDK that this crate is built with.
+pub use aws_sdk_kms;
+pub use backend::KmsBackend;
+pub use config::{Account, DataKeyLimits, KmsConfig, KmsConfigError, KmsLimits, RegionName};
+pub use fault::{KmsFault, KmsReason};
+pub use kek::KmsKek;
+pub use kms::Kms;
+pub use observer::{KmsEvent, Observer};
+pub use report::RegionReport;
+pub use rotation::Rotation;

@@ -1,0 +1,146 @@
+//! Who may do what: denials of IAM, of key policies and of signatures, as ministack really makes them.
+
+use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::seam::{ErrorKind, Health, KeyBackend as _, KeyEncryption as _, KeySwitch as _};
+use custody_core::secret::Secret;
+use custody_kms::{KmsBackend, KmsKek, KmsReason};
+
+use crate::MINISTACK;
+use crate::account::{Account, HOME, entropy, record, request};
+use crate::reason;
+use crate::stand_in::{self, told};
+
+const INPUT: SignInput<'static> = SignInput::Prehash(&[7; 32]);
+
+/// What whoever signs may do.
+const SIGNER: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Action":["kms:DescribeKey","kms:GetPublicKey","kms:Sign"],"Resource":"*"}]}"#;
+
+/// What whoever looks after keys may do.
+const KEEPER: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Action":["kms:DescribeKey","kms:DisableKey","kms:EnableKey","kms:GetPublicKey"],"Resource":"*"}]}"#;
+
+/// An account, its root, and a user of it who may do what a policy says.
+fn people(policy: &str) -> (Account, Account) {
+    let endpoint = told(MINISTACK);
+    let there = stand_in::Account::new();
+    let user = there.user(policy);
+    let root = Account::of(&there, &there.root(), &endpoint);
+    (root, Account::of(&there, &user.credentials, &endpoint))
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn who_signs_may_not_switch_nor_make_keys() {
+    let (root, user) = people(SIGNER);
+    let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let backend = user.backend();
+    let signer = backend.signer(&key).await.unwrap();
+    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
+    for error in [
+        backend.disable(&key).await.unwrap_err(),
+        backend.destroy(&key).await.unwrap_err(),
+        backend.generate(&request("other", Algorithm::EcdsaSecp256k1)).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+    }
+    assert_eq!(root.keys().await, 1, "a key was made all the same");
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn who_looks_after_keys_may_not_sign() {
+    let (root, user) = people(KEEPER);
+    let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let backend = user.backend();
+    let signer = backend.signer(&key).await.unwrap();
+    let error = signer.sign(INPUT).await.unwrap_err();
+    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+    backend.disable(&key).await.unwrap();
+    let error = backend.signer(&key).await.err().unwrap();
+    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::Disabled));
+    backend.enable(&key).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_key_s_own_policy_binds_who_may_do_everything_else() {
+    let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
+    let (root, user) = people(all);
+    let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let arn = String::from_utf8(key.handle.as_bytes()[33..].to_vec()).unwrap();
+    let backend = user.backend();
+    let signer = backend.signer(&key).await.unwrap();
+    signer.sign(INPUT).await.unwrap();
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+        {{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{0}:root"}},"Action":"kms:*","Resource":"*"}},
+        {{"Effect":"Deny","Principal":"*","Action":"kms:Sign","Resource":"*"}}]}}"#,
+        root.number
+    );
+    let sdk = root.sdk(HOME);
+    sdk.put_key_policy().key_id(&arn).policy(policy).send().await.unwrap();
+    let error = signer.sign(INPUT).await.unwrap_err();
+    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn credentials_that_are_wrong_unknown_or_expired_are_told_apart() {
+    let endpoint = told(MINISTACK);
+    let there = stand_in::Account::new();
+    let user = there.user(SIGNER);
+    let wrong = stand_in::Credentials {
+        secret_access_key: "not-the-secret".to_owned(),
+        ..user.credentials.clone()
+    };
+    let unknown = stand_in::Credentials {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        ..user.credentials.clone()
+    };
+    user.set_access_key("Inactive");
+    for (who, expected) in [
+        (&wrong, KmsReason::BadCredentials),
+        (&unknown, KmsReason::BadCredentials),
+        (&user.credentials, KmsReason::BadCredentials),
+        (&there.session(0), KmsReason::ExpiredCredentials),
+    ] {
+        let account = Account::of(&there, who, &endpoint);
+        let error = KmsKek::open(&account.kms(), "alias/any", entropy()).await.err().unwrap();
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, expected));
+        assert_eq!(account.backend().health().await, Health::Unavailable);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn who_may_only_wrap_does_not_unwrap() {
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+        "Action":["kms:DescribeKey","kms:GenerateDataKey"],"Resource":"*"}]}"#;
+    let (root, user) = people(policy);
+    let key = root.symmetric_key().await;
+    let kek = user.kek(&key).await;
+    let context: [&[u8]; 2] = [b"store", b"records"];
+    let wrapped = kek.wrap(&Secret::new(vec![7; 32]), &context).await.unwrap();
+    kek.wipe();
+    let error = kek.unwrap(&wrapped, &context).await.err().unwrap();
+    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+    let opened = root.kek(&key).await.unwrap(&wrapped, &context).await.unwrap();
+    assert!(opened.expose() == [7; 32]);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn an_account_does_not_use_another_account_s_keys() {
+    let (one, _) = people(SIGNER);
+    let (two, _) = people(SIGNER);
+    let key = record(&*one.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let error = two.backend().signer(&key).await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt), "{error}");
+    // The same credentials, under a configuration that names another account.
+    let mut config = two.config();
+    config.account = custody_kms::Account::parse(&one.number).unwrap();
+    let backend = KmsBackend::new(two.kms_of(config)).unwrap();
+    let error = backend.generate(&request("key", Algorithm::EcdsaSecp256k1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Indeterminate, "a key of another account was made");
+}

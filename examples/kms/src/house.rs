@@ -1,0 +1,175 @@
+//! A custodian under the rules of the treasury, with two backends: keys that KMS keeps, and keys that are
+//! sealed under a key of KMS. The key that signs the heads of its log is one that KMS keeps.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use custody_audit::TileLog;
+use custody_audit::note::{KeyName, VerifierKey};
+use custody_audit::storage::DirectoryTiles;
+use custody_chain::EvmDecoder;
+use custody_core::amount::Asset;
+use custody_core::caip::AssetId;
+use custody_core::command::{Command, CommandResult};
+use custody_core::crypto::Algorithm;
+use custody_core::custodian::{Answer, Custodian, Genesis, Outcome, Request};
+use custody_core::digest::Digest;
+use custody_core::id::{CustodianId, KeyId, PayloadFormat, RequestId, WalletId};
+use custody_core::seam::{
+    Clock, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest, Payload, Signer, Store,
+};
+use custody_core::tokio::{TokioClock, TokioSpawner};
+use custody_kms::KmsBackend;
+use custody_store::{SealedStore, SqliteStore};
+use examples_start::entropy::OsEntropy;
+use examples_start::house::{self, ETHER, USDC};
+use examples_start::people::Person;
+use examples_start::{hot, transactions};
+
+use crate::Failure;
+
+/// What an example chooses.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Keys that KMS keeps, the log's among them.
+    pub native: Arc<KmsBackend>,
+    /// Keys that are sealed under a key of KMS.
+    pub sealed: Arc<dyn KeyBackend>,
+    /// What seals the store, if anything does.
+    pub sealed_by: Option<Arc<dyn KeyEncryption>>,
+}
+
+/// A custodian and its people.
+#[derive(Debug)]
+pub struct House(house::House);
+
+impl House {
+    /// Makes a house in an empty directory.
+    pub async fn create(directory: &Path, parts: Parts) -> Result<Self, Failure> {
+        Self::put_together(directory, parts, None).await
+    }
+
+    /// Opens the house in a directory.
+    pub async fn open(directory: &Path, parts: Parts, id: CustodianId) -> Result<Self, Failure> {
+        Self::put_together(directory, parts, Some(id)).await
+    }
+
+    /// The custodian.
+    #[must_use]
+    pub const fn custodian(&self) -> &Custodian {
+        &self.0.custodian
+    }
+
+    /// Has a command done, approved by as many as it waits for; what it left behind.
+    pub async fn execute(
+        &self,
+        name: &str,
+        command: Command,
+    ) -> Result<Option<CommandResult>, Failure> {
+        let (operator, id) = (self.0.operator.id().clone(), RequestId::parse(name)?);
+        let asked = self.custodian().submit(Request::command(operator, id, command)).await?;
+        let answer = hot::approve(&self.0, &asked.order).await?;
+        let Outcome::Released(release) = answer.outcome else {
+            return Err(format!("no {name}: {:?}", answer.outcome).into());
+        };
+        Ok(release.result)
+    }
+
+    /// Asks for the signature of an unsigned transaction in hex, under a name of its own.
+    pub async fn submit(&self, name: &str, wallet: &str, text: &str) -> Result<Answer, Failure> {
+        let (operator, id) = (self.0.operator.id().clone(), RequestId::parse(name)?);
+        let format = PayloadFormat::parse("evm/transaction")?;
+        let payload = Payload { format, bytes: transactions::parse(text)? };
+        let request = Request::payload(operator, id, WalletId::parse(wallet)?, payload);
+        Ok(self.custodian().submit(request).await?)
+    }
+
+    /// What the order is after each of the treasurers has approved it, one after the other.
+    pub async fn approve(&self, asked: &Answer) -> Result<[Answer; 2], Failure> {
+        let [theo, tara] = hot::approvals(&self.0, asked)?;
+        let first = self.custodian().approve(theo).await?;
+        Ok([first, self.custodian().approve(tara).await?])
+    }
+
+    /// The address of a key.
+    pub fn address(&self, key: &str) -> Result<String, Failure> {
+        let key = self.custodian().key(&KeyId::parse(key)?).ok_or("there is no such key")?;
+        Ok(key.account().ok_or("the key has no account")?.address().to_owned())
+    }
+
+    /// Stops the custodian. The directory is free once its runtime has ended.
+    pub async fn close(self) -> Result<(), Failure> {
+        Ok(self.0.custodian.close().await?)
+    }
+
+    async fn put_together(
+        directory: &Path,
+        parts: Parts,
+        id: Option<CustodianId>,
+    ) -> Result<Self, Failure> {
+        fs::create_dir_all(directory)?;
+        let people = directory.join("people");
+        let person = |name, roles: &[&str]| Person::load(&people, name, roles, &OsEntropy);
+        let operator = person("olivia", &["operator", "administrator"])?;
+        let treasurers = [person("theo", &["treasurer"])?, person("tara", &["treasurer"])?];
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let store = store(directory, parts.sealed_by).await?;
+        let origin = KeyName::parse("example-kms/custody")?;
+        let signer = log_signer(parts.native.as_ref()).await?;
+        let log_key = VerifierKey::new(origin.clone(), signer.public_key().clone())?;
+        let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
+        let log = TileLog::open(origin, Arc::clone(&store), tiles, vec![signer]).await?;
+        let builder = Custodian::builder()
+            .store(Arc::clone(&store))
+            .audit(Arc::new(log))
+            .clock(Arc::clone(&clock))
+            .entropy(Arc::new(OsEntropy))
+            .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
+            .policy(house::compiler()?)
+            .decoder(Arc::new(EvmDecoder::new()))
+            .backend(parts.native)
+            .backend(parts.sealed);
+        let is_new = id.is_none();
+        let custodian = match id {
+            Some(id) => builder.open(id).await?,
+            None => builder.create(genesis(&operator, &treasurers)?).await?,
+        };
+        Ok(Self(house::House { custodian, store, log_key, clock, operator, treasurers, is_new }))
+    }
+}
+
+async fn store(
+    directory: &Path,
+    sealed_by: Option<Arc<dyn KeyEncryption>>,
+) -> Result<Arc<dyn Store>, Failure> {
+    let file = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
+    match sealed_by {
+        None => Ok(file),
+        Some(kek) => Ok(Arc::new(SealedStore::open(file, kek, Arc::new(OsEntropy)).await?)),
+    }
+}
+
+fn genesis(operator: &Person, treasurers: &[Person; 2]) -> Result<Genesis, Failure> {
+    let people = std::iter::once(operator).chain(treasurers);
+    Ok(Genesis {
+        policy: house::policy()?,
+        principals: people.map(Person::enrolment).collect::<Result<_, _>>()?,
+        assets: vec![Asset::new(AssetId::parse(ETHER)?, 18), Asset::new(AssetId::parse(USDC)?, 6)],
+    })
+}
+
+/// The key of the log is older than the custodian, whose id covers it. KMS finds it again by its id.
+async fn log_signer(backend: &dyn KeyBackend) -> Result<Arc<dyn Signer>, Failure> {
+    let request = KeyRequest {
+        custodian: CustodianId::new(Digest::of(b"example-kms/log-key")),
+        wallet: WalletId::parse("log")?,
+        key: KeyId::parse("log")?,
+        algorithm: Algorithm::Ed25519,
+        exportability: Exportability::Never,
+    };
+    let made = backend.generate(&request).await?;
+    let KeyRequest { custodian, wallet, key, .. } = request;
+    let (public_key, handle) = (made.public_key, made.handle);
+    Ok(backend.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
+}
