@@ -12,6 +12,7 @@ mod facts;
 mod index;
 mod looks;
 mod open_order;
+mod reseal;
 mod state;
 mod succession;
 mod wallet;

@@ -1,4 +1,6 @@
 mod command;
+mod handle;
+mod reseal;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,19 +9,18 @@ use async_lock::SemaphoreGuard;
 use futures::FutureExt;
 
 use command::run_command;
+pub(super) use handle::load_handle;
 
 use super::error::Error;
 use super::message::{Carried, JobResult};
 use super::owed::Owed;
 use super::prepare::task_references;
-use super::record::handle_key;
 use super::shared::{Backend, Shared, lock};
-use crate::digest::Digest;
 use crate::document::{Hold, TaskReference, Work};
 use crate::id::{BackendId, KeyId, WalletId};
 use crate::ledger::OpenOrder;
 use crate::seam::{
-    BackendError, DecodeContext, Decoder, ErrorKind, Intent, KeyHandle, KeyRecord, Payload, Signer,
+    BackendError, DecodeContext, Decoder, ErrorKind, Intent, KeyRecord, Payload, Signer,
     SigningTask, TaskSignature,
 };
 
@@ -253,12 +254,13 @@ async fn open_signer(
         return Ok(signer);
     }
     let custodian = *shared.read().ledger.custodian();
+    let (recorded, handle) = load_handle(shared, wallet, &reference.key).await?;
     let record = KeyRecord {
         custodian,
         wallet: wallet.clone(),
         key: reference.key.clone(),
         public_key: reference.public_key.clone(),
-        handle: load_handle(shared, &reference.key, &recorded).await?,
+        handle,
     };
     let signer = backend.backend.signer(&record).await.map_err(|error| {
         // Opening a key signs nothing, whatever became of it.
@@ -278,21 +280,6 @@ async fn open_signer(
     }
     signers.insert(reference.key.clone(), (recorded, Arc::clone(&signer)));
     Ok(signer)
-}
-
-/// A handle, believed only if the log carries its digest.
-pub(super) async fn load_handle(
-    shared: &Shared,
-    key: &KeyId,
-    recorded: &Digest,
-) -> Result<KeyHandle, Stop> {
-    let record_key = handle_key(key).map_err(|_| Stop::before(Hold::Corrupt))?;
-    let record = shared.store.get(&record_key).await;
-    let record = record.map_err(|_| Stop::before(Hold::BackendUnavailable))?;
-    match record {
-        Some(record) if Digest::of(&record.value) == *recorded => Ok(KeyHandle::new(record.value)),
-        _ => Err(Stop::before(Hold::Corrupt)),
-    }
 }
 
 /// What a backend or handler answers; one that does not answer in time may have done it.

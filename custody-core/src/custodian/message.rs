@@ -99,7 +99,7 @@ pub(crate) struct Finished {
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) enum JobResult {
-    Executed { result: CommandResult, handle: Option<Record> },
+    Executed { result: CommandResult, handles: Vec<Record> },
     Failed(Hold),
     Signed(Vec<TaskSignature>),
     Unknown { reason: Hold, suspends: Option<KeyId> },

@@ -291,7 +291,14 @@ pub(super) const fn needs_job(command: &Command) -> bool {
             | Command::CreateWallet { seed: Some(_), .. }
             | Command::DeriveAccount { .. }
             | Command::Extension { .. }
+            | Command::ResealKeys { .. }
     )
+}
+
+/// Whether what a command's job asked of a backend counts for nothing until it is recorded, so that
+/// the order has failed whatever became of the calls.
+pub(super) fn is_repeatable(order: &OpenOrder) -> bool {
+    matches!(order.command().map(AsRef::as_ref), Some(Command::ResealKeys { .. }))
 }
 
 fn reply(number: usize, id: OrderId, standing: Standing, draft: &mut Draft) {

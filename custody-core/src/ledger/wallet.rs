@@ -28,6 +28,9 @@ pub struct Wallet {
 pub(super) struct SeedEntry {
     pub(super) id: KeyId,
     pub(super) handle: Digest,
+    /// The handles that it had before it was sealed anew, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Digest>,
 }
 
 /// A key.
@@ -38,6 +41,9 @@ pub struct Key {
     #[serde(deserialize_with = "PublicKey::deserialize_recorded")]
     pub(super) public_key: PublicKey,
     pub(super) handle: Digest,
+    /// The handles that it had before it was sealed anew, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Digest>,
     pub(super) state: KeyState,
     pub(super) exportability: Exportability,
     pub(super) path: Option<DerivationPath>,

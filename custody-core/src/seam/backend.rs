@@ -70,6 +70,11 @@ pub trait KeyBackend: Debug + Send + Sync {
         None
     }
 
+    /// Sealing keys and seeds anew.
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        None
+    }
+
     /// Switching keys off and on, and destroying them.
     fn switch(&self) -> Option<&dyn KeySwitch> {
         None
@@ -180,6 +185,30 @@ pub trait KeyWrapping: Debug + Send + Sync {
         wrapped: &[u8],
         under: &KekId,
     ) -> Result<KeyHandle, BackendError>;
+}
+
+/// Sealing keys and seeds anew, under a fresh data key and the key-encrypting key that the backend
+/// has now.
+///
+/// A new handle must open the same key or seed without any earlier key-encrypting key. The old
+/// handle must go on opening it for as long as the backend is given the key-encrypting key that it
+/// was sealed under, so that a new handle that nobody records is lost without harm and a call can
+/// be made again. Each call must refuse (`Corrupt`) what was made for another custodian, wallet or
+/// key, and a key whose public key is not the recorded one.
+#[async_trait]
+pub trait KeyResealing: Debug + Send + Sync {
+    /// A new handle of a key.
+    ///
+    /// # Errors
+    /// `Corrupt` as above and for a handle whose key-encrypting key is not there, `NotFound` for a
+    /// handle without a key, and the other kinds of [`super::ErrorKind`].
+    async fn reseal_key(&self, key: &KeyRecord) -> Result<KeyHandle, BackendError>;
+
+    /// A new handle of a seed.
+    ///
+    /// # Errors
+    /// As for [`Self::reseal_key`].
+    async fn reseal_seed(&self, seed: &SeedRecord) -> Result<KeyHandle, BackendError>;
 }
 
 /// Switching keys off and on at the backend itself.

@@ -16,6 +16,8 @@ mod decoders;
 mod house;
 mod logs;
 mod policies;
+mod resealing;
 mod runtimes;
 mod slow;
 mod stores;
+mod swapping;

@@ -13,7 +13,7 @@ use crate::document::{
     CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
 };
 use crate::id::OrderId;
-use crate::ledger::{Attached, Decision, OpenOrder};
+use crate::ledger::{Attached, Decision, Key, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::{Position, TaskSignature};
 
@@ -108,7 +108,10 @@ impl Sequencer {
             return false;
         }
         let signers = lock(&self.shared.signers);
-        document.tasks.iter().all(|task| signers.contains_key(&task.key))
+        document.tasks.iter().all(|task| {
+            let recorded = self.ledger.key(&task.key).map(Key::handle);
+            signers.get(&task.key).is_some_and(|(handle, _)| recorded == Some(handle))
+        })
     }
 
     fn start_early(&self, id: &OrderId, carried: &Arc<Carried>, draft: &mut Draft) {
