@@ -234,7 +234,8 @@ resealing_found! {
 /// opens what was sealed under the old one without having it.
 #[test]
 fn a_rotation_that_changes_nothing_is_found() {
-    let rotations: [fn(&MemoryBackend) -> (MemoryBackend, MemoryBackend); 3] = [
+    type Rotation = fn(&MemoryBackend) -> (MemoryBackend, MemoryBackend);
+    let rotations: [Rotation; 3] = [
         |backend| (backend.clone(), backend.rotated().without_previous()),
         |backend| (backend.rotated(), backend.rotated()),
         |backend| (backend.rotated(), backend.rotated().rotated().without_previous()),

@@ -117,10 +117,8 @@ fn a_result_that_is_not_the_one_of_its_page_is_refused() {
 
 /// SHA-256 of the handle in the result of this key's making.
 fn key_result_handle(seed: u64) -> Digest {
-    match key_result(seed) {
-        CommandResult::Key { handle, .. } => handle,
-        other => panic!("{other:?}"),
-    }
+    let CommandResult::Key { handle, .. } = key_result(seed) else { panic!("no key") };
+    handle
 }
 
 #[test]

@@ -210,18 +210,15 @@ impl KeyResealing for LyingBackend {
         let number = state.keys.len().to_be_bytes();
         let handle = Digest::tagged("custody-testkit/lying-reseal", &[old, &number]);
         let handle = handle.as_bytes().to_vec();
-        match self.lie {
-            BackendLie::ResealsInPlace => return Ok(record.handle.clone()),
-            BackendLie::ResealsAnotherKey => {
-                let other = TestKey::seeded(key.algorithm(), 5);
-                state.keys.insert(handle.clone(), (request, other));
-            }
-            BackendLie::ResealsAtOnce => {
-                state.keys.remove(old);
-                state.keys.insert(handle.clone(), (request, key));
-            }
-            _ => drop(state.keys.insert(handle.clone(), (request, key))),
+        if self.tells(BackendLie::ResealsInPlace) {
+            return Ok(record.handle.clone());
         }
+        if self.tells(BackendLie::ResealsAtOnce) {
+            state.keys.remove(old);
+        }
+        let another = self.tells(BackendLie::ResealsAnotherKey);
+        let key = if another { TestKey::seeded(key.algorithm(), 5) } else { key };
+        state.keys.insert(handle.clone(), (request, key));
         Ok(KeyHandle::new(handle))
     }
 
@@ -286,10 +283,8 @@ impl Signer for LyingSigner {
     }
 
     fn public_key(&self) -> &PublicKey {
-        match self.backend.lie {
-            BackendLie::ResealsAnotherKey => self.key.public_key(),
-            _ => &self.record.public_key,
-        }
+        let is_told = self.backend.tells(BackendLie::ResealsAnotherKey);
+        if is_told { self.key.public_key() } else { &self.record.public_key }
     }
 
     async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {

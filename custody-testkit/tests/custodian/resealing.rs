@@ -387,7 +387,7 @@ fn a_call_that_fails_changes_nothing_and_the_page_can_be_asked_for_again() {
                     ALL.map(id),
                     "{name}"
                 );
-                assert_all_sign(&custodian, "again").await;
+                assert_all_sign(&custodian, "resealed").await;
                 assert_replays(&house, &custodian).await;
             });
         }
