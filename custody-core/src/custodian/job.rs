@@ -1,6 +1,7 @@
 mod command;
 mod handle;
 mod reseal;
+mod switch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use futures::FutureExt;
 
 use command::run_command;
 pub(super) use handle::load_handle;
+pub(super) use switch::Switchable;
+use switch::sweeping;
 
 use super::error::Error;
 use super::message::{Carried, JobResult};
@@ -148,6 +151,13 @@ impl Stop {
         Self { reason, called: !error.kind().nothing_happened(), suspends: None }
     }
 
+    /// Of a call that signs nothing, whatever became of it.
+    fn without_use(self) -> Self {
+        let is_open = matches!(self.reason, Hold::BackendIndeterminate | Hold::TimedOut);
+        let reason = if is_open { Hold::BackendUnavailable } else { self.reason };
+        Self { reason, called: false, suspends: None }
+    }
+
     /// Failed if nothing of the order can have been signed, else unknown.
     fn after(self, earlier: bool) -> JobResult {
         if self.called || earlier {
@@ -187,6 +197,7 @@ async fn sign_task(
     let wallet = order.document().wallet.as_ref().ok_or(Stop::before(Hold::Corrupt))?;
     let opened = shared.calls.of(open_signer(shared, backend, wallet, reference)).await;
     let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
+    let _on = sweeping(shared, backend, &reference.key).await?;
     may_use(shared, order, backend)?;
     let answered = shared.calls.of(signer.sign(task.input.as_input())).await;
     let lost = |reason| Stop { reason, called: true, suspends: None };
@@ -262,15 +273,8 @@ async fn open_signer(
         public_key: reference.public_key.clone(),
         handle,
     };
-    let signer = backend.backend.signer(&record).await.map_err(|error| {
-        // Opening a key signs nothing, whatever became of it.
-        match Stop::of(&error) {
-            Stop { called: true, .. } if error.kind() == ErrorKind::Indeterminate => {
-                Stop::before(Hold::BackendUnavailable)
-            }
-            stop => Stop { called: false, ..stop },
-        }
-    })?;
+    let signer = backend.backend.signer(&record).await;
+    let signer = signer.map_err(|error| Stop::of(&error).without_use())?;
     if *signer.public_key() != reference.public_key {
         return Err(corrupt());
     }

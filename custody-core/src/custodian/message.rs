@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Resume,
     /// A signed word about an order.
     Statement(Box<SignedStatement>),
+    /// A call that switches a key off has ended.
+    Switched,
     /// A new order.
     Submit(Box<Prepared>),
     /// Judge a pending order again.

@@ -126,6 +126,12 @@ impl Key {
         self.state
     }
 
+    /// Whether it is to be off at its backend: it does not sign, or is about to be destroyed.
+    pub(crate) const fn is_off(&self) -> bool {
+        let signs = matches!(self.state, KeyState::PreActivation | KeyState::Active);
+        !matches!(self.state, KeyState::Destroyed) && (!signs || self.destruction.is_some())
+    }
+
     /// Whether it may ever leave its backend wrapped.
     #[must_use]
     pub const fn exportability(&self) -> Exportability {

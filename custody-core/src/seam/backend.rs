@@ -212,9 +212,13 @@ pub trait KeyResealing: Debug + Send + Sync {
 }
 
 /// Switching keys off and on at the backend itself.
+///
+/// The custodian has keys switched off that it does not sign with, and asks for it again at every
+/// start; before a key is active again it has it switched on.
 #[async_trait]
 pub trait KeySwitch: Debug + Send + Sync {
-    /// Makes the key unusable until enabled. Idempotent.
+    /// Makes the key unusable until enabled. Idempotent. A key whose destruction is scheduled may
+    /// be refused.
     ///
     /// # Errors
     /// The kinds of [`super::ErrorKind`].
@@ -232,7 +236,7 @@ pub trait KeySwitch: Debug + Send + Sync {
     /// The kinds of [`super::ErrorKind`].
     async fn destroy(&self, key: &KeyRecord) -> Result<(), BackendError>;
 
-    /// Takes a scheduled destruction back.
+    /// Takes a scheduled destruction back. The key may be unusable until enabled.
     ///
     /// # Errors
     /// `Conflict` if the key is destroyed already.

@@ -7,14 +7,15 @@ use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::id::{BackendId, BackendIdentity, KekId};
 use custody_core::seam::{
     BackendError, DerivationPath, ExtendedPublicKey, Health, KeyBackend, KeyDerivation,
-    KeyEncryption, KeyHandle, KeyRecord, KeyRequest, KeyResealing, NewKey, NewSeed, SeedRecord,
-    SeedRequest, Signer,
+    KeyEncryption, KeyHandle, KeyRecord, KeyRequest, KeyResealing, KeySwitch, NewKey, NewSeed,
+    SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 
 use super::Pointed;
 
-/// The abilities that a custodian does not use are not there.
+/// The abilities that a custodian does not use are not there. There are no failpoints around calls
+/// that switch keys.
 #[async_trait]
 impl KeyBackend for Pointed<dyn KeyBackend> {
     fn id(&self) -> &BackendId {
@@ -54,6 +55,10 @@ impl KeyBackend for Pointed<dyn KeyBackend> {
 
     fn resealing(&self) -> Option<&dyn KeyResealing> {
         self.inner.resealing().map(|_| self as _)
+    }
+
+    fn switch(&self) -> Option<&dyn KeySwitch> {
+        self.inner.switch()
     }
 }
 

@@ -21,3 +21,4 @@ mod runtimes;
 mod slow;
 mod stores;
 mod swapping;
+mod switching;

@@ -1,6 +1,7 @@
 //! What commands ask of backends and handlers.
 
 use super::reseal::reseal;
+use super::switch::switch;
 use super::{
     Stop, answered, load_handle, may_go_on, may_use, place, registered_backend, wallet_backend,
 };
@@ -57,6 +58,9 @@ pub(super) async fn run_command(
             let sha256 = Digest::of(&answered(shared, run).await?);
             let result = CommandResult::Extension { sha256 };
             Ok(JobResult::Executed { result, handles: Vec::new() })
+        }
+        Command::CancelDestroy { .. } | Command::DestroyKey { .. } | Command::ResumeKey { .. } => {
+            switch(shared, order, command).await
         }
         Command::ResealKeys { .. } => reseal(shared, order, command).await,
         _ => Err(Stop::before(Hold::Conflict)),

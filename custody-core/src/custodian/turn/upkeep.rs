@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use super::is_repeatable;
-use crate::command::CommandResult;
+use crate::command::{Command, CommandResult};
 use crate::custodian::draft::{After, Draft, Kept};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Finished, JobResult, Progress};
 use crate::custodian::record::{document_key, handle_key, snapshot_keys};
 use crate::custodian::sequencer::Sequencer;
 use crate::document::{CloseReason, Conclusion, EventBody, Hold, SignatureSet, Stored, V1};
+use crate::id::KeyId;
 use crate::ledger::{Attached, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::Record;
@@ -21,6 +22,7 @@ impl Sequencer {
         if order.state() != OrderState::Reserved {
             return Ok(());
         }
+        draft.off.extend(left_on(order));
         let stop = self.stop(order);
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {
@@ -68,7 +70,7 @@ impl Sequencer {
     ) -> Conclusion {
         const CONFLICT: Conclusion = Conclusion::Failed { reason: Hold::Conflict };
         let command = order.command().filter(|command| self.ledger.check(command).is_ok());
-        let Some(command) = command else { return CONFLICT };
+        let Some(command) = command else { return self.conflict_of(order) };
         let result = self.ledger.completed(command, result.clone());
         if self.ledger.fits(command, &result) {
             draft.batch.puts.extend(handles.iter().cloned());
@@ -78,6 +80,17 @@ impl Sequencer {
             return CONFLICT;
         }
         Conclusion::Unknown { reason: Hold::Corrupt, suspends: None }
+    }
+
+    /// The outcome of a command that was done and no longer holds. A backend that destroys a key
+    /// which the ledger does not is nothing that has failed.
+    fn conflict_of(&self, order: &OpenOrder) -> Conclusion {
+        if let Some(Command::DestroyKey { key, .. }) = order.command().map(AsRef::as_ref)
+            && self.ledger.key(key).is_some_and(|key| key.destruction().is_none())
+        {
+            return Conclusion::Unknown { reason: Hold::Conflict, suspends: None };
+        }
+        Conclusion::Failed { reason: Hold::Conflict }
     }
 
     /// What was allowed before the process stopped: its job starts again if nothing stands
@@ -174,6 +187,16 @@ impl Sequencer {
         drop(holds);
         self.ledger.stop(order)
     }
+}
+
+/// Keys that a job may have left switched on although they are off: those of a sweep, and one that was
+/// to be resumed or brought back. A key that is suspended for what it signed is among the first.
+fn left_on(order: &OpenOrder) -> impl Iterator<Item = KeyId> {
+    let switched = match order.command().map(AsRef::as_ref) {
+        Some(Command::CancelDestroy { key } | Command::ResumeKey { key }) => Some(key),
+        _ => None,
+    };
+    order.document().tasks.iter().map(|task| &task.key).chain(switched).cloned()
 }
 
 /// The outcome of an order that a process left behind and nothing may go on with.
