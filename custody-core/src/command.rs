@@ -3,13 +3,15 @@
 //! Invariant: a command is one effect whose action is its governance action; it changes nothing
 //! until its order was allowed and its outcome is durable.
 
+mod result;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::result::{CommandResult, ResealedKey};
 use crate::amount::Asset;
 use crate::bytes::HexBytes;
 use crate::caip::{AccountId, ChainId};
 use crate::crypto::{Algorithm, PublicKey, Signature};
-use crate::digest::Digest;
 use crate::effect::{Action, Effect, GovernanceTarget};
 use crate::id::{
     BackendId, BackendIdentity, BookId, CredentialId, ExtensionName, KeyId, OrderId, PrincipalId,
@@ -164,6 +166,22 @@ pub enum Command {
         /// The principal.
         principal: PrincipalId,
     },
+    /// Seals a page of a wallet's keys anew, under what its backend seals under now: its seed first,
+    /// then its keys in the order of their recording, without those that are destroyed. No address
+    /// changes. The old handles count until the order is done, and never again after it.
+    ///
+    /// A whole wallet is sealed anew page by page, each page an order of its own: the `next` of one
+    /// order's [`CommandResult::Resealed`] is the `after` of the following one, until there is none.
+    /// A page that fails has changed nothing and can be asked for again.
+    ResealKeys {
+        /// The wallet.
+        wallet: WalletId,
+        /// The seed or key behind which the page begins; none for the first page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<KeyId>,
+        /// How many are sealed anew at most: 1 to [`Self::RESEAL_MAX`].
+        limit: u16,
+    },
     /// Settles an order of unknown outcome.
     ResolveOrder {
         /// The order.
@@ -241,36 +259,10 @@ pub enum Resolution {
     },
 }
 
-/// What a command left behind that the log must know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum CommandResult {
-    /// Nothing besides the change itself.
-    Done {},
-    /// An extension's own result.
-    Extension {
-        /// SHA-256 of what the handler answered.
-        sha256: Digest,
-    },
-    /// A new key.
-    Key {
-        /// Its public key.
-        public_key: PublicKey,
-        /// SHA-256 of its handle.
-        handle: Digest,
-        /// The account it controls by itself on its wallet's chain.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        account: Option<AccountId>,
-    },
-    /// A new seed.
-    Seed {
-        /// SHA-256 of its handle.
-        handle: Digest,
-    },
-}
-
 impl Command {
+    /// Most keys that one `reseal_keys` command seals anew: their digests stand in one event.
+    pub const RESEAL_MAX: u16 = 128;
+
     /// The command's governance action.
     #[must_use]
     pub const fn action(&self) -> Action {
@@ -295,6 +287,7 @@ impl Command {
             Self::RemoveAddress { .. } => Action::RemoveAddress,
             Self::RemoveCredential { .. } => Action::RemoveCredential,
             Self::RemovePrincipal { .. } => Action::RemovePrincipal,
+            Self::ResealKeys { .. } => Action::ResealKeys,
             Self::ResolveOrder { .. } => Action::ResolveOrder,
             Self::ResumeKey { .. } => Action::ResumeKey,
             Self::RotateLogKey { .. } => Action::RotateLogKey,
@@ -314,6 +307,7 @@ impl Command {
             | Self::DeriveAccount { wallet, .. }
             | Self::Freeze { scope: FreezeScope::Wallet(wallet) }
             | Self::RegisterDescriptor { wallet, .. }
+            | Self::ResealKeys { wallet, .. }
             | Self::Thaw { scope: FreezeScope::Wallet(wallet) } => Some(wallet),
             _ => None,
         }

@@ -22,6 +22,7 @@ mod request;
 mod sequencer;
 mod shared;
 mod submit;
+mod switching;
 mod turn;
 
 use std::sync::Arc;

@@ -236,6 +236,8 @@ actions! {
     DestroyKey = "destroy_key",
     /// A scheduled destruction is taken back.
     CancelDestroy = "cancel_destroy",
+    /// The keys of a wallet are sealed anew.
+    ResealKeys = "reseal_keys",
     /// The key that signs log heads is replaced.
     RotateLogKey = "rotate_log_key",
     /// The clock is confirmed after a jump.

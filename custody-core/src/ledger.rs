@@ -12,6 +12,7 @@ mod facts;
 mod index;
 mod looks;
 mod open_order;
+mod reseal;
 mod state;
 mod succession;
 mod wallet;
@@ -36,12 +37,14 @@ pub use wallet::{Key, Wallet};
 
 use crate::amount::Asset;
 use crate::caip::{AccountId, AssetId};
+use crate::command::Command;
 use crate::crypto::PublicKey;
 use crate::document::unique_keys;
 use crate::id::{
     BackendId, BackendIdentity, BookId, CustodianId, EngineId, KeyId, OrderId, OrganisationId,
     PolicyId, PrincipalId, RequestId, RoleId, WalletId,
 };
+use crate::order::OrderState;
 use crate::parted::Parted;
 use crate::principal::Principal;
 use crate::seam::{PolicyDocument, Position, Requester};
@@ -217,6 +220,25 @@ impl Ledger {
     /// longest due first.
     pub fn due_destructions(&self, now: Timestamp) -> impl Iterator<Item = &KeyId> {
         self.index.due(now).filter(|id| self.check_no_orders(id).is_ok())
+    }
+
+    /// Keys that are to be off at their backends.
+    pub(crate) fn off_keys(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.iter().filter(|(_, key)| key.is_off()).map(|(id, _)| id)
+    }
+
+    /// Whether an allowed order may switch the key on right now.
+    pub(crate) fn is_switching_on(&self, key: &KeyId) -> bool {
+        let switches = |command: &Command| {
+            let (Command::CancelDestroy { key: its } | Command::ResumeKey { key: its }) = command
+            else {
+                return false;
+            };
+            its == key
+        };
+        self.orders.values().any(|order| {
+            order.state == OrderState::Reserved && order.command.as_deref().is_some_and(switches)
+        })
     }
 
     /// Pending orders that expired before `now`, the longest expired first.

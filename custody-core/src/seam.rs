@@ -15,7 +15,7 @@ mod store;
 pub use audit::{AnchorError, AuditError, AuditLog, Checkpoint, Head, HeadAnchor, Receipt};
 pub use backend::{
     Attestation, BackendError, Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport,
-    KeySwitch, KeyWrapping, Signer,
+    KeyResealing, KeySwitch, KeyWrapping, Signer,
 };
 pub use decoder::{
     ContextAccount, DecodeContext, DecodeError, Decoder, DescriptorError, DescriptorReader, Intent,

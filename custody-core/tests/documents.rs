@@ -125,6 +125,29 @@ fn a_document_keeps_its_bytes_and_is_not_written_anew() {
     assert_ne!(stored.digest(), Stored::write(fixtures::payload_order()).unwrap().digest());
 }
 
+/// The event of a page of keys with the longest ids there are.
+fn page(keys: u16) -> EventDocument {
+    use custody_core::command::{CommandResult, ResealedKey};
+    use custody_core::document::{Conclusion, OrderConcluded};
+    let key = |number| custody_core::id::KeyId::parse(&format!("{number:064}")).unwrap();
+    let resealed = |number| ResealedKey { key: key(number), handle: fixtures::digest(0xcc) };
+    let handles = (0..keys).map(resealed).collect();
+    let result = CommandResult::Resealed { handles, next: Some(key(keys)) };
+    let outcome = Conclusion::Executed { result };
+    let (_, mut event) = fixtures::events().remove(0);
+    event.event =
+        EventBody::OrderConcluded(OrderConcluded { order: fixtures::order_id(), outcome });
+    event
+}
+
+#[test]
+fn the_event_of_a_full_page_of_keys_has_room_to_spare() {
+    let most = custody_core::command::Command::RESEAL_MAX;
+    let bytes = page(most).to_bytes().unwrap();
+    assert!(bytes.len() < EVENT_MAX * 3 / 4, "{} bytes", bytes.len());
+    assert!(page(most * 2).to_bytes().is_err());
+}
+
 #[test]
 fn an_event_of_32_kib_is_written_and_one_byte_more_is_not() {
     let sized = |nonce: usize| {

@@ -18,6 +18,8 @@ mod house;
 mod judging;
 #[path = "ledger/keys.rs"]
 mod keys;
+#[path = "ledger/resealing.rs"]
+mod resealing;
 #[path = "ledger/sequences.rs"]
 mod sequences;
 #[path = "ledger/state.rs"]

@@ -70,7 +70,7 @@ fn workloads_end_as_they_should_when_nothing_fails() {
     let expected: [&[&str]; 6] = [
         &["released"],
         &["released"; 5],
-        &["released"; 8],
+        &["released"; 9],
         &["denied", "denied", "released", "released"],
         &["released"; 3],
         &["released"; 3],

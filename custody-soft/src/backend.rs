@@ -4,6 +4,8 @@
 //! is a sealed handle and a public key. Log lines name ids, algorithms and kinds of failures, never
 //! an argument of a call or the source of an error.
 
+mod resealing;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,8 +17,8 @@ use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BackendIdentity, IdError};
 use custody_core::seam::{
     BackendError, Clock, DerivationPath, Entropy, ErrorKind, Exportability, ExtendedPublicKey,
-    Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport, KeyRecord, KeyRequest, NewKey,
-    NewSeed, SeedRecord, SeedRequest, Signer,
+    Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport, KeyRecord, KeyRequest,
+    KeyResealing, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 
@@ -63,9 +65,33 @@ impl SoftBackend {
     ) -> Result<Self, IdError> {
         let fingerprint = Digest::tagged(IDENTITY, &[kek.id().as_str().as_bytes()]);
         let identity = BackendIdentity::parse(&format!("soft:{fingerprint}"))?;
-        let sealer = Sealer { kek, entropy };
+        let sealer = Sealer { kek, previous: Vec::new(), entropy };
         let vault = Vault { sealer, clock, open_keys: OpenKeys::new(limits) };
         Ok(Self { id, identity, vault: Arc::new(vault) })
+    }
+
+    /// The backend, opening also what was sealed under these key-encrypting keys. It seals nothing under
+    /// them, and its identity is still that of its own.
+    ///
+    /// This is how a wallet moves to another key-encrypting key: open the custodian with the new one
+    /// and the old one as previous, register the identity with a `register_backend` order, have every
+    /// wallet sealed anew with `reseal_keys` orders, and from the next start on leave the old one away.
+    /// Handles that were not sealed anew are then refused. Between the registration and the end
+    /// every key signs as before.
+    ///
+    /// # Security
+    /// An old handle and the key-encrypting key that it was sealed under give the key, wherever a
+    /// copy of the store was kept. Destroy the old key-encrypting key once nothing needs it.
+    #[must_use]
+    pub fn with_previous(self, previous: Vec<Arc<dyn KeyEncryption>>) -> Self {
+        let Vault { sealer, clock, open_keys } = self.vault.as_ref();
+        let (kek, entropy) = (Arc::clone(&sealer.kek), Arc::clone(&sealer.entropy));
+        let vault = Vault {
+            sealer: Sealer { kek, previous, entropy },
+            clock: Arc::clone(clock),
+            open_keys: OpenKeys::new(open_keys.limits()),
+        };
+        Self { vault: Arc::new(vault), ..self }
     }
 
     /// Takes over the seed of a mnemonic (BIP-39) of 12 to 24 words, in any language of the
@@ -171,7 +197,7 @@ impl KeyBackend for SoftBackend {
     }
 
     fn in_process(&self) -> bool {
-        self.vault.sealer.kek.in_process()
+        self.vault.sealer.in_process()
     }
 
     #[instrument(
@@ -201,7 +227,7 @@ impl KeyBackend for SoftBackend {
     /// Asks the key-encrypting key to wrap and unwrap a data key that protects nothing.
     async fn health(&self) -> Health {
         self.wipe_expired();
-        let Sealer { kek, entropy } = &self.vault.sealer;
+        let Sealer { kek, entropy, .. } = &self.vault.sealer;
         let Ok(probe) = Secret::try_fill(32, |bytes| entropy.fill(bytes)) else {
             return Health::Unavailable;
         };
@@ -219,6 +245,10 @@ impl KeyBackend for SoftBackend {
     }
 
     fn import(&self) -> Option<&dyn KeyImport> {
+        Some(self)
+    }
+
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
         Some(self)
     }
 

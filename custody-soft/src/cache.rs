@@ -95,6 +95,10 @@ impl OpenKeys {
         Self { limits, state: Mutex::default() }
     }
 
+    pub(crate) const fn limits(&self) -> CacheLimits {
+        self.limits
+    }
+
     /// The key for one signature, if it is open; counts the use.
     pub(crate) fn take_use(&self, slot: Slot, now: Monotonic) -> Option<Arc<PrivateKey>> {
         let mut state = self.swept(now);

@@ -5,7 +5,7 @@
 //! (length in 2 bytes); lengths are big-endian and nothing may follow. A fresh data key of 32 bytes
 //! seals each blob; the key-encrypting key wraps the data key.
 //!
-//! Invariant: custodian, wallet, key id, algorithm (or `seed`), exportability and the id of the
+//! Invariant: nothing is sealed but under the key-encrypting key of now. Custodian, wallet, key id, algorithm (or `seed`), exportability and the id of the
 //! key-encrypting key are bound twice, in the wrapped data key and in the envelope. The binding in
 //! clear only spares a call of the key-encrypting key; it proves nothing.
 
@@ -84,9 +84,11 @@ impl<'a> Binding<'a> {
     }
 }
 
-/// Seals and opens blobs under one key-encrypting key.
+/// Seals blobs under one key-encrypting key, and opens those of earlier ones too.
 pub(crate) struct Sealer {
     pub(crate) kek: Arc<dyn KeyEncryption>,
+    /// What blobs were sealed under earlier; nothing is sealed under these.
+    pub(crate) previous: Vec<Arc<dyn KeyEncryption>>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
@@ -123,21 +125,50 @@ impl Sealer {
         binding: &Binding<'_>,
         handle: &KeyHandle,
     ) -> Result<Secret, BackendError> {
-        let corrupt = |error: SealedError| failed(OPEN, ErrorKind::Corrupt).with_source(error);
         let blob = Blob::parse(handle.as_bytes()).map_err(corrupt)?;
-        let kek = self.kek.id().as_str();
-        if blob.kek != kek {
-            return Err(corrupt(SealedError::Kek));
-        }
-        let context = binding.context(&blob.exportability, kek);
+        self.open_blob(binding, &blob).await
+    }
+
+    /// Opens a blob, shows `check` what is in it, and seals it under a fresh data key and the
+    /// key-encrypting key of now, as exportable as it was.
+    pub(crate) async fn reseal(
+        &self,
+        binding: &Binding<'_>,
+        handle: &KeyHandle,
+        check: impl FnOnce(&Secret) -> Result<(), BackendError> + Send,
+    ) -> Result<KeyHandle, BackendError> {
+        let blob = Blob::parse(handle.as_bytes()).map_err(corrupt)?;
+        let exportability = exportability_of(blob.exportability);
+        let secret = self.open_blob(binding, &blob).await?;
+        check(&secret)?;
+        self.seal(binding, exportability, &secret).await
+    }
+
+    /// Whether nobody outside this process sees a blob being opened, whichever it is.
+    pub(crate) fn in_process(&self) -> bool {
+        self.keks().all(|kek| kek.in_process())
+    }
+
+    async fn open_blob(
+        &self,
+        binding: &Binding<'_>,
+        blob: &Blob<'_>,
+    ) -> Result<Secret, BackendError> {
+        let sealed_it = |kek: &&Arc<dyn KeyEncryption>| kek.id().as_str() == blob.kek;
+        let kek = self.keks().find(sealed_it).ok_or_else(|| corrupt(SealedError::Kek))?;
+        let context = binding.context(&blob.exportability, blob.kek);
         if blob.binding != Digest::tagged(BINDING, &context) {
             return Err(corrupt(SealedError::Binding));
         }
-        let data_key =
-            self.kek.unwrap(blob.wrapped, &context).await.map_err(|e| nothing(OPEN, e))?;
+        let data_key = kek.unwrap(blob.wrapped, &context).await.map_err(|e| nothing(OPEN, e))?;
+        let kek = blob.kek;
         trace!(key = %binding.key, subject = binding.subject, kek, "unwrapped a data key");
         envelope::open(&data_key, &context, blob.sealed)
             .map_err(|error| failed(OPEN, ErrorKind::Corrupt).with_source(error))
+    }
+
+    fn keks(&self) -> impl Iterator<Item = &Arc<dyn KeyEncryption>> {
+        std::iter::once(&self.kek).chain(&self.previous)
     }
 }
 
@@ -209,7 +240,7 @@ enum SealedError {
     /// It was sealed for another custodian, wallet, key or algorithm.
     #[error("the blob was sealed for another custodian, wallet, key or algorithm")]
     Binding,
-    /// It was sealed under another key-encrypting key.
+    /// It was sealed under a key-encrypting key that is not here.
     #[error("the blob was sealed under another key-encrypting key")]
     Kek,
     /// It is cut off, followed by other bytes or too long.
@@ -240,6 +271,17 @@ const fn exportability_byte(exportability: Exportability) -> u8 {
         Exportability::Never => 0,
         Exportability::Wrapped => EXPORTABILITY_MAX,
     }
+}
+
+const fn exportability_of([byte]: [u8; 1]) -> Exportability {
+    match byte {
+        EXPORTABILITY_MAX => Exportability::Wrapped,
+        _ => Exportability::Never,
+    }
+}
+
+fn corrupt(error: SealedError) -> BackendError {
+    failed(OPEN, ErrorKind::Corrupt).with_source(error)
 }
 
 /// The error of a call of the key-encrypting key. Wrapping and unwrapping leave nothing behind, so

@@ -13,6 +13,7 @@ use tracing::{debug, instrument, trace};
 use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
 use custody_core::seam::{BackendError, Clock, ErrorKind, KeyRecord, Signer};
+use custody_core::secret::Secret;
 
 use crate::cache::{OpenKeys, Slot};
 use crate::private_key::{self, PrivateKey};
@@ -56,16 +57,22 @@ impl Vault {
     }
 
     async fn open(&self, record: &KeyRecord) -> Result<Arc<PrivateKey>, BackendError> {
-        let corrupt = || BackendError::new(ErrorKind::Corrupt, "open a key");
         let secret = self.sealer.open(&Binding::of_record(record), &record.handle).await?;
-        let key = PrivateKey::read(record.public_key.algorithm(), &secret)
-            .map_err(|error| corrupt().with_source(error))?;
-        if key.public_key()? != record.public_key {
-            return Err(corrupt());
-        }
+        let key = recorded_key(record, &secret)?;
         debug!(wallet = %record.wallet, key = %record.key, slot = %slot(record), "opened a key");
         Ok(Arc::new(key))
     }
+}
+
+/// The key in a secret, which must be the recorded one.
+pub(crate) fn recorded_key(
+    record: &KeyRecord,
+    secret: &Secret,
+) -> Result<PrivateKey, BackendError> {
+    let corrupt = || BackendError::new(ErrorKind::Corrupt, "open a key");
+    let key = PrivateKey::read(record.public_key.algorithm(), secret)
+        .map_err(|error| corrupt().with_source(error))?;
+    if key.public_key()? == record.public_key { Ok(key) } else { Err(corrupt()) }
 }
 
 /// The slot of a record: any other record, even for the same key, has another one.

@@ -18,7 +18,7 @@ use custody_core::seam::{
 use custody_core::secret::Secret;
 use custody_soft::{CacheLimits, KdfParameters, KekDocument, PassphraseKek, SoftBackend};
 use custody_testkit::runtime::{TestClock, TestEntropy};
-use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture, KeyLifetime};
+use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture, KeyLifetime, Rotated};
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
 
@@ -88,13 +88,30 @@ fn backend_over(
     Arc::new(SoftBackend::with_cache(id, kek, entropy, clock, limits).unwrap())
 }
 
+/// A backend under a new key-encrypting key, with the one of `document` as previous and without.
+fn rotated(document: &KekDocument, limits: CacheLimits) -> Rotated {
+    let id = BackendId::parse("soft").unwrap();
+    let (kek, old) = (create_kek(5).0, open_kek(document, 6));
+    let (entropy, clock) = (Arc::new(TestEntropy::seeded(7)), Arc::new(TestClock::new()));
+    let both = SoftBackend::with_cache(id, Arc::clone(&kek), entropy, clock, limits).unwrap();
+    let with_previous = Arc::new(both.with_previous(vec![old]));
+    Rotated { with_previous, alone: backend_over(kek, limits, 8) }
+}
+
 fn backend_fixture(limits: CacheLimits) -> KeyBackendFixture {
     let (kek, document) = create_kek(1);
     let backend = backend_over(kek, limits, 2);
     let other = backend_over(create_kek(3).0, limits, 4);
     let mut restarts = 100;
+    let before = document.clone();
+    let abilities =
+        [Ability::Derivation, Ability::Import, Ability::KeyEncryption, Ability::Resealing];
     KeyBackendFixture::new(backend, other, KeyLifetime::Handle)
-        .with_abilities(&[Ability::Derivation, Ability::Import, Ability::KeyEncryption])
+        .with_abilities(&abilities)
+        .with_rotation(move || {
+            let rotated = rotated(&before, limits);
+            Box::pin(async move { rotated })
+        })
         .with_derivable(&Algorithm::ALL)
         .with_reopen(move || {
             restarts += 1;

@@ -10,7 +10,7 @@ use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId, WalletId};
 use custody_core::seam::{
     BackendError, ErrorKind, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest,
-    SeedRequest, Signer,
+    SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 use custody_testkit::backend::{
@@ -21,25 +21,34 @@ use custody_testkit::backend::{
 use custody_testkit::fault::Fault;
 use custody_testkit::runtime::TestClock;
 use custody_testkit::suite::key_backend::{
-    self as checks, Ability, KeyBackendFixture, KeyLifetime,
+    self as checks, Ability, KeyBackendFixture, KeyLifetime, Rotated,
 };
 use custody_testkit::suite::key_encryption::{self as kek_checks, KeyEncryptionFixture};
 use custody_testkit::suite::run_failing;
 use custody_testkit::suite::signer::SignerFixture;
+use futures::future::BoxFuture;
 
 fn fixture(backend: MemoryBackend) -> KeyBackendFixture {
     let other = MemoryBackend::seeded("memory", 2);
     let kek = backend.kek().map(|kek| kek.id().clone());
-    let again = backend.clone();
+    let (again, before) = (backend.clone(), backend.clone());
     let fixture = KeyBackendFixture::new(Arc::new(backend), Arc::new(other), KeyLifetime::Backend)
         .with_reopen(move || {
             let backend = again.clone();
             Box::pin(async move { Arc::new(backend) as Arc<_> })
-        });
+        })
+        .with_rotation(move || rotated(&before));
     match kek {
         Some(kek) => fixture.with_abilities(&Ability::ALL).with_wrapping_under(kek),
         None => fixture,
     }
+}
+
+/// The backend under another key-encrypting key.
+fn rotated(backend: &MemoryBackend) -> BoxFuture<'static, Rotated> {
+    let rotated = backend.rotated();
+    let (with_previous, alone) = (Arc::new(rotated.clone()), Arc::new(rotated.without_previous()));
+    Box::pin(async move { Rotated { with_previous, alone } })
 }
 
 fn honest() -> MemoryBackend {
@@ -97,9 +106,10 @@ mod failing_without_faults {
         let backend = honest();
         let kek = backend.kek().unwrap().id().clone();
         let other = MemoryBackend::seeded("memory", 2);
-        let failing = FailingBackend::new(Arc::new(backend));
+        let failing = FailingBackend::new(Arc::new(backend.clone()));
         KeyBackendFixture::new(Arc::new(failing), Arc::new(other), KeyLifetime::Backend)
             .with_abilities(&Ability::ALL)
+            .with_rotation(move || rotated(&backend))
             .with_wrapping_under(kek)
     }
 
@@ -188,6 +198,73 @@ found! {
         keys_sign_after_a_reopen;
     a_backend_with_the_wrong_kind_is_found:
         WrongKind fails an_algorithm_not_declared_is_unsupported;
+}
+
+/// Says what a check finds on a backend that lies about sealing keys anew.
+macro_rules! resealing_found {
+    ($($name:ident: $lie:ident fails $check:ident with $words:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            let said = run_failing(stringify!($check), async {
+                let backend = |number| {
+                    Arc::new(LyingBackend::new("lying", number, BackendLie::$lie))
+                };
+                let lifetime = KeyLifetime::Backend;
+                let fixture = KeyBackendFixture::new(backend(1), backend(2), lifetime);
+                let fixture = fixture.with_abilities(&[Ability::Resealing]);
+                checks::$check(fixture).await;
+            });
+            assert!(said.contains($words), "{said}");
+        }
+    )*};
+}
+
+resealing_found! {
+    a_backend_that_reseals_another_key_is_found:
+        ResealsAnotherKey fails a_resealed_key_is_the_same_key with "another public key";
+    a_backend_that_forgets_old_handles_is_found:
+        ResealsAtOnce fails the_old_handle_of_a_resealed_key_still_opens with "does not open";
+    a_backend_that_reseals_for_all_is_found:
+        ResealsForAll fails resealing_what_was_made_for_others_is_refused with "belongs to others";
+    a_backend_that_keeps_its_handles_is_found:
+        ResealsInPlace fails a_resealed_key_is_the_same_key with "a handle came again";
+}
+
+/// A rotation after which a backend goes on under the old key-encrypting key, and one after which it
+/// opens what was sealed under the old one without having it.
+#[test]
+fn a_rotation_that_changes_nothing_is_found() {
+    type Rotation = fn(&MemoryBackend) -> (MemoryBackend, MemoryBackend);
+    let rotations: [Rotation; 3] = [
+        |backend| (backend.clone(), backend.rotated().without_previous()),
+        |backend| (backend.rotated(), backend.rotated()),
+        |backend| (backend.rotated(), backend.rotated().rotated().without_previous()),
+    ];
+    for rotate in rotations {
+        let check = "what_is_resealed_opens_under_the_new_key_alone";
+        run_failing(check, async {
+            let backend = honest();
+            let fixture = fixture(backend.clone()).with_rotation(move || {
+                let (with_previous, alone) = rotate(&backend);
+                let (with_previous, alone) = (Arc::new(with_previous), Arc::new(alone));
+                Box::pin(async move { Rotated { with_previous, alone } })
+            });
+            checks::what_is_resealed_opens_under_the_new_key_alone(fixture).await;
+        });
+    }
+}
+
+#[test]
+fn a_fixture_that_reseals_and_offers_no_rotation_fails() {
+    let said = run_failing("the_old_handle_of_a_resealed_key_still_opens", async {
+        let (backend, other) = (honest(), MemoryBackend::seeded("memory", 2));
+        let backend = backend.with_abilities(&[Ability::Resealing]);
+        let lifetime = KeyLifetime::Backend;
+        let fixture = KeyBackendFixture::new(Arc::new(backend), Arc::new(other), lifetime)
+            .with_abilities(&[Ability::Resealing]);
+        checks::the_old_handle_of_a_resealed_key_still_opens(fixture).await;
+    });
+    assert!(said.contains("offers a rotation"), "{said}");
 }
 
 /// Shows that a check fails on a key encryption with this lie.
@@ -298,12 +375,21 @@ fn a_denying_backend_refuses_every_call_of_itself_its_signers_and_its_abilities(
         assert_refused(denying.attestation().unwrap().attest(&record, b"n").await);
         assert_refused(kek.wrap(&data_key, &[]).await);
         assert_refused(kek.unwrap(b"w", &[]).await);
+        let resealing = denying.resealing().unwrap();
+        assert_refused(resealing.reseal_key(&record).await);
+        let sealed = SeedRecord {
+            custodian: record.custodian,
+            wallet: record.wallet.clone(),
+            key: record.key.clone(),
+            handle: record.handle.clone(),
+        };
+        assert_refused(resealing.reseal_seed(&sealed).await);
         let switch = denying.switch().unwrap();
         assert_refused(switch.disable(&record).await);
         assert_refused(switch.enable(&record).await);
         assert_refused(switch.destroy(&record).await);
         assert_refused(switch.cancel_destroy(&record).await);
-        assert_eq!((denying.denial().denied().len(), memory.sign_calls()), (14, 0));
+        assert_eq!((denying.denial().denied().len(), memory.sign_calls()), (16, 0));
     });
 }
 

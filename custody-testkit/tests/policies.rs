@@ -10,7 +10,7 @@ use custody_testkit::suite::policy_engine::{self as checks, PolicyEngineFixture,
 use custody_testkit::suite::run_failing;
 
 /// Changes only together with the name of the engine.
-const PIN: &str = "test-rules/2 966742f1850ab4de83fa1ee0169d9e403dee1d5003adfc5c10df3cf7371296f2";
+const PIN: &str = "test-rules/2 45085a6e49b0309cdf70951fa072f925e772975d009ffb4febb6471dabd6a48e";
 const ROLES: &[&str] = &["treasurer", "officer"];
 
 fn fixture(compiler: Arc<dyn PolicyCompiler>) -> PolicyEngineFixture {

@@ -325,7 +325,7 @@ fn some_command(input: &mut Input<'_>) -> Command {
         0 => FreezeScope::House,
         _ => FreezeScope::Wallet(hot()),
     };
-    match input.byte() % 15 {
+    match input.byte() % 16 {
         0 | 1 => Command::Freeze { scope },
         2 | 3 => Command::Thaw { scope },
         4 => Command::SuspendKey { key },
@@ -343,6 +343,10 @@ fn some_command(input: &mut Input<'_>) -> Command {
                 0 => Command::RemovePrincipal { principal: tara.id().clone() },
                 _ => Command::EnrollPrincipal { principal: tara.principal() },
             }
+        }
+        15 => {
+            let after = input.byte().is_multiple_of(2).then_some(key);
+            Command::ResealKeys { wallet: hot(), after, limit: u16::from(input.byte() % 3) }
         }
         _ => {
             let remark = format!("number {}", input.byte());

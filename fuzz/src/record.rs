@@ -194,6 +194,11 @@ impl House {
         let key = KeyId::parse("hot.0").unwrap();
         self.command("ann", "suspend", Command::SuspendKey { key: key.clone() }, false).await;
         self.command("ada", "resume", Command::ResumeKey { key }, true).await;
+        for (id, after) in [("reseal", None), ("reseal-more", Some("hot.seed"))] {
+            let after = after.map(|after| KeyId::parse(after).unwrap());
+            let reseal = Command::ResealKeys { wallet: hot(), after, limit: 1 };
+            self.command("ada", id, reseal, false).await;
+        }
         released(&self.pay("last", ETHER / 8, false).await);
     }
 

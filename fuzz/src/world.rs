@@ -198,6 +198,7 @@ pub(crate) fn rules(remark: &str) -> String {
         "enroll_principal",
         "freeze",
         "remove_principal",
+        "reseal_keys",
         "resolve_order",
         "resume_key",
         "suspend_key",

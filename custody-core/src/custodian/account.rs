@@ -25,19 +25,19 @@ pub(super) async fn account_key(
         return Err(Error::Request { what: "the path of an account has hardened steps only" });
     }
     let failed = |kind| BackendError::new(kind, "extended public key");
-    let (custodian, backend, key, recorded) = {
+    let (custodian, backend, key) = {
         let published = shared.read();
         let wallet = published.ledger.wallet(wallet).ok_or(Error::NotFound { what: "wallet" })?;
-        let seed = wallet.seed().zip(wallet.seed_handle()).ok_or(WITHOUT_SEED)?;
-        (*published.ledger.custodian(), wallet.backend().clone(), seed.0.clone(), *seed.1)
+        let seed = wallet.seed().ok_or(WITHOUT_SEED)?;
+        (*published.ledger.custodian(), wallet.backend().clone(), seed.clone())
     };
     let backend = registered_backend(shared, &backend);
     let backend = backend.ok_or_else(|| failed(ErrorKind::Unavailable))?;
     let derivation = backend.backend.derivation().ok_or_else(|| failed(ErrorKind::Unsupported))?;
     let place = shared.calls.of(backend.permits.acquire()).await;
     let _place = place.ok_or(Error::Busy { what: "calls in the backend" })?;
-    let handle = load_handle(shared, &key, &recorded).await;
-    let handle = handle.map_err(|_| failed(ErrorKind::Unavailable))?;
+    let handle = load_handle(shared, wallet, &key).await;
+    let (_, handle) = handle.map_err(|_| failed(ErrorKind::Unavailable))?;
     let seed = SeedRecord { custodian, wallet: wallet.clone(), key, handle };
     let call = AssertUnwindSafe(derivation.extended_public_key(&seed, path)).catch_unwind();
     let answer = shared.calls.of(call).await.and_then(Result::ok);

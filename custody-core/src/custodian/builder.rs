@@ -11,6 +11,7 @@ use super::limits::{Limit, Limited};
 use super::open::{self, Opened};
 use super::sequencer::{Queues, Sequencer};
 use super::shared::{Backend, Holds, Published, Shared};
+use super::switching::Switches;
 use super::{Config, Custodian, Genesis};
 use crate::id::CustodianId;
 use crate::seam::{
@@ -188,8 +189,8 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         .backends
         .into_iter()
         .map(|backend| {
-            let permits = Semaphore::new(permits);
-            (backend.id().clone(), Backend { backend, permits })
+            let (permits, switching) = (Semaphore::new(permits), Semaphore::new(1));
+            (backend.id().clone(), Backend { backend, permits, switching })
         })
         .collect();
     let extensions =
@@ -207,6 +208,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         spawner: seams.spawner,
         compiler: seams.compiler,
         decoders: seams.decoders,
+        switches: Mutex::new(Switches::of(&ledger, &backends)),
         backends,
         extensions,
         published: RwLock::new(Published { ledger, engine }),

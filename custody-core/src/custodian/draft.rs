@@ -6,7 +6,7 @@ use super::message::{Carried, Ended, Entry, Progress};
 use super::record::{OrderRecord, RequestRecord, order_key, request_key};
 use crate::digest::Digest;
 use crate::document::{EventBody, EventDocument, V1, to_bytes};
-use crate::id::{OrderId, PrincipalId, RequestId};
+use crate::id::{KeyId, OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger};
 use crate::order::OrderState;
 use crate::seam::{Batch, Monotonic, PolicyEngine, Position, Record};
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     pub(super) refused: Vec<(usize, Error)>,
     pub(super) requests: BTreeMap<(PrincipalId, RequestId), (OrderId, Digest)>,
     pub(super) commands: Vec<Arc<crate::command::Command>>,
+    /// Keys that may have to be switched off once it is durable.
+    pub(super) off: Vec<KeyId>,
     /// Orders whose job was started before the draft is durable.
     pub(super) started: BTreeSet<OrderId>,
     /// How many of those are still at work.
@@ -86,6 +88,7 @@ impl Draft {
             refused: Vec::new(),
             requests: BTreeMap::new(),
             commands: Vec::new(),
+            off: Vec::new(),
             started: BTreeSet::new(),
             at_work: 0,
             snapshot: None,

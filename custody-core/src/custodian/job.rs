@@ -1,4 +1,7 @@
 mod command;
+mod handle;
+mod reseal;
+mod switch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,19 +10,20 @@ use async_lock::SemaphoreGuard;
 use futures::FutureExt;
 
 use command::run_command;
+pub(super) use handle::load_handle;
+pub(super) use switch::Switchable;
+use switch::sweeping;
 
 use super::error::Error;
 use super::message::{Carried, JobResult};
 use super::owed::Owed;
 use super::prepare::task_references;
-use super::record::handle_key;
 use super::shared::{Backend, Shared, lock};
-use crate::digest::Digest;
 use crate::document::{Hold, TaskReference, Work};
 use crate::id::{BackendId, KeyId, WalletId};
 use crate::ledger::OpenOrder;
 use crate::seam::{
-    BackendError, DecodeContext, Decoder, ErrorKind, Intent, KeyHandle, KeyRecord, Payload, Signer,
+    BackendError, DecodeContext, Decoder, ErrorKind, Intent, KeyRecord, Payload, Signer,
     SigningTask, TaskSignature,
 };
 
@@ -147,6 +151,13 @@ impl Stop {
         Self { reason, called: !error.kind().nothing_happened(), suspends: None }
     }
 
+    /// Of a call that signs nothing, whatever became of it.
+    fn without_use(self) -> Self {
+        let is_open = matches!(self.reason, Hold::BackendIndeterminate | Hold::TimedOut);
+        let reason = if is_open { Hold::BackendUnavailable } else { self.reason };
+        Self { reason, called: false, suspends: None }
+    }
+
     /// Failed if nothing of the order can have been signed, else unknown.
     fn after(self, earlier: bool) -> JobResult {
         if self.called || earlier {
@@ -186,6 +197,7 @@ async fn sign_task(
     let wallet = order.document().wallet.as_ref().ok_or(Stop::before(Hold::Corrupt))?;
     let opened = shared.calls.of(open_signer(shared, backend, wallet, reference)).await;
     let signer = opened.ok_or(Stop::before(Hold::BackendUnavailable))??;
+    let _on = sweeping(shared, backend, &reference.key).await?;
     may_use(shared, order, backend)?;
     let answered = shared.calls.of(signer.sign(task.input.as_input())).await;
     let lost = |reason| Stop { reason, called: true, suspends: None };
@@ -253,22 +265,16 @@ async fn open_signer(
         return Ok(signer);
     }
     let custodian = *shared.read().ledger.custodian();
+    let (recorded, handle) = load_handle(shared, wallet, &reference.key).await?;
     let record = KeyRecord {
         custodian,
         wallet: wallet.clone(),
         key: reference.key.clone(),
         public_key: reference.public_key.clone(),
-        handle: load_handle(shared, &reference.key, &recorded).await?,
+        handle,
     };
-    let signer = backend.backend.signer(&record).await.map_err(|error| {
-        // Opening a key signs nothing, whatever became of it.
-        match Stop::of(&error) {
-            Stop { called: true, .. } if error.kind() == ErrorKind::Indeterminate => {
-                Stop::before(Hold::BackendUnavailable)
-            }
-            stop => Stop { called: false, ..stop },
-        }
-    })?;
+    let signer = backend.backend.signer(&record).await;
+    let signer = signer.map_err(|error| Stop::of(&error).without_use())?;
     if *signer.public_key() != reference.public_key {
         return Err(corrupt());
     }
@@ -278,21 +284,6 @@ async fn open_signer(
     }
     signers.insert(reference.key.clone(), (recorded, Arc::clone(&signer)));
     Ok(signer)
-}
-
-/// A handle, believed only if the log carries its digest.
-pub(super) async fn load_handle(
-    shared: &Shared,
-    key: &KeyId,
-    recorded: &Digest,
-) -> Result<KeyHandle, Stop> {
-    let record_key = handle_key(key).map_err(|_| Stop::before(Hold::Corrupt))?;
-    let record = shared.store.get(&record_key).await;
-    let record = record.map_err(|_| Stop::before(Hold::BackendUnavailable))?;
-    match record {
-        Some(record) if Digest::of(&record.value) == *recorded => Ok(KeyHandle::new(record.value)),
-        _ => Err(Stop::before(Hold::Corrupt)),
-    }
 }
 
 /// What a backend or handler answers; one that does not answer in time may have done it.

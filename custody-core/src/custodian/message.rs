@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Resume,
     /// A signed word about an order.
     Statement(Box<SignedStatement>),
+    /// A call that switches a key off has ended.
+    Switched,
     /// A new order.
     Submit(Box<Prepared>),
     /// Judge a pending order again.
@@ -99,7 +101,7 @@ pub(crate) struct Finished {
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) enum JobResult {
-    Executed { result: CommandResult, handle: Option<Record> },
+    Executed { result: CommandResult, handles: Vec<Record> },
     Failed(Hold),
     Signed(Vec<TaskSignature>),
     Unknown { reason: Hold, suspends: Option<KeyId> },

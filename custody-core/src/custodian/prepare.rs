@@ -229,6 +229,18 @@ fn check_descriptor(shared: &Shared, command: &Command) -> Result<(), Error> {
     Err(refused)
 }
 
+/// Keys are sealed anew only where the wallet's backend can.
+fn check_resealing(shared: &Shared, command: &Command) -> Result<(), Error> {
+    let Command::ResealKeys { wallet, .. } = command else { return Ok(()) };
+    let id = shared.read().ledger.wallet(wallet).map(|wallet| wallet.backend().clone());
+    let backend = id.and_then(|id| shared.backends.get(&id));
+    let backend = backend.ok_or(CommandRefusal::NotFound { what: "backend" })?;
+    match backend.backend.resealing() {
+        Some(_) => Ok(()),
+        None => Err(CommandRefusal::NotFound { what: "re-sealing by the wallet's backend" }.into()),
+    }
+}
+
 fn account(ledger: &Ledger, id: &KeyId) -> Option<ContextAccount> {
     let key = ledger.key(id)?;
     let (public_key, path) = (key.public_key().clone(), key.path().cloned());
@@ -287,6 +299,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
         }
     }
     check_descriptor(shared, &command)?;
+    check_resealing(shared, &command)?;
     new_engine(shared, &command)?;
     let effects = vec![command.effect(wallet.as_ref())];
     let stored = Stored::write(command)?;

@@ -236,6 +236,7 @@ impl Sequencer {
     fn take(&mut self, entry: Entry) {
         match entry.message {
             Message::Close => self.closing.push(entry),
+            Message::Switched => {}
             Message::Submit(_) | Message::Statement(_) | Message::Resume
                 if !self.closing.is_empty() =>
             {
@@ -260,6 +261,9 @@ impl Sequencer {
         if self.sealing.is_none() && !self.unsealed.is_empty() && !self.rests {
             self.start_seal();
         }
+        if self.closing.is_empty() {
+            self.switch_off();
+        }
     }
 
     /// Whether nothing is under way. What cannot be sealed, and outcomes that cannot be written, do
@@ -277,6 +281,7 @@ impl Sequencer {
         let given_up = if is_stuck { self.running.iter().filter(has_ended).count() } else { 0 };
         self.committing.is_none()
             && self.sealing.is_none()
+            && !self.is_switching()
             && self.open.entries.is_empty()
             && (self.unsealed.is_empty() || self.rests)
             && self.running.len() == starts.saturating_add(given_up)

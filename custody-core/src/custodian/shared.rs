@@ -13,6 +13,7 @@ use super::error::Error;
 use super::extension::CommandHandler;
 use super::limits::Limit;
 use super::message::Entry;
+use super::switching::Switches;
 use crate::caip::ChainId;
 use crate::command::{Command, FreezeScope};
 use crate::digest::Digest;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     /// How many events are durable, under a signed head, and anchored if there is an anchor.
     pub(crate) sealed: AtomicU64,
     pub(crate) signers: Mutex<OpenSigners>,
+    pub(crate) switches: Mutex<Switches>,
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
     pub(crate) finished: mpsc::UnboundedSender<Entry>,
@@ -99,6 +101,8 @@ pub(crate) type OpenSigners = HashMap<KeyId, (Digest, Arc<dyn Signer>)>;
 pub(crate) struct Backend {
     pub(crate) backend: Arc<dyn KeyBackend>,
     pub(crate) permits: Semaphore,
+    /// One call at a time that switches a key.
+    pub(crate) switching: Semaphore,
 }
 
 /// The durable state as callers see it, with the engine of the rule set in force.

@@ -45,7 +45,7 @@ impl Sequencer {
                 self.reply_later(number, order.clone(), draft);
                 Ok(())
             }
-            Message::Close => Ok(()),
+            Message::Close | Message::Switched => Ok(()),
         }
     }
 
@@ -283,15 +283,11 @@ impl Sequencer {
     }
 }
 
-/// Whether a command calls a backend or a handler.
-pub(super) const fn needs_job(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::CreateKey { .. }
-            | Command::CreateWallet { seed: Some(_), .. }
-            | Command::DeriveAccount { .. }
-            | Command::Extension { .. }
-    )
+/// Whether what a command's job asked of a backend counts for nothing until it is recorded, so that
+/// the order has failed whatever became of the calls.
+pub(super) fn is_repeatable(order: &OpenOrder) -> bool {
+    let command = order.command().map(AsRef::as_ref);
+    matches!(command, Some(Command::ResealKeys { .. } | Command::ResumeKey { .. }))
 }
 
 fn reply(number: usize, id: OrderId, standing: Standing, draft: &mut Draft) {

@@ -108,6 +108,9 @@ impl Ledger {
             Command::RegisterDescriptor { wallet, descriptor } => {
                 self.check_descriptor(wallet, descriptor)
             }
+            Command::ResealKeys { wallet, after, limit } => {
+                self.check_reseal(wallet, after.as_ref(), *limit)
+            }
             Command::RegisterBackend { .. }
             | Command::RegisterAsset { .. }
             | Command::ConfirmClock {}

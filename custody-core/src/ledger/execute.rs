@@ -35,6 +35,7 @@ impl Ledger {
             Command::CreateWallet { .. }
             | Command::CreateKey { .. }
             | Command::DeriveAccount { .. } => self.create(command, result),
+            Command::ResealKeys { .. } => self.reseal(command, result),
             Command::EnrollPrincipal { principal } => {
                 self.enroll(principal.clone());
                 Ok(())
@@ -188,7 +189,7 @@ impl Ledger {
             (Command::CreateWallet { wallet, chain, tier, backend, seed }, result) => {
                 let seed = match (seed, result) {
                     (Some(id), CommandResult::Seed { handle }) => {
-                        Some(SeedEntry { id: id.clone(), handle: *handle })
+                        Some(SeedEntry { id: id.clone(), handle: *handle, former: Vec::new() })
                     }
                     (None, CommandResult::Done {}) => None,
                     _ => return Err(LedgerError::Result),
@@ -217,10 +218,16 @@ impl Ledger {
     pub(crate) fn fits(&self, command: &Command, result: &CommandResult) -> bool {
         match result {
             CommandResult::Key { public_key, .. } => self.is_new_key(public_key),
-            CommandResult::Seed { handle } => !self.index.knows(Mark::of_handle(handle)),
-            CommandResult::Done {} | CommandResult::Extension { .. } => {
-                !matches!(command, Command::CreateKey { .. } | Command::DeriveAccount { .. })
+            CommandResult::Resealed { handles, next } => {
+                self.fits_reseal(command, handles, next.as_ref())
             }
+            CommandResult::Seed { handle } => !self.knows_handle(handle),
+            CommandResult::Done {} | CommandResult::Extension { .. } => !matches!(
+                command,
+                Command::CreateKey { .. }
+                    | Command::DeriveAccount { .. }
+                    | Command::ResealKeys { .. }
+            ),
         }
     }
 
@@ -249,6 +256,7 @@ impl Ledger {
             wallet: wallet.clone(),
             public_key: public_key.clone(),
             handle: *handle,
+            former: Vec::new(),
             state,
             exportability,
             path,

@@ -118,14 +118,19 @@ impl KeyIndex {
             self.accounts.insert(account.clone(), id.clone());
         }
         self.marks.insert(Mark::of_key(&key.public_key), ());
+        key.former.iter().chain([&key.handle]).for_each(|handle| self.add_handle(handle));
         self.schedule(id, key.destruction);
     }
 
     pub(super) fn add_wallet(&mut self, wallet: &Wallet) {
         if let Some(seed) = &wallet.seed {
             self.marks.insert(Mark::of_seed(&seed.id), ());
-            self.marks.insert(Mark::of_handle(&seed.handle), ());
+            seed.former.iter().chain([&seed.handle]).for_each(|handle| self.add_handle(handle));
         }
+    }
+
+    pub(super) fn add_handle(&mut self, handle: &Digest) {
+        self.marks.insert(Mark::of_handle(handle), ());
     }
 
     pub(super) fn schedule(&mut self, id: &KeyId, due: Option<Timestamp>) {

@@ -28,6 +28,9 @@ pub struct Wallet {
 pub(super) struct SeedEntry {
     pub(super) id: KeyId,
     pub(super) handle: Digest,
+    /// The handles that it had before it was sealed anew, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Digest>,
 }
 
 /// A key.
@@ -38,6 +41,9 @@ pub struct Key {
     #[serde(deserialize_with = "PublicKey::deserialize_recorded")]
     pub(super) public_key: PublicKey,
     pub(super) handle: Digest,
+    /// The handles that it had before it was sealed anew, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Digest>,
     pub(super) state: KeyState,
     pub(super) exportability: Exportability,
     pub(super) path: Option<DerivationPath>,
@@ -118,6 +124,12 @@ impl Key {
     #[must_use]
     pub const fn state(&self) -> KeyState {
         self.state
+    }
+
+    /// Whether it is to be off at its backend: it does not sign, or is about to be destroyed.
+    pub(crate) const fn is_off(&self) -> bool {
+        let signs = matches!(self.state, KeyState::PreActivation | KeyState::Active);
+        !matches!(self.state, KeyState::Destroyed) && (!signs || self.destruction.is_some())
     }
 
     /// Whether it may ever leave its backend wrapped.

@@ -70,6 +70,11 @@ pub trait KeyBackend: Debug + Send + Sync {
         None
     }
 
+    /// Sealing keys and seeds anew.
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        None
+    }
+
     /// Switching keys off and on, and destroying them.
     fn switch(&self) -> Option<&dyn KeySwitch> {
         None
@@ -182,10 +187,38 @@ pub trait KeyWrapping: Debug + Send + Sync {
     ) -> Result<KeyHandle, BackendError>;
 }
 
+/// Sealing keys and seeds anew, under a fresh data key and the key-encrypting key that the backend
+/// has now.
+///
+/// A new handle must open the same key or seed without any earlier key-encrypting key. The old
+/// handle must go on opening it for as long as the backend is given the key-encrypting key that it
+/// was sealed under, so that a new handle that nobody records is lost without harm and a call can
+/// be made again. Each call must refuse (`Corrupt`) what was made for another custodian, wallet or
+/// key, and a key whose public key is not the recorded one.
+#[async_trait]
+pub trait KeyResealing: Debug + Send + Sync {
+    /// A new handle of a key.
+    ///
+    /// # Errors
+    /// `Corrupt` as above and for a handle whose key-encrypting key is not there, `NotFound` for a
+    /// handle without a key, and the other kinds of [`super::ErrorKind`].
+    async fn reseal_key(&self, key: &KeyRecord) -> Result<KeyHandle, BackendError>;
+
+    /// A new handle of a seed.
+    ///
+    /// # Errors
+    /// As for [`Self::reseal_key`].
+    async fn reseal_seed(&self, seed: &SeedRecord) -> Result<KeyHandle, BackendError>;
+}
+
 /// Switching keys off and on at the backend itself.
+///
+/// The custodian has keys switched off that it does not sign with, and asks for it again at every
+/// start; before a key is active again it has it switched on.
 #[async_trait]
 pub trait KeySwitch: Debug + Send + Sync {
-    /// Makes the key unusable until enabled. Idempotent.
+    /// Makes the key unusable until enabled. Idempotent. A key whose destruction is scheduled may
+    /// be refused.
     ///
     /// # Errors
     /// The kinds of [`super::ErrorKind`].
@@ -203,7 +236,7 @@ pub trait KeySwitch: Debug + Send + Sync {
     /// The kinds of [`super::ErrorKind`].
     async fn destroy(&self, key: &KeyRecord) -> Result<(), BackendError>;
 
-    /// Takes a scheduled destruction back.
+    /// Takes a scheduled destruction back. The key may be unusable until enabled.
     ///
     /// # Errors
     /// `Conflict` if the key is destroyed already.

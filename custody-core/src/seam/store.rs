@@ -160,7 +160,8 @@ pub struct Event {
 pub struct Batch {
     /// Records that must not exist yet.
     pub inserts: Vec<Record>,
-    /// Records to write, whether they exist or not.
+    /// Records to write one after the other, whether they exist or not: of two under one key the last
+    /// stays.
     pub puts: Vec<Record>,
     /// Events to append, in order; at least one.
     pub events: Vec<Vec<u8>>,

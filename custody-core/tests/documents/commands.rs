@@ -51,6 +51,8 @@ fn key_commands() -> Vec<Command> {
             start: KeyStart::Active,
         },
         Command::DestroyKey { key: key.clone(), wait_ms: 86_400_000 },
+        Command::ResealKeys { wallet: wallet(), after: None, limit: Command::RESEAL_MAX },
+        Command::ResealKeys { wallet: wallet(), after: Some(key.clone()), limit: 1 },
         Command::ResumeKey { key: key.clone() },
         Command::SuspendKey { key },
     ]

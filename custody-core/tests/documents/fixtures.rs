@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use custody_core::amount::{Amount, Asset, Units};
 use custody_core::bytes::HexBytes;
 use custody_core::caip::{AccountId, AssetId, ChainId};
-use custody_core::command::CommandResult;
+use custody_core::command::{CommandResult, ResealedKey};
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::digest::Digest;
 use custody_core::document::{
@@ -376,10 +376,16 @@ fn conclusions() -> Vec<(&'static str, Conclusion)> {
         handle: digest(0x88),
         account: Some(account()),
     };
+    let resealed = |next| CommandResult::Resealed {
+        handles: vec![ResealedKey { key: key_id(), handle: digest(0xcc) }],
+        next,
+    };
     vec![
         ("order concluded, done", executed(CommandResult::Done {})),
         ("order concluded, extension", executed(CommandResult::Extension { sha256: digest(0x99) })),
         ("order concluded, key", executed(key)),
+        ("order concluded, resealed", executed(resealed(Some(key_id())))),
+        ("order concluded, resealed to the end", executed(resealed(None))),
         ("order concluded, seed", executed(CommandResult::Seed { handle: digest(0xaa) })),
         ("order concluded, failed", Conclusion::Failed { reason: Hold::BackendRefused }),
         ("order concluded, signed", Conclusion::Signed { signatures: reference(digest(0xbb)) }),

@@ -153,6 +153,28 @@ fn creation_rows() -> Vec<Row> {
     ]
 }
 
+fn reseal_rows() -> Vec<Row> {
+    let reseal = |id, after: Option<&str>, limit| Command::ResealKeys {
+        wallet: wallet(id),
+        after: after.map(key_id),
+        limit,
+    };
+    let most = Command::RESEAL_MAX;
+    vec![
+        (reseal("hot", None, 1), Ok(())),
+        (reseal("hot", None, most), Ok(())),
+        (reseal("hot", None, 0), malformed("limit")),
+        (reseal("hot", None, most + 1), malformed("limit")),
+        (reseal("none", None, 1), no("wallet")),
+        (reseal("hot", Some("key-1"), 1), Ok(())),
+        (reseal("hot", Some("leaving"), 1), Ok(())),
+        (reseal("hot", Some("none"), 1), no("key of the wallet")),
+        (reseal("hot", Some("derived"), 1), no("key of the wallet")),
+        (reseal("hot", Some("seed-1"), 1), no("key of the wallet")),
+        (reseal("seeded", Some("seed-1"), 1), Ok(())),
+    ]
+}
+
 fn people_rows() -> Vec<Row> {
     let enroll = |principal| Command::EnrollPrincipal { principal };
     let mut stranger = newcomer("nina", 44);
@@ -257,7 +279,7 @@ fn rotation(old: u64, new: u64, signer: u64) -> Command {
 }
 
 fn rows(unknown: &OrderId) -> Vec<Row> {
-    [key_rows(), creation_rows(), people_rows(), house_rows(unknown)].concat()
+    [key_rows(), creation_rows(), reseal_rows(), people_rows(), house_rows(unknown)].concat()
 }
 
 #[test]

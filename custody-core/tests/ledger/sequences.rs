@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use custody_core::amount::Units;
-use custody_core::command::{Command, CommandResult, FreezeScope, KeyStart, Resolution};
+use custody_core::command::{
+    Command, CommandResult, FreezeScope, KeyStart, ResealedKey, Resolution,
+};
 use custody_core::digest::Digest;
 use custody_core::document::{
     CloseReason, Conclusion, DocumentReference, EventBody, Hold, Verdict,
 };
-use custody_core::id::OrderId;
+use custody_core::id::{KeyId, OrderId};
+use custody_core::key::KeyState;
 use custody_core::order::OrderState;
 use custody_core::principal::Verb;
 use proptest::prelude::*;
@@ -26,6 +29,7 @@ enum Step {
     Wait(u64),
     Pay(u64),
     Ask(Command, CommandResult),
+    Reseal(u16),
     Approve(usize, usize),
     Decide(usize, Verdict),
     Conclude(usize, Conclusion),
@@ -96,6 +100,7 @@ fn arb_step() -> impl Strategy<Value = Step> {
         1 => (0_u64..100_000_000).prop_map(Step::Wait),
         1 => (0_u64..1_000).prop_map(Step::Pay),
         3 => arb_command().prop_map(|(command, result)| Step::Ask(command, result)),
+        1 => (1_u16..4).prop_map(Step::Reseal),
         2 => (order.clone(), 0_usize..3).prop_map(|(order, who)| Step::Approve(order, who)),
         2 => (order.clone(), prop_oneof![2 => Just(Verdict::Allowed), 1 => Just(Verdict::Denied)])
             .prop_map(|(order, verdict)| Step::Decide(order, verdict)),
@@ -128,6 +133,7 @@ fn take(house: &mut House, step: Step) {
             let is_done = house.try_execute(command, result).is_ok();
             assert!(is_possible || !is_done, "what was not possible was done");
         }
+        Step::Reseal(limit) => reseal(house, limit),
         Step::Approve(number, who) => {
             let (order, (name, seed)) = (open(house, number), APPROVERS[who]);
             if house.ledger.order(&order).is_some() {
@@ -161,6 +167,26 @@ fn take(house: &mut House, step: Step) {
             house.push(EventBody::Snapshot(reference)).unwrap();
         }
     }
+}
+
+/// Seals the first keys anew, as they must be.
+fn reseal(house: &mut House, limit: u16) {
+    let hot = wallet("hot");
+    let is_there =
+        |id: &&KeyId| house.ledger.key(id).is_some_and(|key| key.state() != KeyState::Destroyed);
+    let keys = house.ledger.wallet(&hot).unwrap().keys().iter().filter(is_there);
+    let keys: Vec<_> = keys.cloned().collect();
+    let taken = keys.iter().take(usize::from(limit)).cloned();
+    let number = house.events.len();
+    let handle = |key: KeyId| {
+        let handle = Digest::of(format!("{key} {number}").as_bytes());
+        ResealedKey { key, handle }
+    };
+    let handles: Vec<_> = taken.map(handle).collect();
+    let has_more = handles.len() < keys.len();
+    let next = handles.last().filter(|_| has_more).map(|resealed| resealed.key.clone());
+    let command = Command::ResealKeys { wallet: hot, after: None, limit };
+    house.execute(command, CommandResult::Resealed { handles, next });
 }
 
 fn close(house: &mut House, number: usize, name: &str, seed: u64, verb: Verb) {

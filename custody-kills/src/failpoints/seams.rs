@@ -101,6 +101,7 @@ pub fn policy(remark: &str) -> PolicyDocument {
         "resume_key",
         "deactivate_key",
         "destroy_key",
+        "reseal_keys",
         "rotate_log_key",
         "update_policy",
         "resolve_order",

@@ -27,7 +27,7 @@ pub enum Workload {
     Approvals,
     /// Other rules, and another key of the log.
     Governance,
-    /// The life of a key, and a derived one.
+    /// The life of a key, and a derived one that is sealed anew with its seed.
     Keys,
     /// Payments at once of which a limit allows some.
     Limit,
@@ -168,6 +168,7 @@ async fn keys(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Fail
             algorithm: ALGORITHM,
             start: KeyStart::Active,
         },
+        Command::ResealKeys { wallet: seeded.clone(), after: None, limit: 2 },
     ];
     let mut heard = Vec::new();
     for (number, command) in commands.into_iter().enumerate() {

@@ -291,6 +291,12 @@ fn house() -> Vec<Row> {
             vec![
                 allowed("by an administrator", administrator().command(Action::DeriveAccount)),
                 silent("by an operator", operator().command(Action::DeriveAccount)),
+                allowed("sealing anew", administrator().command(Action::ResealKeys)),
+                silent("sealing anew by an operator", operator().command(Action::ResealKeys)),
+                silent(
+                    "sealing anew by an operator with two treasurers",
+                    operator().command(Action::ResealKeys).approved("treasurer", 2, 1),
+                ),
             ],
         ),
         rule(

@@ -83,6 +83,7 @@ fn abilities_that_software_keys_have_not_are_absent() {
     assert!(bench.backend.attestation().is_none());
     assert!(bench.backend.derivation().is_some());
     assert!(bench.backend.import().is_some());
+    assert!(bench.backend.resealing().is_some());
     assert_eq!(KeyBackend::kek(&bench.backend).unwrap().id(), bench.kek.id());
 }
 

@@ -16,6 +16,7 @@ mod handles;
 mod kek;
 mod log_lines;
 mod mnemonics;
+mod resealing;
 mod signatures;
 mod support;
 mod taproot;

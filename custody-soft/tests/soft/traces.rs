@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use custody_core::crypto::Algorithm;
-use custody_core::seam::{DerivationPath, ErrorKind, KeyBackend, KeyDerivation};
+use custody_core::seam::{DerivationPath, ErrorKind, KeyBackend, KeyDerivation, KeyResealing};
 use custody_core::secret::Secret;
 use custody_soft::{KdfParameters, MnemonicLength, PassphraseKek, generate_mnemonic};
 use tracing_subscriber::filter::LevelFilter;
@@ -43,6 +43,8 @@ fn every_call_leaves_a_line_that_names_its_key() {
             ),
             "sealed a key",
         ),
+        ("reseal_key{wallet=treasury key=key-1}".to_owned(), "sealed a key anew"),
+        (format!("reseal_seed{seed}"), "sealed a seed anew"),
         (format!("generate_seed{seed}"), "sealed a seed"),
         (format!("import_seed{seed}"), "sealed a seed"),
         (format!("import_mnemonic{seed}"), "sealed a seed"),
@@ -187,6 +189,8 @@ fn a_busy_life(entropy: &RecordingEntropy) {
     let request = seed_request();
     let seed = seed_record(&request, run(bench.backend.generate_seed(&request)).unwrap());
     bench.derive(&seed, PATH, Algorithm::EcdsaSecp256k1).unwrap();
+    run(bench.backend.reseal_seed(&seed)).unwrap();
+    run(bench.backend.reseal_key(&bench.generate(Algorithm::Bip340))).unwrap();
     bench.import_mnemonic(WORDS, PASSPHRASE).unwrap();
     let fresh = generate_mnemonic(MnemonicLength::Words12, entropy).unwrap();
     run(bench.backend.import_mnemonic(&request, fresh, Secret::new(PASSPHRASE.into()))).unwrap();

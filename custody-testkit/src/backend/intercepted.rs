@@ -9,7 +9,7 @@ use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::id::{BackendId, BackendIdentity};
 use custody_core::seam::{
     Attestation, BackendError, Clock, Health, KeyBackend, KeyDerivation, KeyEncryption, KeyImport,
-    KeyRecord, KeyRequest, KeySwitch, KeyWrapping, NewKey, Signer,
+    KeyRecord, KeyRequest, KeyResealing, KeySwitch, KeyWrapping, NewKey, Signer,
 };
 
 use crate::fault::{Delay, Denial, FaultPlan, Intercept};
@@ -44,6 +44,10 @@ pub enum BackendCall {
     ImportKey,
     /// [`KeyImport::import_seed`].
     ImportSeed,
+    /// [`KeyResealing::reseal_key`].
+    ResealKey,
+    /// [`KeyResealing::reseal_seed`].
+    ResealSeed,
     /// [`Signer::sign`].
     Sign,
     /// [`KeyBackend::signer`].
@@ -169,6 +173,10 @@ impl<I: Intercept<BackendCall>> KeyBackend for InterceptedBackend<I> {
 
     fn wrapping(&self) -> Option<&dyn KeyWrapping> {
         self.inner.wrapping().map(|_| self as _)
+    }
+
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        self.inner.resealing().map(|_| self as _)
     }
 
     fn switch(&self) -> Option<&dyn KeySwitch> {

@@ -6,7 +6,8 @@ use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BackendIdentity, KeyId};
 use custody_core::seam::{
-    BackendError, ErrorKind, Health, KeyBackend, KeyHandle, KeyRecord, KeyRequest, NewKey, Signer,
+    BackendError, ErrorKind, Health, KeyBackend, KeyHandle, KeyRecord, KeyRequest, KeyResealing,
+    NewKey, SeedRecord, Signer,
 };
 
 use crate::key::TestKey;
@@ -25,6 +26,14 @@ pub enum BackendLie {
     IgnoresRestOfHandle,
     /// A signer repeats the first signature it made.
     Replays,
+    /// A handle that is made anew is that of another key, which then opens under any record.
+    ResealsAnotherKey,
+    /// What is sealed anew no longer opens by its old handle.
+    ResealsAtOnce,
+    /// What belongs to others is sealed anew too.
+    ResealsForAll,
+    /// What is sealed anew keeps its handle.
+    ResealsInPlace,
     /// All keys of an algorithm are one key.
     SharesKeys,
     /// A signature of one algorithm more: what another algorithm's key makes of the input.
@@ -42,7 +51,7 @@ pub enum BackendLie {
 }
 
 /// A backend that breaks the contract in one way, to show that a check finds it and that a
-/// custodian releases nothing of it. It has no abilities.
+/// custodian releases nothing of it. It has no abilities but resealing, if it lies about that.
 #[derive(Clone, Debug)]
 pub struct LyingBackend {
     id: BackendId,
@@ -57,6 +66,19 @@ struct State {
     keys: BTreeMap<Vec<u8>, (KeyRequest, TestKey)>,
     first: BTreeMap<KeyId, Signature>,
     sign_calls: usize,
+}
+
+impl BackendLie {
+    /// Whether it is one about sealing keys anew.
+    const fn is_about_resealing(self) -> bool {
+        matches!(
+            self,
+            Self::ResealsAnotherKey
+                | Self::ResealsAtOnce
+                | Self::ResealsForAll
+                | Self::ResealsInPlace
+        )
+    }
 }
 
 impl LyingBackend {
@@ -104,8 +126,9 @@ impl LyingBackend {
         let owner = (request.custodian, &request.wallet, &request.key)
             == (record.custodian, &record.wallet, &record.key);
         let recorded = *key.public_key() == record.public_key;
+        let any_key = [BackendLie::IgnoresRecordedKey, BackendLie::ResealsAnotherKey];
         if (owner || self.tells(BackendLie::IgnoresOwners))
-            && (recorded || self.tells(BackendLie::IgnoresRecordedKey))
+            && (recorded || any_key.contains(&self.lie))
         {
             return Ok(key.clone());
         }
@@ -165,6 +188,43 @@ impl KeyBackend for LyingBackend {
     async fn health(&self) -> Health {
         Health::Ready
     }
+
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        self.lie.is_about_resealing().then_some(self)
+    }
+}
+
+#[async_trait]
+impl KeyResealing for LyingBackend {
+    async fn reseal_key(&self, record: &KeyRecord) -> Result<KeyHandle, BackendError> {
+        let opened = self.open(record);
+        let mut state = self.state.lock().unwrap();
+        let old = record.handle.as_bytes();
+        let kept = state.keys.get(old).cloned();
+        let (request, key) = match (opened, kept) {
+            (Err(ErrorKind::Corrupt), Some(kept)) if self.tells(BackendLie::ResealsForAll) => kept,
+            (Ok(_), Some(kept)) => kept,
+            (Err(kind), _) => return Err(BackendError::new(kind, "reseal")),
+            (Ok(_), None) => return Err(BackendError::new(ErrorKind::NotFound, "reseal")),
+        };
+        let number = state.keys.len().to_be_bytes();
+        let handle = Digest::tagged("custody-testkit/lying-reseal", &[old, &number]);
+        let handle = handle.as_bytes().to_vec();
+        if self.tells(BackendLie::ResealsInPlace) {
+            return Ok(record.handle.clone());
+        }
+        if self.tells(BackendLie::ResealsAtOnce) {
+            state.keys.remove(old);
+        }
+        let another = self.tells(BackendLie::ResealsAnotherKey);
+        let key = if another { TestKey::seeded(key.algorithm(), 5) } else { key };
+        state.keys.insert(handle.clone(), (request, key));
+        Ok(KeyHandle::new(handle))
+    }
+
+    async fn reseal_seed(&self, _: &SeedRecord) -> Result<KeyHandle, BackendError> {
+        Err(BackendError::new(ErrorKind::NotFound, "reseal"))
+    }
 }
 
 #[derive(Debug)]
@@ -197,6 +257,10 @@ impl LyingSigner {
             | BackendLie::IgnoresRecordedKey
             | BackendLie::IgnoresRestOfHandle
             | BackendLie::Replays
+            | BackendLie::ResealsAnotherKey
+            | BackendLie::ResealsAtOnce
+            | BackendLie::ResealsForAll
+            | BackendLie::ResealsInPlace
             | BackendLie::SharesKeys
             | BackendLie::WrongKind => self.key.sign(input).ok(),
         }
@@ -219,7 +283,8 @@ impl Signer for LyingSigner {
     }
 
     fn public_key(&self) -> &PublicKey {
-        &self.record.public_key
+        let is_told = self.backend.tells(BackendLie::ResealsAnotherKey);
+        if is_told { self.key.public_key() } else { &self.record.public_key }
     }
 
     async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {

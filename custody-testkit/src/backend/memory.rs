@@ -1,6 +1,7 @@
 //! Opens secrets, of tests only.
 
 mod abilities;
+mod resealing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +13,8 @@ use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BackendIdentity, CustodianId, KeyId, WalletId};
 use custody_core::seam::{
     Attestation, BackendError, Entropy, ErrorKind, Exportability, Health, KeyBackend,
-    KeyDerivation, KeyEncryption, KeyHandle, KeyImport, KeyRecord, KeyRequest, KeySwitch,
-    KeyWrapping, NewKey, Signer,
+    KeyDerivation, KeyEncryption, KeyHandle, KeyImport, KeyRecord, KeyRequest, KeyResealing,
+    KeySwitch, KeyWrapping, NewKey, Signer,
 };
 use custody_core::secret::Secret;
 
@@ -21,6 +22,7 @@ use super::MemoryKeyEncryption;
 use crate::key::TestKey;
 use crate::runtime::TestEntropy;
 use crate::suite::key_backend::Ability;
+use resealing::{Seal, Seals};
 
 /// An honest backend with keys in memory, all algorithms and all abilities. Clones are one
 /// backend, so that a clone survives a restart of the custodian.
@@ -30,6 +32,8 @@ use crate::suite::key_backend::Ability;
 pub struct MemoryBackend {
     id: BackendId,
     identity: BackendIdentity,
+    /// What handles were sealed under, and which of that the backend still has.
+    seals: Seals,
     algorithms: Vec<Algorithm>,
     abilities: Vec<Ability>,
     in_process: bool,
@@ -43,6 +47,8 @@ pub struct MemoryBackend {
 struct State {
     keys: BTreeMap<Vec<u8>, Entry>,
     seeds: BTreeMap<Vec<u8>, (Owner, Secret)>,
+    /// Of each handle of a key or seed, what it was sealed under.
+    sealed: BTreeMap<Vec<u8>, Seal>,
     signed: Vec<(KeyId, Digest)>,
     closed: bool,
     refuses_repeats: bool,
@@ -82,9 +88,11 @@ impl MemoryBackend {
     /// The backend named `id` whose identity is `number`, with keys out of `entropy`.
     #[must_use]
     pub fn new(id: &str, number: u64, entropy: Arc<dyn Entropy>) -> Self {
+        let identity = BackendIdentity::parse(&format!("memory:{id}:{number}")).unwrap();
         Self {
             id: BackendId::parse(id).unwrap(),
-            identity: BackendIdentity::parse(&format!("memory:{id}:{number}")).unwrap(),
+            seals: Seals::first(&identity),
+            identity,
             algorithms: Algorithm::ALL.to_vec(),
             abilities: Ability::ALL.to_vec(),
             in_process: true,
@@ -155,7 +163,10 @@ impl MemoryBackend {
     /// # Panics
     /// If there is no such key.
     pub fn lose(&self, handle: &KeyHandle) {
-        assert!(self.state().keys.remove(handle.as_bytes()).is_some(), "there is no such key");
+        let mut state = self.state();
+        let first = state.sealed.get(handle.as_bytes()).map(|seal| seal.first.clone());
+        let lost = first.and_then(|first| state.keys.remove(&first));
+        assert!(lost.is_some(), "there is no such key");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,7 +180,7 @@ impl MemoryBackend {
     /// The handle of a key or seed: a name without meaning that only this backend knows.
     fn handle(&self, kind: &str, owner: &Owner) -> Vec<u8> {
         let fields: [&[u8]; 5] = [
-            self.identity.as_str().as_bytes(),
+            self.seals.identity(),
             kind.as_bytes(),
             owner.custodian.digest().as_bytes(),
             owner.wallet.as_str().as_bytes(),
@@ -195,6 +206,7 @@ impl MemoryBackend {
                 let exportability = request.exportability;
                 let entry = Entry { owner, key, secret, exportability, switch: Switch::On };
                 state.keys.insert(handle.clone(), entry);
+                self.seals.note(&mut state, &handle);
             }
         }
         Ok(NewKey { public_key, handle: KeyHandle::new(handle) })
@@ -202,11 +214,13 @@ impl MemoryBackend {
 
     /// The entry of a record, if the record is its own.
     fn find<'a>(
+        &self,
         state: &'a mut State,
         record: &KeyRecord,
         operation: &'static str,
     ) -> Result<&'a mut Entry, BackendError> {
-        let entry = state.keys.get_mut(record.handle.as_bytes());
+        let first = self.seals.open(state, &record.handle, operation)?;
+        let entry = state.keys.get_mut(&first);
         let entry = entry.ok_or_else(|| BackendError::new(ErrorKind::NotFound, operation))?;
         let same = entry.owner == Owner::of_record(record);
         if same && *entry.key.public_key() == record.public_key {
@@ -273,7 +287,7 @@ impl KeyBackend for MemoryBackend {
     }
 
     async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
-        Self::find(&mut self.state(), key, "open")?;
+        self.find(&mut self.state(), key, "open")?;
         Ok(Arc::new(MemorySigner { backend: self.clone(), record: key.clone() }))
     }
 
@@ -291,6 +305,10 @@ impl KeyBackend for MemoryBackend {
 
     fn wrapping(&self) -> Option<&dyn KeyWrapping> {
         self.has(Ability::Wrapping, self)
+    }
+
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        self.has(Ability::Resealing, self)
     }
 
     fn switch(&self) -> Option<&dyn KeySwitch> {
@@ -332,7 +350,7 @@ impl Signer for MemorySigner {
         let again = state.refuses_repeats && state.signed.contains(&call);
         assert!(!again, "the key {} signs one input twice", call.0);
         state.signed.push(call);
-        let entry = MemoryBackend::find(&mut state, &self.record, "sign")?;
+        let entry = self.backend.find(&mut state, &self.record, "sign")?;
         if entry.switch != Switch::On {
             return Err(refused(ErrorKind::Refused));
         }

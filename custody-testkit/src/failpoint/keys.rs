@@ -7,13 +7,15 @@ use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::id::{BackendId, BackendIdentity, KekId};
 use custody_core::seam::{
     BackendError, DerivationPath, ExtendedPublicKey, Health, KeyBackend, KeyDerivation,
-    KeyEncryption, KeyRecord, KeyRequest, NewKey, NewSeed, SeedRecord, SeedRequest, Signer,
+    KeyEncryption, KeyHandle, KeyRecord, KeyRequest, KeyResealing, KeySwitch, NewKey, NewSeed,
+    SeedRecord, SeedRequest, Signer,
 };
 use custody_core::secret::Secret;
 
 use super::Pointed;
 
-/// The abilities that a custodian does not use are not there.
+/// The abilities that a custodian does not use are not there. There are no failpoints around calls
+/// that switch keys.
 #[async_trait]
 impl KeyBackend for Pointed<dyn KeyBackend> {
     fn id(&self) -> &BackendId {
@@ -50,6 +52,14 @@ impl KeyBackend for Pointed<dyn KeyBackend> {
     fn derivation(&self) -> Option<&dyn KeyDerivation> {
         self.inner.derivation().map(|_| self as _)
     }
+
+    fn resealing(&self) -> Option<&dyn KeyResealing> {
+        self.inner.resealing().map(|_| self as _)
+    }
+
+    fn switch(&self) -> Option<&dyn KeySwitch> {
+        self.inner.switch()
+    }
 }
 
 #[async_trait]
@@ -79,6 +89,21 @@ impl KeyDerivation for Pointed<dyn KeyBackend> {
         let error = |kind| BackendError::new(kind, "extended public key");
         let inner = self.inner.derivation().unwrap().extended_public_key(seed, path);
         self.points.call("backend.extended_public_key", error, inner).await
+    }
+}
+
+#[async_trait]
+impl KeyResealing for Pointed<dyn KeyBackend> {
+    async fn reseal_key(&self, key: &KeyRecord) -> Result<KeyHandle, BackendError> {
+        let error = |kind| BackendError::new(kind, "reseal key");
+        let inner = self.inner.resealing().unwrap().reseal_key(key);
+        self.points.call("backend.reseal_key", error, inner).await
+    }
+
+    async fn reseal_seed(&self, seed: &SeedRecord) -> Result<KeyHandle, BackendError> {
+        let error = |kind| BackendError::new(kind, "reseal seed");
+        let inner = self.inner.resealing().unwrap().reseal_seed(seed);
+        self.points.call("backend.reseal_seed", error, inner).await
     }
 }
 

@@ -101,13 +101,15 @@ impl fmt::Display for Failpoint {
 }
 
 /// Every call that a custodian makes of a seam.
-const CALLS: [(&str, Fails); 34] = [
+const CALLS: [(&str, Fails); 36] = [
     ("anchor.advance", Fails::Both),
     ("anchor.load", Fails::Both),
     ("backend.derive", Fails::Both),
     ("backend.extended_public_key", Fails::Both),
     ("backend.generate", Fails::Both),
     ("backend.generate_seed", Fails::Both),
+    ("backend.reseal_key", Fails::Both),
+    ("backend.reseal_seed", Fails::Both),
     ("backend.signer", Fails::Both),
     ("clock.monotonic", Fails::Never),
     ("clock.now", Fails::Never),

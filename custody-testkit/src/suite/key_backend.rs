@@ -5,6 +5,7 @@ mod derivation;
 mod generate;
 mod handles;
 mod import;
+mod resealing;
 mod signers;
 mod switch;
 mod wrapping;
@@ -30,6 +31,7 @@ pub use derivation::*;
 pub use generate::*;
 pub use handles::*;
 pub use import::*;
+pub use resealing::*;
 pub use signers::*;
 pub use switch::*;
 pub use wrapping::*;
@@ -64,6 +66,8 @@ macro_rules! key_backend_suite {
             a_key_not_exportable_is_not_wrapped
             a_recorded_public_key_of_another_key_is_refused
             a_refused_import_does_not_show_its_bytes
+            a_resealed_key_is_the_same_key
+            a_resealed_seed_is_the_same_seed
             a_seed_made_for_others_is_refused
             a_wrapped_key_comes_back
             a_wrapped_key_that_was_changed_is_refused
@@ -84,6 +88,8 @@ macro_rules! key_backend_suite {
             its_identity_is_stable
             its_kek_wraps_data_keys
             keys_sign_after_a_reopen
+            resealing_a_changed_handle_is_refused
+            resealing_what_was_made_for_others_is_refused
             signatures_are_over_their_input_only
             signers_sign_inputs_at_the_limits
             signers_refuse_inputs_past_the_limits
@@ -92,9 +98,11 @@ macro_rules! key_backend_suite {
             signers_tell_the_recorded_key
             sixteen_signers_sign_at_once
             switching_is_idempotent
+            the_old_handle_of_a_resealed_key_still_opens
             two_key_ids_never_share_a_key
             what_cannot_be_derived_is_unsupported
             what_cannot_be_wrapped_is_refused
+            what_is_resealed_opens_under_the_new_key_alone
         }
     };
     (@tests $attribute:tt $make:expr; $($check:ident)*) => {$(
@@ -123,6 +131,8 @@ pub enum Ability {
     Import,
     /// `kek()`.
     KeyEncryption,
+    /// `resealing()`.
+    Resealing,
     /// `switch()`.
     Switch,
     /// `wrapping()`.
@@ -131,11 +141,12 @@ pub enum Ability {
 
 impl Ability {
     /// All abilities.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Attestation,
         Self::Derivation,
         Self::Import,
         Self::KeyEncryption,
+        Self::Resealing,
         Self::Switch,
         Self::Wrapping,
     ];
@@ -146,6 +157,7 @@ impl Ability {
             Self::Derivation => backend.derivation().is_some(),
             Self::Import => backend.import().is_some(),
             Self::KeyEncryption => backend.kek().is_some(),
+            Self::Resealing => backend.resealing().is_some(),
             Self::Switch => backend.switch().is_some(),
             Self::Wrapping => backend.wrapping().is_some(),
         };
@@ -176,9 +188,22 @@ pub struct KeyBackendFixture {
     wrappable: Option<Vec<Algorithm>>,
     message_bytes: Option<RangeInclusive<usize>>,
     wrapped_under: Option<KekId>,
+    rotation: Option<Rotation>,
     reopen: Option<Reopen>,
     guard: Option<Guard>,
 }
+
+/// A backend after its key-encrypting key was replaced.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "fixtures build it")]
+pub struct Rotated {
+    /// It has the earlier key-encrypting key as well.
+    pub with_previous: Arc<dyn KeyBackend>,
+    /// It has the new one alone.
+    pub alone: Arc<dyn KeyBackend>,
+}
+
+type Rotation = Box<dyn FnMut() -> BoxFuture<'static, Rotated> + Send>;
 
 type Reopen = Box<dyn FnMut() -> BoxFuture<'static, Arc<dyn KeyBackend>> + Send>;
 
@@ -200,6 +225,7 @@ impl KeyBackendFixture {
             wrappable: None,
             message_bytes: None,
             wrapped_under: None,
+            rotation: None,
             reopen: None,
             guard: None,
         }
@@ -239,6 +265,17 @@ impl KeyBackendFixture {
     #[must_use]
     pub fn with_wrapping_under(mut self, kek: KekId) -> Self {
         self.wrapped_under = Some(kek);
+        self
+    }
+
+    /// How to open the same backend under another key-encrypting key; needed if resealing is among
+    /// its abilities.
+    #[must_use]
+    pub fn with_rotation(
+        mut self,
+        rotation: impl FnMut() -> BoxFuture<'static, Rotated> + Send + 'static,
+    ) -> Self {
+        self.rotation = Some(Box::new(rotation));
         self
     }
 

@@ -54,6 +54,7 @@ macro_rules! store_suite {
             events_past_the_head_are_none
             keys_differ_in_case
             keys_of_every_length_are_kept
+            of_two_puts_under_one_key_the_last_stays
             readers_see_whole_batches
         }
     };

@@ -211,10 +211,23 @@ pub(crate) async fn pay(custodian: &Custodian, id: &str) -> Result<Answer, Error
     custodian.submit(payment(id)).await
 }
 
+/// A payment that this key of the wallet `hot` signs.
+pub(crate) async fn pay_from(
+    custodian: &Custodian,
+    from: &KeyId,
+    id: &str,
+) -> Result<Answer, Error> {
+    custodian.submit(payment_from(from, id)).await
+}
+
 /// The request of [`pay`].
 pub(crate) fn payment(id: &str) -> Request {
+    payment_from(&key(0), id)
+}
+
+fn payment_from(from: &KeyId, id: &str) -> Request {
     let nonce = u64::from_be_bytes(*Digest::of(id.as_bytes()).as_bytes().first_chunk().unwrap());
-    let payload = TestTransfer::of(10, "friend", &key(0), nonce).payload();
+    let payload = TestTransfer::of(10, "friend", from, nonce).payload();
     Request::payload(ann(), RequestId::parse(id).unwrap(), hot(), payload)
 }
 

@@ -48,7 +48,7 @@ fn fixture() -> PolicyEngineFixture {
         ],
     };
     PolicyEngineFixture::new(Arc::new(compiler()), sets)
-        .with_pin("table/1 c286b40f80c31fc0a9d7f83782f15df0d9d37c25e9be250de31a6642d6ca91eb")
+        .with_pin("table/1 1d6d079aee64919285a4d41249cf825d32b5910d079cb16ffff179bdd014cf64")
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What commands ask of backends and handlers.
 
+use super::reseal::reseal;
+use super::switch::switch;
 use super::{
     Stop, answered, load_handle, may_go_on, may_use, place, registered_backend, wallet_backend,
 };
@@ -44,7 +46,7 @@ pub(super) async fn run_command(
             let made = answered(shared, derivation.generate_seed(&request)).await?;
             let handle = handle_record(seed, &made.handle)?;
             let result = CommandResult::Seed { handle: Digest::of(&handle.value) };
-            Ok(JobResult::Executed { result, handle: Some(handle) })
+            Ok(JobResult::Executed { result, handles: vec![handle] })
         }
         Command::DeriveAccount { .. } => derive(shared, order, command).await,
         Command::Extension { name, document } => {
@@ -55,8 +57,12 @@ pub(super) async fn run_command(
             let run = handler.run(custodian, id, document.as_bytes());
             let sha256 = Digest::of(&answered(shared, run).await?);
             let result = CommandResult::Extension { sha256 };
-            Ok(JobResult::Executed { result, handle: None })
+            Ok(JobResult::Executed { result, handles: Vec::new() })
         }
+        Command::CancelDestroy { .. } | Command::DestroyKey { .. } | Command::ResumeKey { .. } => {
+            switch(shared, order, command).await
+        }
+        Command::ResealKeys { .. } => reseal(shared, order, command).await,
         _ => Err(Stop::before(Hold::Conflict)),
     }
 }
@@ -68,14 +74,10 @@ async fn derive(shared: &Shared, order: &OpenOrder, command: &Command) -> Result
     let backend = wallet_backend(shared, wallet)?;
     let _place = place(shared, order, backend).await?;
     let derivation = backend.backend.derivation().ok_or(Stop::before(Hold::BackendRefused))?;
-    let seed = shared
-        .read()
-        .ledger
-        .wallet(wallet)
-        .and_then(|wallet| Some((wallet.seed()?.clone(), *wallet.seed_handle()?)));
-    let (seed, recorded) = seed.ok_or(Stop::before(Hold::Conflict))?;
+    let seed = shared.read().ledger.wallet(wallet).and_then(|wallet| wallet.seed().cloned());
+    let seed = seed.ok_or(Stop::before(Hold::Conflict))?;
     let custodian = order.document().custodian;
-    let handle = load_handle(shared, &seed, &recorded).await?;
+    let (_, handle) = load_handle(shared, wallet, &seed).await?;
     may_use(shared, order, backend)?;
     let seed = SeedRecord { custodian, wallet: wallet.clone(), key: seed, handle };
     let request = KeyRequest {
@@ -103,10 +105,10 @@ fn key_result(shared: &Shared, request: &KeyRequest, made: &NewKey) -> Result<Jo
         handle: Digest::of(&handle.value),
         account,
     };
-    Ok(JobResult::Executed { result, handle: Some(handle) })
+    Ok(JobResult::Executed { result, handles: vec![handle] })
 }
 
-fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {
+pub(super) fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {
     let value = handle.as_bytes().to_vec();
     if value.is_empty() || value.len() > KeyHandle::MAX {
         return Err(Stop { called: true, ..Stop::before(Hold::Corrupt) });

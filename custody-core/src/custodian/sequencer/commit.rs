@@ -239,6 +239,9 @@ impl Sequencer {
         for command in &draft.commands {
             self.put_into_force(command);
         }
+        for key in std::mem::take(&mut draft.off) {
+            self.owe_off(key);
+        }
         if !draft.events.is_empty() {
             self.durable.position = draft.end();
             if let Some(snapshot) = draft.snapshot.take() {

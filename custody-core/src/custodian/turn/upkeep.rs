@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
+use super::is_repeatable;
+use crate::command::{Command, CommandResult};
 use crate::custodian::draft::{After, Draft, Kept};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Finished, JobResult, Progress};
 use crate::custodian::record::{document_key, handle_key, snapshot_keys};
 use crate::custodian::sequencer::Sequencer;
 use crate::document::{CloseReason, Conclusion, EventBody, Hold, SignatureSet, Stored, V1};
+use crate::id::KeyId;
 use crate::ledger::{Attached, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::Record;
@@ -19,6 +22,7 @@ impl Sequencer {
         if order.state() != OrderState::Reserved {
             return Ok(());
         }
+        draft.off.extend(left_on(order));
         let stop = self.stop(order);
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {
@@ -34,19 +38,13 @@ impl Sequencer {
                 draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
             }
-            (JobResult::Executed { result, handle }, _) => {
-                let command = order.command().cloned();
-                let command = command.filter(|command| self.ledger.check(command).is_ok());
-                let Some(command) = command else {
-                    let outcome = Conclusion::Failed { reason: Hold::Conflict };
-                    return self.conclude(id, outcome, None, draft).map(drop);
-                };
-                if !self.ledger.fits(&command, result) {
-                    (Conclusion::Unknown { reason: Hold::Corrupt, suspends: None }, Vec::new())
-                } else {
-                    draft.batch.puts.extend(handle.iter().cloned());
-                    (Conclusion::Executed { result: result.clone() }, Vec::new())
-                }
+            (JobResult::Executed { result, handles }, _) => {
+                (self.executed(order, result, handles, draft), Vec::new())
+            }
+            (JobResult::Failed(reason) | JobResult::Unknown { reason, .. }, _)
+                if is_repeatable(order) =>
+            {
+                (Conclusion::Failed { reason: harmless(*reason) }, Vec::new())
             }
             (JobResult::Failed(reason), _) if self.resumed.contains(id) => {
                 (Conclusion::Unknown { reason: *reason, suspends: None }, Vec::new())
@@ -61,6 +59,40 @@ impl Sequencer {
         Ok(())
     }
 
+    /// What a command's result makes of its order. What no longer holds has failed; what cannot be
+    /// true is unknown, for somebody has made something.
+    fn executed(
+        &self,
+        order: &OpenOrder,
+        result: &CommandResult,
+        handles: &[Record],
+        draft: &mut Draft,
+    ) -> Conclusion {
+        const CONFLICT: Conclusion = Conclusion::Failed { reason: Hold::Conflict };
+        let command = order.command().filter(|command| self.ledger.check(command).is_ok());
+        let Some(command) = command else { return self.conflict_of(order) };
+        let result = self.ledger.completed(command, result.clone());
+        if self.ledger.fits(command, &result) {
+            draft.batch.puts.extend(handles.iter().cloned());
+            return Conclusion::Executed { result };
+        }
+        if is_repeatable(order) {
+            return CONFLICT;
+        }
+        Conclusion::Unknown { reason: Hold::Corrupt, suspends: None }
+    }
+
+    /// The outcome of a command that was done and no longer holds. A backend that destroys a key
+    /// which the ledger does not is nothing that has failed.
+    fn conflict_of(&self, order: &OpenOrder) -> Conclusion {
+        if let Some(Command::DestroyKey { key, .. }) = order.command().map(AsRef::as_ref)
+            && self.ledger.key(key).is_some_and(|key| key.destruction().is_none())
+        {
+            return Conclusion::Unknown { reason: Hold::Conflict, suspends: None };
+        }
+        Conclusion::Failed { reason: Hold::Conflict }
+    }
+
     /// What was allowed before the process stopped: its job starts again if nothing stands
     /// against it, else its outcome is unknown. The stopped process may have called the backend, so
     /// that a job that fails now leaves the outcome unknown too.
@@ -72,13 +104,13 @@ impl Sequencer {
             .filter(|order| !self.running.contains(&order.document().order))
             .map(|order| {
                 let expired = order.document().expires < draft.at;
-                (order.document().order.clone(), expired || self.stop(order).is_some())
+                let stopped = expired || self.stop(order).is_some();
+                (order.document().order.clone(), stopped.then(|| interrupted(order)))
             })
             .collect();
         for (id, stopped) in &left {
-            if *stopped {
-                let outcome = Conclusion::Unknown { reason: Hold::Interrupted, suspends: None };
-                self.conclude(id, outcome, None, draft)?;
+            if let Some(outcome) = stopped {
+                self.conclude(id, outcome.clone(), None, draft)?;
             } else {
                 self.resumed.insert(id.clone());
                 self.running.insert(id.clone());
@@ -154,5 +186,33 @@ impl Sequencer {
         }
         drop(holds);
         self.ledger.stop(order)
+    }
+}
+
+/// Keys that a job may have left switched on although they are off: those of a sweep, and one that was
+/// to be resumed or brought back. A key that is suspended for what it signed is among the first.
+fn left_on(order: &OpenOrder) -> impl Iterator<Item = KeyId> {
+    let switched = match order.command().map(AsRef::as_ref) {
+        Some(Command::CancelDestroy { key } | Command::ResumeKey { key }) => Some(key),
+        _ => None,
+    };
+    order.document().tasks.iter().map(|task| &task.key).chain(switched).cloned()
+}
+
+/// The outcome of an order that a process left behind and nothing may go on with.
+fn interrupted(order: &OpenOrder) -> Conclusion {
+    if is_repeatable(order) {
+        return Conclusion::Failed { reason: harmless(Hold::Interrupted) };
+    }
+    Conclusion::Unknown { reason: Hold::Interrupted, suspends: None }
+}
+
+/// Why an order failed of whose job nothing counts: a call that may have happened is one that was of
+/// no avail.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others say that nothing happened")]
+const fn harmless(reason: Hold) -> Hold {
+    match reason {
+        Hold::BackendIndeterminate | Hold::Interrupted | Hold::TimedOut => Hold::BackendUnavailable,
+        reason => reason,
     }
 }

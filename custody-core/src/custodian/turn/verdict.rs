@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Standing, needs_job};
+use super::Standing;
 use crate::command::{Command, CommandResult, Resolution};
 use crate::custodian::draft::{After, Draft};
 use crate::custodian::error::Error;
@@ -13,7 +13,7 @@ use crate::document::{
     CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
 };
 use crate::id::OrderId;
-use crate::ledger::{Attached, Decision, OpenOrder};
+use crate::ledger::{Attached, Decision, Key, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::{Position, TaskSignature};
 
@@ -83,7 +83,7 @@ impl Sequencer {
     ) -> Result<Standing, Error> {
         let command = self.ledger.order(id).and_then(|order| order.command().cloned());
         match command {
-            Some(command) if !needs_job(&command) => self.execute(id, &command, draft),
+            Some(command) if !self.needs_job(&command) => self.execute(id, &command, draft),
             _ => {
                 self.running.insert(id.clone());
                 match carried {
@@ -92,6 +92,22 @@ impl Sequencer {
                 }
                 Ok(Standing::Started)
             }
+        }
+    }
+
+    /// Whether a command calls a backend or a handler. A backend that is not there is told nothing.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others call nobody")]
+    fn needs_job(&self, command: &Command) -> bool {
+        match command {
+            Command::CreateKey { .. }
+            | Command::CreateWallet { seed: Some(_), .. }
+            | Command::DeriveAccount { .. }
+            | Command::Extension { .. }
+            | Command::ResealKeys { .. } => true,
+            Command::CancelDestroy { key }
+            | Command::DestroyKey { key, .. }
+            | Command::ResumeKey { key } => self.has_switch(key),
+            _ => false,
         }
     }
 
@@ -108,7 +124,10 @@ impl Sequencer {
             return false;
         }
         let signers = lock(&self.shared.signers);
-        document.tasks.iter().all(|task| signers.contains_key(&task.key))
+        document.tasks.iter().all(|task| {
+            let recorded = self.ledger.key(&task.key).map(Key::handle);
+            signers.get(&task.key).is_some_and(|(handle, _)| recorded == Some(handle))
+        })
     }
 
     fn start_early(&self, id: &OrderId, carried: &Arc<Carried>, draft: &mut Draft) {
@@ -152,6 +171,12 @@ impl Sequencer {
         let index = self.ledger.position();
         let standing = self.conclude(id, Conclusion::Executed { result }, None, draft)?;
         draft.commands.push(Arc::clone(command));
+        if let Command::CompromiseKey { key }
+        | Command::DeactivateKey { key }
+        | Command::SuspendKey { key } = command.as_ref()
+        {
+            draft.off.push(key.clone());
+        }
         if let Some((order, state, submitted)) = resolved {
             draft.put_order(&order, state, submitted, index)?;
         }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use custody_core::id::KekId;
 use custody_core::seam::{
     Attestation, BackendError, DerivationPath, ExtendedPublicKey, KeyDerivation, KeyHandle,
-    KeyImport, KeyRecord, KeyRequest, KeySwitch, KeyWrapping, NewKey, NewSeed, SeedRecord,
-    SeedRequest,
+    KeyImport, KeyRecord, KeyRequest, KeyResealing, KeySwitch, KeyWrapping, NewKey, NewSeed,
+    SeedRecord, SeedRequest,
 };
 use custody_core::secret::Secret;
 
@@ -59,6 +59,19 @@ impl<I: Intercept<BackendCall>> KeyImport for InterceptedBackend<I> {
     ) -> Result<NewSeed, BackendError> {
         let inner = self.inner.import().unwrap().import_seed(request, seed);
         self.call(BackendCall::ImportSeed, "import seed", inner).await
+    }
+}
+
+#[async_trait]
+impl<I: Intercept<BackendCall>> KeyResealing for InterceptedBackend<I> {
+    async fn reseal_key(&self, key: &KeyRecord) -> Result<KeyHandle, BackendError> {
+        let inner = self.inner.resealing().unwrap().reseal_key(key);
+        self.call(BackendCall::ResealKey, "reseal key", inner).await
+    }
+
+    async fn reseal_seed(&self, seed: &SeedRecord) -> Result<KeyHandle, BackendError> {
+        let inner = self.inner.resealing().unwrap().reseal_seed(seed);
+        self.call(BackendCall::ResealSeed, "reseal seed", inner).await
     }
 }
 

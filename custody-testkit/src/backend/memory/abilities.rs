@@ -12,7 +12,7 @@ use custody_core::seam::{
 use custody_core::secret::Secret;
 
 use super::super::derive::{extended_public_key, private_key};
-use super::{MemoryBackend, Owner, Switch};
+use super::{MemoryBackend, Owner, State, Switch};
 
 impl MemoryBackend {
     fn keep_seed(&self, request: &SeedRequest, seed: Secret) -> NewSeed {
@@ -22,7 +22,11 @@ impl MemoryBackend {
             key: request.key.clone(),
         };
         let handle = self.handle("seed", &owner);
-        self.state().seeds.entry(handle.clone()).or_insert((owner, seed));
+        let mut state = self.state();
+        if !state.seeds.contains_key(&handle) {
+            state.seeds.insert(handle.clone(), (owner, seed));
+            self.seals.note(&mut state, &handle);
+        }
         NewSeed { handle: KeyHandle::new(handle) }
     }
 
@@ -32,21 +36,30 @@ impl MemoryBackend {
         seed: &SeedRecord,
         derive: impl FnOnce(&Secret) -> Option<T>,
     ) -> Result<T, BackendError> {
-        let refused = |kind| BackendError::new(kind, "derive");
         let state = self.state();
-        let found = state.seeds.get(seed.handle.as_bytes());
+        let bytes = self.find_seed(&state, seed, "derive")?;
+        derive(bytes).ok_or_else(|| BackendError::new(ErrorKind::Unsupported, "derive"))
+    }
+
+    /// The seed of a record, if the record is its own.
+    pub(super) fn find_seed<'a>(
+        &self,
+        state: &'a State,
+        seed: &SeedRecord,
+        operation: &'static str,
+    ) -> Result<&'a Secret, BackendError> {
+        let refused = |kind| BackendError::new(kind, operation);
+        let first = self.seals.open(state, &seed.handle, operation)?;
+        let found = state.seeds.get(&first);
         let (owner, bytes) = found.ok_or_else(|| refused(ErrorKind::NotFound))?;
         let same = (owner.custodian, &owner.wallet, &owner.key)
             == (seed.custodian, &seed.wallet, &seed.key);
-        if !same {
-            return Err(refused(ErrorKind::Corrupt));
-        }
-        derive(bytes).ok_or_else(|| refused(ErrorKind::Unsupported))
+        if same { Ok(bytes) } else { Err(refused(ErrorKind::Corrupt)) }
     }
 
     /// The key under which keys are wrapped: one for the whole backend.
     fn wrapping_key(&self) -> Secret {
-        let fields = [self.identity.as_str().as_bytes()];
+        let fields = [self.seals.identity()];
         Secret::new(Digest::tagged("custody-testkit/wrapping", &fields).as_bytes().to_vec())
     }
 
@@ -57,7 +70,7 @@ impl MemoryBackend {
         next: impl FnOnce(Switch) -> Option<Switch>,
     ) -> Result<(), BackendError> {
         let mut state = self.state();
-        let entry = Self::find(&mut state, key, operation)?;
+        let entry = self.find(&mut state, key, operation)?;
         let refused = || BackendError::new(ErrorKind::Refused, operation);
         entry.switch = next(entry.switch).ok_or_else(refused)?;
         Ok(())
@@ -121,7 +134,7 @@ impl KeyWrapping for MemoryBackend {
         }
         let wrapping_key = self.wrapping_key();
         let mut state = self.state();
-        let entry = Self::find(&mut state, key, "wrap")?;
+        let entry = self.find(&mut state, key, "wrap")?;
         if entry.exportability == Exportability::Never {
             return Err(refused(ErrorKind::Refused));
         }
@@ -171,8 +184,9 @@ impl KeySwitch for MemoryBackend {
     }
 
     async fn cancel_destroy(&self, key: &KeyRecord) -> Result<(), BackendError> {
-        let gone = !self.state().keys.contains_key(key.handle.as_bytes());
-        if gone {
+        let first = self.seals.open(&self.state(), &key.handle, "cancel destroy");
+        let is_there = first.is_ok_and(|first| self.state().keys.contains_key(&first));
+        if !is_there {
             return Err(BackendError::new(ErrorKind::Conflict, "cancel destroy"));
         }
         self.set(key, "cancel destroy", |_| Some(Switch::Off))
@@ -182,7 +196,7 @@ impl KeySwitch for MemoryBackend {
 #[async_trait]
 impl Attestation for MemoryBackend {
     async fn attest(&self, key: &KeyRecord, nonce: &[u8]) -> Result<Vec<u8>, BackendError> {
-        Self::find(&mut self.state(), key, "attest")?;
+        self.find(&mut self.state(), key, "attest")?;
         let fields = [key.handle.as_bytes(), key.public_key.as_bytes(), nonce];
         Ok(Digest::tagged("custody-testkit/attestation", &fields).as_bytes().to_vec())
     }

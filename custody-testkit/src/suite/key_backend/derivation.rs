@@ -44,7 +44,7 @@ const PUBLISHED: [(&str, Algorithm, &str); 5] = [
     ),
 ];
 
-const PATH: &str = "m/44'/60'/0'/0'/0'";
+pub(super) const PATH: &str = "m/44'/60'/0'/0'/0'";
 
 /// One seed, path and algorithm give one public key, again and across a reopen; another path or
 /// seed gives another.
@@ -207,13 +207,13 @@ fn derivation(fixture: &KeyBackendFixture) -> &dyn KeyDerivation {
     fixture.backend.derivation().unwrap()
 }
 
-async fn generated_seed(fixture: &KeyBackendFixture, key: &str) -> SeedRecord {
+pub(super) async fn generated_seed(fixture: &KeyBackendFixture, key: &str) -> SeedRecord {
     let request = seed_request(key);
     let seed = derivation(fixture).generate_seed(&request).await.expect("a seed");
     seed_record(&request, seed)
 }
 
-async fn derive(
+pub(super) async fn derive(
     fixture: &KeyBackendFixture,
     seed: &SeedRecord,
     path: &str,

@@ -142,7 +142,7 @@ async fn assert_never_signs(
 }
 
 /// Whether the kind says that the handle itself is wrong, rather than the moment.
-const fn refuses(kind: ErrorKind) -> bool {
+pub(super) const fn refuses(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Unsupported
@@ -150,7 +150,7 @@ const fn refuses(kind: ErrorKind) -> bool {
 }
 
 /// Positions in `0..length`: all of them, or evenly spread ones with both ends.
-fn spread(length: usize) -> impl Iterator<Item = usize> {
+pub(super) fn spread(length: usize) -> impl Iterator<Item = usize> {
     let step = length.div_ceil(HANDLE_CHANGES_MAX).max(1);
     let last = length.checked_sub(1).filter(move |last| last % step != 0);
     (0..length).step_by(step).chain(last)

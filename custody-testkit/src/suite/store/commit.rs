@@ -75,6 +75,17 @@ pub async fn a_put_writes_over_a_record(fixture: StoreFixture) {
     }
 }
 
+/// A batch may write a record twice: the last value is kept.
+pub async fn of_two_puts_under_one_key_the_last_stays(fixture: StoreFixture) {
+    let store = fixture.store;
+    let batch = vec![record("twice", b"1"), record("other", b"2"), record("twice", b"3")];
+    write(&*store, puts(batch)).await;
+    assert_eq!(value(&*store, "twice").await.as_deref(), Some(&b"3"[..]));
+    assert_eq!(value(&*store, "other").await.as_deref(), Some(&b"2"[..]));
+    write(&*store, events(&["next"])).await;
+    assert_eq!(value(&*store, "twice").await.as_deref(), Some(&b"3"[..]));
+}
+
 /// One conflicting insert keeps every record and event of its batch out.
 pub async fn a_batch_is_all_or_nothing(fixture: StoreFixture) {
     let store = fixture.store;

@@ -77,6 +77,7 @@ fn first_half() -> Vec<(Command, usize)> {
     vec![
         (create_wallet, 1),
         (derive, 0),
+        (Command::ResealKeys { wallet: wallet("warm"), after: None, limit: 2 }, 0),
         (create_key("hot.1", KeyStart::PreActivation), 0),
         (Command::ActivateKey { key: key("hot.1") }, 0),
         (Command::SuspendKey { key: key("hot.1") }, 0),

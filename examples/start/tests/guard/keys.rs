@@ -11,8 +11,9 @@ use custody_core::document::Hold;
 use custody_core::id::{BackendId, KeyId, RequestId, TierId, WalletId};
 use custody_core::key::KeyState;
 use custody_core::ledger::CommandRefusal;
-use custody_core::seam::{DerivationPath, Exportability, KeyBackend};
-use custody_testkit::backend::{BackendLie, LyingBackend, MemoryBackend};
+use custody_core::seam::{DerivationPath, ErrorKind, Exportability, KeyBackend};
+use custody_testkit::backend::{BackendCall, BackendLie, LyingBackend, MemoryBackend};
+use custody_testkit::fault::Fault;
 use examples_start::house::TREASURY;
 
 use crate::assert_released;
@@ -90,6 +91,29 @@ async fn a_deactivated_key_sweeps_to_an_account_of_its_wallet_and_nowhere_else()
     let late = world.submit(from_key(&world, "hot.0", &successor, "late")).await.unwrap();
     assert!(matches!(late.outcome, Outcome::Denied { .. }), "{late:?}");
     assert_eq!(world.sign_calls(), 1);
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_deactivated_key_is_on_at_its_backend_for_its_sweep_only() {
+    use BackendCall::{Disable, Enable, Sign};
+    let world = retired().await;
+    let plan = world.backend.plan();
+    world.until(|| plan.count(Disable) == 1).await;
+    let successor = address(&world, "hot.1");
+    let sweep = async |id| {
+        let waits = world.submit(from_key(&world, "hot.0", &successor, id)).await.unwrap();
+        world.approve_all(waits).await.unwrap().outcome
+    };
+    plan.next(Enable, Fault::fail(ErrorKind::Refused));
+    assert_eq!(sweep("refused").await, Outcome::Failed { reason: Hold::BackendRefused });
+    assert_eq!(world.sign_calls(), 0);
+    world.until(|| plan.count(Disable) == 2).await;
+    let swept = sweep("sweep").await;
+    assert!(matches!(swept, Outcome::Released(_)), "{swept:?}");
+    world.until(|| plan.count(Disable) == 3).await;
+    let calls = plan.calls().into_iter().filter(|call| [Disable, Enable, Sign].contains(call));
+    assert_eq!(calls.collect::<Vec<_>>(), [Disable, Enable, Disable, Enable, Sign, Disable]);
     world.verify().await;
 }
 

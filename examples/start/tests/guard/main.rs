@@ -32,6 +32,7 @@ mod no_snapshots;
 mod policies;
 mod psbts;
 mod records;
+mod resealing;
 mod resolving;
 mod rules;
 mod sealed;
