@@ -1193,14 +1193,35 @@ mod command {
             std::fs::write(self.path(name), bytes).unwrap();
         }
 
+        /// The log as it is exported.
+        fn export(&self, house: &House) {
+            let size = house.events.len();
+            let bundles = self.path("log/tile/entries/000.p");
+            std::fs::create_dir_all(&bundles).unwrap();
+            std::fs::create_dir_all(self.path("log/documents")).unwrap();
+            let entry = |event: &Vec<u8>| {
+                let length = u16::try_from(event.len()).unwrap().to_be_bytes();
+                [&length[..], event].concat()
+            };
+            let bundle: Vec<u8> = house.events.iter().flat_map(entry).collect();
+            std::fs::write(bundles.join(size.to_string()), bundle).unwrap();
+            self.write("log/checkpoint", format!("custody.example/log\n{size}\n").as_bytes());
+            for (digest, bytes) in &house.documents {
+                self.write(&format!("log/documents/{digest}"), bytes);
+            }
+        }
+
         fn run(&self, more: &[&str]) -> Output {
+            let documents = self.0.path().to_str().unwrap();
+            self.run_with("events", &[&["--documents", documents], more].concat())
+        }
+
+        fn run_with(&self, events: &str, more: &[&str]) -> Output {
             Command::new(env!("CARGO_BIN_EXE_custody-kms"))
                 .args(["reconcile", "--tolerance", "1m", "--trail"])
                 .args([self.path("one.json"), self.path("two.json")])
                 .arg("--events")
-                .arg(self.path("events"))
-                .arg("--documents")
-                .arg(self.0.path())
+                .arg(self.path(events))
                 .arg("--keys")
                 .arg(self.path("keys.toml"))
                 .args(more)
@@ -1233,6 +1254,30 @@ mod command {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let expected = serde_json::to_value(compare(&house, &records)).unwrap();
         assert_eq!(report["unexplained"], expected["unexplained"]);
+    }
+
+    #[test]
+    fn an_exported_log_is_read_as_it_is() {
+        let (house, records) = bad_day();
+        let files = Files::new(&house, &records);
+        files.export(&house);
+        let output = files.run_with("log", &[]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        assert_eq!(output.stdout, files.run(&[]).stdout);
+        let size = house.events.len();
+        let bundle = format!("log/tile/entries/000.p/{size}");
+        let whole = std::fs::read(files.path(&bundle)).unwrap();
+        let next = format!("custody.example/log\n{}\n", size + 1);
+        for (name, bytes) in [
+            (bundle.as_str(), &whole[..whole.len() - 1]),
+            (bundle.as_str(), &whole[..1]),
+            ("log/checkpoint", b"custody.example/log\n"),
+            ("log/checkpoint", next.as_bytes()),
+        ] {
+            files.export(&house);
+            files.write(name, bytes);
+            assert_eq!(files.run_with("log", &[]).status.code(), Some(2), "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::process::Command;
 
 use crate::opencryptoki::System;
 use crate::process::succeeded;
-use crate::setup::has_kryoptic;
 
 /// A test that needs more than a process usually may do.
 struct Special {
@@ -55,15 +54,6 @@ pub(crate) fn opencryptoki(packages: &[String], target: &Path) -> Option<Result<
     is_selected(packages, package).then(|| System::prepare(target).map_err(cannot))
 }
 
-/// That the tests over kryoptic do not run, if they are among those of `packages` and nobody has
-/// built it.
-pub(crate) fn kryoptic(packages: &[String], target: &Path) -> Option<NotRun> {
-    let (package, test) = KRYOPTIC;
-    let reason = "it is built, in some minutes, by cargo xtask test custody-hsm".to_owned();
-    let is_missing = is_selected(packages, package) && !has_kryoptic(target);
-    is_missing.then_some(NotRun { package, test, reason })
-}
-
 /// That the tests over LocalStack do not run, if they are among those of `packages` and there is no
 /// Python for it.
 pub(crate) fn localstack(packages: &[String], python: Option<&Path>) -> Option<NotRun> {
@@ -90,7 +80,7 @@ pub(crate) fn measured() -> Vec<String> {
 }
 
 fn only(package: &str, test: &str) -> String {
-    if [KRYOPTIC, LOCALSTACK].contains(&(package, test)) {
+    if (package, test) == LOCALSTACK {
         return format!("(package(={package}) & binary(={test}))");
     }
     format!("(package(={package}) & test(={test}))")
@@ -144,9 +134,6 @@ const SPECIAL: [Special; 2] = [
 
 /// A binary of tests, all of which need it. `.config/nextest.toml` leaves it out of other runs.
 pub(crate) const OPENCRYPTOKI: (&str, &str) = ("custody-hsm", "opencryptoki");
-
-/// A binary of tests, all of which need it.
-const KRYOPTIC: (&str, &str) = ("custody-hsm", "kryoptic");
 
 /// Another one.
 const LOCALSTACK: (&str, &str) = ("custody-kms", "localstack");
@@ -231,22 +218,6 @@ mod tests {
         let left_out = format!("not (package({package}) & binary({binary}))");
         assert!(settings.contains(&format!("default-filter = \"{left_out}\"")), "{settings}");
         assert!(opencryptoki(&["custody-core".to_owned()], Path::new("/nowhere")).is_none());
-    }
-
-    #[test]
-    fn tests_over_a_module_that_nobody_built_are_left_out_and_named() {
-        let target = tempfile::tempdir().unwrap();
-        let left_out = kryoptic(&[], target.path()).unwrap();
-        let line = "custody-hsm kryoptic (it is built, in some minutes, by cargo xtask test \
-                    custody-hsm)";
-        assert_eq!(left_out.to_string(), line);
-        let expected = "not ((package(=custody-hsm) & binary(=kryoptic)))".to_owned();
-        assert_eq!(filter(&[left_out]), Some(expected));
-        assert_eq!(kryoptic(&["custody-core".to_owned()], target.path()), None);
-        let built = target.path().join("shims/kryoptic/release");
-        std::fs::create_dir_all(&built).unwrap();
-        std::fs::write(built.join("libkryoptic_module.so"), b"").unwrap();
-        assert_eq!(kryoptic(&[], target.path()), None);
     }
 
     #[test]

@@ -12,8 +12,6 @@ struct Need {
     name: &'static str,
     /// The packages whose tests need it; all, if there are none.
     packages: &'static [&'static str],
-    /// Whether it is seen to only if one of them is asked for by name.
-    is_by_name: bool,
     ensure: fn() -> Result<(), String>,
 }
 
@@ -26,40 +24,28 @@ pub(crate) struct SetupError {
 }
 
 const NEEDS: [Need; 7] = [
-    Need { name: "cargo-nextest", packages: &[], is_by_name: false, ensure: nextest },
-    Need { name: "a C compiler called cc", packages: &[], is_by_name: false, ensure: compiler },
+    Need { name: "cargo-nextest", packages: &[], ensure: nextest },
+    Need { name: "a C compiler called cc", packages: &[], ensure: compiler },
     Need {
         name: "SoftHSM, p11-kit, OpenSC and openssl",
         packages: &["custody-hsm", "examples-hsm"],
-        is_by_name: false,
         ensure: tokens,
     },
-    Need { name: "kryoptic", packages: &["custody-hsm"], is_by_name: true, ensure: kryoptic },
-    Need {
-        name: "a node of Ethereum",
-        packages: &["examples-chains"],
-        is_by_name: false,
-        ensure: node,
-    },
+    Need { name: "kryoptic", packages: &["custody-hsm"], ensure: kryoptic },
+    Need { name: "a node of Ethereum", packages: &["examples-chains"], ensure: node },
     Need {
         name: "a Python with the packages of the examples",
         packages: &["examples-chains"],
-        is_by_name: false,
         ensure: python,
     },
-    Need {
-        name: "what stands in for AWS KMS",
-        packages: &stand_in::PACKAGES,
-        is_by_name: false,
-        ensure: stand_ins,
-    },
+    Need { name: "what stands in for AWS KMS", packages: &stand_in::PACKAGES, ensure: stand_ins },
 ];
 
-/// Makes sure of what the tests of `packages` need, or of all but the longest if there are none.
+/// Makes sure of what the tests of `packages` need, or all tests if there are none.
 pub(crate) fn prepare(packages: &[String]) -> Result<(), SetupError> {
     for need in NEEDS {
         let is_needed = |name: &String| need.packages.contains(&name.as_str());
-        let is_all = packages.is_empty() && !need.is_by_name;
+        let is_all = packages.is_empty();
         if is_all || need.packages.is_empty() || packages.iter().any(is_needed) {
             (need.ensure)().map_err(|reason| SetupError { name: need.name, reason })?;
         }
@@ -104,12 +90,11 @@ fn tokens() -> Result<(), String> {
     install(&packages, "install SoftHSM 2, p11-kit with its modules, OpenSC and openssl")
 }
 
-/// Another PKCS#11 module, built once from its crates into `target/shims`. That takes minutes, and
-/// so it is done for whoever asks for the tests of its package by name.
+/// Another PKCS#11 module, built once from its crates into `target/shims`, which takes minutes.
 fn kryoptic() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = root.join("target/shims/kryoptic");
-    if !has_kryoptic(&root.join("target"))
+    if !target.join("release/libkryoptic_module.so").is_file()
         && !["clang", "perl", "make"].iter().all(|name| is_there(name))
     {
         println!("clang, perl or make is missing: installing them");
@@ -183,11 +168,6 @@ fn node() -> Result<(), String> {
 
 fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
-}
-
-/// Whether kryoptic was built.
-pub(crate) fn has_kryoptic(target: &Path) -> bool {
-    target.join("shims/kryoptic/release/libkryoptic_module.so").is_file()
 }
 
 /// Whether there is such a program; some know no question that they answer with success.

@@ -89,7 +89,6 @@ pub(crate) fn run(packages: &[String], length: Length) -> Result<Report, SuiteEr
     let empty = folder.join("probe");
     fs::create_dir_all(&empty)?;
     let mut not_run = machine::probe(packages, &empty);
-    not_run.extend(machine::kryoptic(packages, &project.target));
     not_run.extend(machine::localstack(packages, stand_in::localstack_python().as_deref()));
     let opencryptoki = machine::opencryptoki(packages, &project.target);
 

@@ -61,13 +61,13 @@ struct ReconcileArguments {
     #[arg(long = "trail", value_name = "FILE", num_args = 1.., required = true)]
     trails: Vec<PathBuf>,
 
-    /// The log's events from the first one on, one on each line
-    #[arg(long, value_name = "FILE")]
+    /// The log's events from the first one on: a file with one on each line, or an exported log
+    #[arg(long, value_name = "PATH")]
     events: PathBuf,
 
-    /// The log's documents, each in a file whose name is its SHA-256 (`documents` of an export)
+    /// The log's documents, each in a file whose name is its SHA-256. An exported log has its own
     #[arg(long, value_name = "DIR")]
-    documents: PathBuf,
+    documents: Option<PathBuf>,
 
     /// Which key is which, and who may call (TOML)
     #[arg(long, value_name = "FILE")]
@@ -132,10 +132,9 @@ fn print_comparison(arguments: &ReconcileArguments) -> Result<ExitCode, Failure>
 
 fn compare(arguments: &ReconcileArguments) -> Result<Reconciliation, Failure> {
     let keys = TrailKeys::parse(&read_text(&arguments.keys)?)?;
-    let events = read(&arguments.events, INPUT_MAX)?;
-    let lines = events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let documents = DocumentFolder(&arguments.documents);
-    let log = OrderLog::read(keys.custodian(), lines, &documents)?;
+    let own = arguments.events.join("documents");
+    let documents = DocumentFolder(arguments.documents.as_deref().unwrap_or(&own));
+    let log = OrderLog::read(keys.custodian(), events(&arguments.events)?, &documents)?;
     let mut trail = Trail::default();
     for path in &arguments.trails {
         let failed = |source| Failure::Trail { path: path.clone(), source };
@@ -145,6 +144,53 @@ fn compare(arguments: &ReconcileArguments) -> Result<Reconciliation, Failure> {
     let period = Period::new(from, arguments.until.unwrap_or(Timestamp::MAX));
     let tolerance = arguments.tolerance;
     Ok(reconcile(&Evidence { trail: &trail, log: &log, keys: &keys, tolerance, period })?)
+}
+
+/// The events of a file with one on each line, or of an exported log.
+fn events(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
+    if path.is_dir() {
+        return exported(path);
+    }
+    let bytes = read(path, INPUT_MAX)?;
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.map(<[u8]>::to_vec).collect())
+}
+
+/// As many events as the checkpoint says, out of their bundles: each after its length as two
+/// big-endian bytes (C2SP `tlog-tiles`).
+fn exported(directory: &Path) -> Result<Vec<Vec<u8>>, Failure> {
+    let wrong = || file(directory)(io::ErrorKind::InvalidData.into());
+    let note = read_text(&directory.join("checkpoint"))?;
+    let size: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).ok_or_else(wrong)?;
+    let mut events = Vec::new();
+    for index in 0..size.div_ceil(BUNDLE) {
+        let left = size.saturating_sub(index.saturating_mul(BUNDLE));
+        let bundle = read(&directory.join(bundle_path(index, left.min(BUNDLE))), INPUT_MAX)?;
+        let mut rest = bundle.as_slice();
+        while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+            let parts = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)));
+            let (event, tail) = parts.ok_or_else(wrong)?;
+            events.push(event.to_vec());
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            return Err(wrong());
+        }
+    }
+    let is_whole = u64::try_from(events.len()).is_ok_and(|count| count == size);
+    if is_whole { Ok(events) } else { Err(wrong()) }
+}
+
+/// Where a bundle of so many events is, such as `tile/entries/x001/x234/067`.
+fn bundle_path(index: u64, width: u64) -> String {
+    let mut path = format!("{:03}", index % 1_000);
+    let mut rest = index / 1_000;
+    while rest > 0 {
+        path = format!("x{:03}/{path}", rest % 1_000);
+        rest /= 1_000;
+    }
+    let part = if width < BUNDLE { format!(".p/{width}") } else { String::new() };
+    format!("tile/entries/{path}{part}")
 }
 
 /// The documents of an exported log. Whoever asks checks their digests.
@@ -241,6 +287,8 @@ const UNREADABLE: u8 = 2;
 const INPUT_MAX: u64 = 1 << 32;
 /// Twice the largest payload that a custodian takes.
 const DOCUMENT_MAX: u64 = 16 * 1024 * 1024;
+/// Events in a full bundle.
+const BUNDLE: u64 = 256;
 const TEXT_MAX: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
@@ -255,6 +303,19 @@ mod tests {
         for text in ["", "5", "m", "-5m", "+5m", "5 m", "5d", "1.5h", "5mm", "99999999999s", "5µ"]
         {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_where_the_log_has_it() {
+        for (index, width, path) in [
+            (0, 256, "tile/entries/000"),
+            (0, 7, "tile/entries/000.p/7"),
+            (999, 256, "tile/entries/999"),
+            (1_000, 255, "tile/entries/x001/000.p/255"),
+            (1_234_067, 256, "tile/entries/x001/x234/067"),
+        ] {
+            assert_eq!(bundle_path(index, width), path);
         }
     }
 
