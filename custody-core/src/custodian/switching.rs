@@ -1,7 +1,8 @@
 //! Keys that do not sign are switched off at their backend too, where it can do that.
 //!
 //! Invariant: what the ledger says holds whatever a backend answers. A backend is asked by one call at
-//! a time, and never switches a key off that an order is about to switch on.
+//! a time, and never switches a key off that an order is about to switch on, nor while a job of this
+//! process signs with it.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -62,10 +63,14 @@ impl Switches {
         queue.owed.insert((Monotonic::ZERO, key), 0);
     }
 
-    /// Takes a key that is due of a backend that has no call.
-    fn next(&mut self, now: Monotonic) -> Option<(BackendId, KeyId)> {
+    /// Takes a key that is due and not in use, of a backend that has no call.
+    fn next(
+        &mut self,
+        now: Monotonic,
+        is_in_use: impl Fn(&KeyId) -> bool,
+    ) -> Option<(BackendId, KeyId)> {
         self.0.iter_mut().find_map(|(backend, queue)| {
-            let key = queue.next(now)?;
+            let key = queue.next(now, &is_in_use)?;
             Some((backend.clone(), key))
         })
     }
@@ -82,12 +87,14 @@ impl Switches {
 }
 
 impl Queue {
-    fn next(&mut self, now: Monotonic) -> Option<KeyId> {
-        let first = self.owed.first_entry()?;
-        if self.at_work.is_some() || first.key().0 > now {
+    fn next(&mut self, now: Monotonic, is_in_use: impl Fn(&KeyId) -> bool) -> Option<KeyId> {
+        if self.at_work.is_some() {
             return None;
         }
-        let ((_, key), failures) = first.remove_entry();
+        let mut due = self.owed.keys().take_while(|(at, _)| *at <= now);
+        let first = due.find(|(_, key)| !is_in_use(key))?.clone();
+        let failures = self.owed.remove(&first)?;
+        let (_, key) = first;
         self.at_work = Some((key.clone(), failures));
         Some(key)
     }
@@ -137,7 +144,14 @@ impl Sequencer {
     }
 
     fn next_switch(&self, now: Monotonic) -> Option<(BackendId, KeyId)> {
-        lock(&self.shared.switches).next(now)
+        lock(&self.shared.switches).next(now, |key| self.is_in_use(key))
+    }
+
+    /// Whether a job that was started signs with a key: it ends in bounded time, and as what stopped
+    /// it says, not as what the backend says to it.
+    fn is_in_use(&self, key: &KeyId) -> bool {
+        let mut running = self.running.iter().filter_map(|order| self.ledger.order(order));
+        running.any(|order| order.document().tasks.iter().any(|task| task.key == *key))
     }
 }
 
@@ -254,18 +268,34 @@ mod tests {
         switches
     }
 
+    fn next(switches: &mut Switches, now: Monotonic) -> Option<(BackendId, KeyId)> {
+        switches.next(now, |_| false)
+    }
+
+    #[test]
+    fn a_key_in_use_waits_and_no_other_key_waits_for_it() {
+        let (mut switches, start) = (owing(3), Monotonic::ZERO);
+        let taken = switches.next(start, |id| *id == key(0));
+        assert_eq!(taken, Some((backend("a"), key(1))));
+        switches.ended(&backend("a"), Answer::Done, start);
+        assert_eq!(switches.next(start, |id| *id != key(2)), Some((backend("a"), key(2))));
+        switches.ended(&backend("a"), Answer::Done, start);
+        assert_eq!(switches.next(start, |_| true), None);
+        assert_eq!(next(&mut switches, start), Some((backend("a"), key(0))));
+    }
+
     #[test]
     fn a_backend_has_one_call_at_once_and_no_backend_waits_for_another() {
         let mut switches = owing(2);
         switches.owe(backend("b"), key(7));
         let start = Monotonic::ZERO;
-        assert_eq!(switches.next(start), Some((backend("a"), key(0))));
-        assert_eq!(switches.next(start), Some((backend("b"), key(7))));
-        assert_eq!(switches.next(start), None);
+        assert_eq!(next(&mut switches, start), Some((backend("a"), key(0))));
+        assert_eq!(next(&mut switches, start), Some((backend("b"), key(7))));
+        assert_eq!(next(&mut switches, start), None);
         switches.ended(&backend("b"), Answer::Done, start);
-        assert_eq!(switches.next(start), None, "nothing else is owed there");
+        assert_eq!(next(&mut switches, start), None, "nothing else is owed there");
         switches.ended(&backend("a"), Answer::Failed, start);
-        assert_eq!(switches.next(start), Some((backend("a"), key(1))));
+        assert_eq!(next(&mut switches, start), Some((backend("a"), key(1))));
         switches.ended(&backend("a"), Answer::Done, start);
         assert!(!switches.is_at_work());
     }
@@ -274,30 +304,34 @@ mod tests {
     fn a_key_that_was_tried_in_vain_waits_twice_as_long_each_time_and_an_hour_at_most() {
         let (mut switches, mut now) = (owing(1), Monotonic::ZERO);
         for failures in 0..40 {
-            assert!(switches.next(now).is_some());
+            assert!(next(&mut switches, now).is_some());
             switches.ended(&backend("a"), Answer::Failed, now);
             let wait = Duration::from_secs(2_u64.pow(failures).min(3_600));
-            assert_eq!(switches.next(now + wait - Duration::from_nanos(1)), None, "{failures}");
+            assert_eq!(
+                next(&mut switches, now + wait - Duration::from_nanos(1)),
+                None,
+                "{failures}"
+            );
             now += wait;
         }
-        assert!(switches.next(now).is_some());
+        assert!(next(&mut switches, now).is_some());
         switches.ended(&backend("a"), Answer::Done, now);
-        assert_eq!(switches.next(now + PAUSE_MAX), None);
+        assert_eq!(next(&mut switches, now + PAUSE_MAX), None);
     }
 
     #[test]
     fn what_is_owed_anew_is_due_at_once() {
         let mut switches = owing(1);
         let start = Monotonic::ZERO;
-        assert!(switches.next(start).is_some());
+        assert!(next(&mut switches, start).is_some());
         switches.owe(backend("a"), key(0));
         switches.ended(&backend("a"), Answer::Failed, start);
-        assert!(switches.next(start).is_some(), "while a call was under way");
+        assert!(next(&mut switches, start).is_some(), "while a call was under way");
         switches.ended(&backend("a"), Answer::Failed, start);
-        assert_eq!(switches.next(start), None);
+        assert_eq!(next(&mut switches, start), None);
         switches.owe(backend("a"), key(0));
-        assert!(switches.next(start).is_some(), "while it waited");
+        assert!(next(&mut switches, start).is_some(), "while it waited");
         switches.ended(&backend("a"), Answer::Done, start);
-        assert_eq!(switches.next(start + PAUSE_MAX), None, "and once only");
+        assert_eq!(next(&mut switches, start + PAUSE_MAX), None, "and once only");
     }
 }

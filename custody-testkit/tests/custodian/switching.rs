@@ -429,6 +429,53 @@ fn a_key_that_is_suspended_for_what_it_signed_is_switched_off() {
 }
 
 #[test]
+fn a_key_is_not_switched_off_while_a_job_signs_with_it_and_is_right_after() {
+    for command in [suspend(1), Command::CompromiseKey { key: key(1) }] {
+        let house = House::new();
+        house.run(async {
+            let (custodian, backend) = five_keys(&house).await;
+            let gate = Gate::new();
+            backend.plan().next(BackendCall::Sign, Fault::Hold(gate.clone()));
+            let key_1 = key(1);
+            let (answer, ()) = join(pay_from(&custodian, &key_1, "held"), async {
+                gate.reached_by(1).await;
+                done(&custodian, "off", command).await;
+                done(&custodian, "other", suspend(2)).await;
+                switched_off(&house, &backend, 1).await;
+                assert!(!is_on(&house, &custodian, 2).await, "no other key waits for it");
+                assert!(is_on(&house, &custodian, 1).await);
+                gate.open();
+            })
+            .await;
+            assert_eq!(said(&answer), "Unknown { reason: KeyState }");
+            switched_off(&house, &backend, 2).await;
+            assert!(!is_on(&house, &custodian, 1).await);
+            assert_eq!(switched(&backend), [BackendCall::Disable; 2]);
+        });
+    }
+}
+
+#[test]
+fn a_backend_that_never_says_whether_it_signed_keeps_no_key_on() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, backend) = five_keys(&house).await;
+        backend.plan().next(BackendCall::Sign, Fault::Hang { happened: Happened::Yes });
+        let key_1 = key(1);
+        let (answer, ()) = join(pay_from(&custodian, &key_1, "hangs"), async {
+            while backend.plan().count(BackendCall::Sign) == 0 {
+                pass(&house, Duration::from_millis(10)).await;
+            }
+            done(&custodian, "off", suspend(1)).await;
+            switched_off(&house, &backend, 1).await;
+        })
+        .await;
+        assert!(said(&answer).starts_with("Unknown"));
+        assert!(!is_on(&house, &custodian, 1).await);
+    });
+}
+
+#[test]
 fn a_backend_that_cannot_switch_and_one_that_is_not_there_are_told_nothing() {
     let house = House::new();
     house.run(async {

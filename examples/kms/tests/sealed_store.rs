@@ -55,7 +55,7 @@ fn opened(directory: &Path, account: &Account, store: Option<&str>, id: Custodia
             Ok(house) => house,
             Err(error) => {
                 let error = error.downcast_ref::<SealedStoreError>();
-                let is_key = matches!(error, Some(SealedStoreError::KeyEncryption { .. }));
+                let is_key = matches!(error, Some(SealedStoreError::Unwrap(_)));
                 return if is_key { Opened::Locked } else { Opened::Unread };
             }
         };
@@ -102,7 +102,7 @@ fn a_locked_house_does_not_open_while_its_key_is_off() {
         parts.sealed_by = Some(Arc::<KmsKek>::clone(&kek));
         let error = House::open(place.path(), parts, id).await.unwrap_err();
         let error = error.downcast_ref::<SealedStoreError>();
-        assert!(matches!(error, Some(SealedStoreError::KeyEncryption { .. })), "{error:?}");
+        assert!(matches!(error, Some(SealedStoreError::Unwrap(_))), "{error:?}");
         sdk.enable_key().key_id(arn).send().await.unwrap();
     });
     assert_eq!(opened(place.path(), &account, Some(STORE), id), Opened::Paid);
