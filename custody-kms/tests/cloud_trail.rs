@@ -252,8 +252,8 @@ fn a_signature_of_one_key_does_not_stand_for_one_of_another() {
 /// are missing, and how many may be.
 type Came = (&'static str, fn(&mut House), [(usize, usize, u64); 2]);
 
-fn allowed_orders() -> Vec<Came> {
-    vec![
+fn allowed_orders() -> [Came; 6] {
+    [
         (
             "signed",
             |house| {
@@ -306,9 +306,9 @@ fn allowed_orders() -> Vec<Came> {
     ]
 }
 
-fn other_orders() -> Vec<Came> {
+fn other_orders() -> [Came; 3] {
     let unexplained = [(0, 0, 0), (1, 0, 0)];
-    vec![
+    [
         (
             "denied",
             |house| {
@@ -331,7 +331,7 @@ fn other_orders() -> Vec<Came> {
 
 #[test]
 fn what_an_order_came_to_says_what_may_have_been_signed() {
-    for (name, make, expected) in [allowed_orders(), other_orders()].concat() {
+    for (name, make, expected) in allowed_orders().into_iter().chain(other_orders()) {
         for (count, expected) in expected.into_iter().enumerate() {
             let (mut house, mut records) = (House::new(), Records::default());
             make(&mut house);
@@ -879,8 +879,8 @@ type SpoiledLog = (&'static str, fn(&mut House), u64, EventFault);
 const NO_DOCUMENT: EventFault =
     EventFault::Document(DocumentError::Malformed { line: 1, column: 1 });
 
-fn orders_out_of_turn() -> Vec<SpoiledLog> {
-    vec![
+fn orders_out_of_turn() -> [SpoiledLog; 7] {
+    [
         (
             "an order twice",
             |house| {
@@ -945,8 +945,8 @@ fn orders_out_of_turn() -> Vec<SpoiledLog> {
     ]
 }
 
-fn documents_that_are_others() -> Vec<SpoiledLog> {
-    vec![
+fn documents_that_are_others() -> [SpoiledLog; 6] {
+    [
         (
             "not from the beginning",
             |house| {
@@ -987,7 +987,8 @@ fn documents_that_are_others() -> Vec<SpoiledLog> {
 
 #[test]
 fn a_log_that_does_not_follow_is_named_by_its_event() {
-    for (name, spoil, index, fault) in [orders_out_of_turn(), documents_that_are_others()].concat()
+    for (name, spoil, index, fault) in
+        orders_out_of_turn().into_iter().chain(documents_that_are_others())
     {
         let mut house = House::new();
         spoil(&mut house);

@@ -10,8 +10,8 @@ use examples_kms::account;
 use examples_kms::house::House;
 use examples_start::transactions::bundled::KNOWN;
 
-/// Makes both wallets, one with its key and one with so many addresses.
-pub(crate) async fn create(house: &House, addresses: u32) -> Result<(), Failure> {
+/// Makes both wallets, one with its key and one with its addresses.
+pub(crate) async fn create(house: &House) -> Result<(), Failure> {
     for (number, receiver) in KNOWN.into_iter().enumerate() {
         let (book, account) = (BookId::parse("customers")?, AccountId::parse(receiver)?);
         let add = Command::AddAddress { book, account };
@@ -37,7 +37,7 @@ pub(crate) async fn create(house: &House, addresses: u32) -> Result<(), Failure>
         start: KeyStart::Active,
     };
     house.execute("key", create).await?;
-    for number in 0..addresses {
+    for number in 0..ADDRESSES {
         let derive = Command::DeriveAccount {
             wallet: WalletId::parse(SEALED)?,
             key: KeyId::parse(&key(SEALED, number))?,
@@ -50,6 +50,11 @@ pub(crate) async fn create(house: &House, addresses: u32) -> Result<(), Failure>
     Ok(())
 }
 
+/// The addresses of the wallet whose keys are sealed.
+pub(crate) fn addresses(house: &House) -> Result<Vec<String>, Failure> {
+    (0..ADDRESSES).map(|number| house.address(&key(SEALED, number))).collect()
+}
+
 /// The id of a wallet's key with this number.
 pub(crate) fn key(wallet: &str, number: u32) -> String {
     format!("{wallet}.{number}")
@@ -59,3 +64,5 @@ pub(crate) fn key(wallet: &str, number: u32) -> String {
 pub(crate) const NATIVE: &str = "native";
 /// The wallet whose keys are sealed under a key of KMS.
 pub(crate) const SEALED: &str = "sealed";
+/// How many addresses it has.
+pub(crate) const ADDRESSES: u32 = 20;

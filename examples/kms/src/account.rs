@@ -10,7 +10,7 @@ use custody_core::tokio::TokioClock;
 use custody_kms::aws_sdk_kms::Client;
 use custody_kms::aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use custody_kms::{Kms, KmsBackend, KmsConfig, KmsKek, RegionName};
-use custody_soft::{CacheLimits, SoftBackend};
+use custody_soft::SoftBackend;
 use examples_start::entropy::OsEntropy;
 
 use crate::Failure;
@@ -113,17 +113,9 @@ impl Account {
 }
 
 /// Software keys whose data keys a key of KMS encrypts.
-pub fn sealed(kek: Arc<dyn KeyEncryption>) -> Result<Arc<SoftBackend>, Failure> {
-    sealed_within(kek, CacheLimits::default())
-}
-
-/// The same, with opened keys kept only within limits.
-pub fn sealed_within(
-    kek: Arc<dyn KeyEncryption>,
-    limits: CacheLimits,
-) -> Result<Arc<SoftBackend>, Failure> {
+pub fn sealed(kek: Arc<dyn KeyEncryption>) -> Result<SoftBackend, Failure> {
     let (id, clock) = (BackendId::parse(SEALED)?, Arc::new(TokioClock::new()));
-    Ok(Arc::new(SoftBackend::with_cache(id, kek, Arc::new(OsEntropy), clock, limits)?))
+    Ok(SoftBackend::new(id, kek, Arc::new(OsEntropy), clock)?)
 }
 
 /// The host's name for the backend of native keys.

@@ -11,13 +11,14 @@ use custody_audit::storage::DirectoryTiles;
 use custody_chain::EvmDecoder;
 use custody_core::amount::Asset;
 use custody_core::caip::AssetId;
-use custody_core::command::{Command, CommandResult};
+use custody_core::command::Command;
 use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Custodian, Genesis, Outcome, Request};
 use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId, PayloadFormat, RequestId, WalletId};
 use custody_core::seam::{
-    Clock, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest, Payload, Signer, Store,
+    Authentication, Clock, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest,
+    Payload, Signer, Store,
 };
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_kms::KmsBackend;
@@ -25,6 +26,7 @@ use custody_store::{SealedStore, SqliteStore};
 use examples_start::entropy::OsEntropy;
 use examples_start::house::{self, ETHER, USDC};
 use examples_start::people::Person;
+use examples_start::reseal::{Passage, Progress, Resealing};
 use examples_start::{hot, transactions};
 
 use crate::Failure;
@@ -61,19 +63,15 @@ impl House {
         &self.0.custodian
     }
 
-    /// Has a command done, approved by as many as it waits for; what it left behind.
-    pub async fn execute(
-        &self,
-        name: &str,
-        command: Command,
-    ) -> Result<Option<CommandResult>, Failure> {
+    /// Has a command done, approved by as many as it waits for.
+    pub async fn execute(&self, name: &str, command: Command) -> Result<(), Failure> {
         let (operator, id) = (self.0.operator.id().clone(), RequestId::parse(name)?);
         let asked = self.custodian().submit(Request::command(operator, id, command)).await?;
         let answer = hot::approve(&self.0, &asked.order).await?;
-        let Outcome::Released(release) = answer.outcome else {
+        let Outcome::Released(_) = answer.outcome else {
             return Err(format!("no {name}: {:?}", answer.outcome).into());
         };
-        Ok(release.result)
+        Ok(())
     }
 
     /// Asks for the signature of an unsigned transaction in hex, under a name of its own.
@@ -90,6 +88,23 @@ impl House {
         let [theo, tara] = hot::approvals(&self.0, asked)?;
         let first = self.custodian().approve(theo).await?;
         Ok([first, self.custodian().approve(tara).await?])
+    }
+
+    /// Seals the keys of a wallet anew, so many an order, and tells how far it has come.
+    pub async fn reseal(
+        &self,
+        name: &str,
+        (wallet, limit): (&str, u16),
+        progress: impl FnMut(&Progress),
+    ) -> Result<Passage, Failure> {
+        let resealing = Resealing {
+            requester: self.0.operator.id().clone(),
+            authentication: Authentication::default(),
+            name: name.to_owned(),
+            wallet: WalletId::parse(wallet)?,
+            limit,
+        };
+        Ok(resealing.run(self.custodian(), progress).await?)
     }
 
     /// The address of a key.

@@ -15,6 +15,8 @@ mod program;
 #[expect(dead_code, reason = "more than is needed here")]
 #[path = "../../../custody-kms/tests/world/proxy.rs"]
 mod proxy;
+#[path = "../hot_wallet_kms/resealing.rs"]
+mod resealing;
 #[path = "../hot_wallet_kms/steps.rs"]
 mod steps;
 #[path = "../hot_wallet_kms/wallets.rs"]
@@ -22,13 +24,15 @@ mod wallets;
 
 use std::path::Path;
 
-use custody_core::custodian::{Answer, Outcome};
+use custody_core::custodian::{self, Outcome};
+use custody_core::id::CustodianId;
 use examples_kms::account::{Account, VARIABLE};
 use examples_kms::house::House;
+use examples_start::reseal::Passage;
 use examples_start::transactions::bundled;
-use proxy::Proxy;
+use proxy::{Answer, Fault, Proxy, Times};
 use serde_json::Value;
-use steps::ALIAS;
+use steps::{FIRST, NEXT};
 use tokio::runtime::Runtime;
 use wallets::{NATIVE, SEALED};
 
@@ -42,11 +46,11 @@ struct World {
 impl World {
     async fn new(directory: &Path) -> Self {
         let account = Account::of_environment().unwrap();
-        account.symmetric_key(ALIAS).await.unwrap();
+        account.symmetric_key(FIRST).await.unwrap();
         let proxy = Proxy::before(account.endpoint());
-        let parts = steps::parts(&account.at(&proxy.url()), ALIAS).await.unwrap();
+        let parts = steps::parts(&account.at(&proxy.url()), FIRST, None).await.unwrap();
         let house = House::create(directory, parts).await.unwrap();
-        wallets::create(&house, 3).await.unwrap();
+        wallets::create(&house).await.unwrap();
         Self { account, house, proxy }
     }
 
@@ -63,13 +67,13 @@ impl World {
         self.proxy.calls("Decrypt") + self.proxy.calls("GenerateDataKey")
     }
 
-    async fn submit(&self, name: &str, wallet: &str, text: &str) -> Answer {
+    async fn submit(&self, name: &str, wallet: &str, text: &str) -> custodian::Answer {
         self.house.submit(name, wallet, text).await.unwrap()
     }
 }
 
 #[track_caller]
-fn assert_failed(answer: &Answer) {
+fn assert_failed(answer: &custodian::Answer) {
     assert!(matches!(answer.outcome, Outcome::Failed { .. }), "{:?}", answer.outcome);
 }
 
@@ -104,6 +108,24 @@ fn each_step_ends_as_it_says() {
     let mut starts: Vec<_> = wallets.map(str::to_owned).into();
     starts.extend(payments(NATIVE));
     starts.extend(payments(SEALED));
+    let moved = [
+        "wallet sealed moves to arn:aws:kms:",
+        "  order 1: 8 sealed anew, and others follow",
+        "  order 2: 16 sealed anew, and others follow",
+        "  order 3: 21 sealed anew, which is all",
+        "  its 20 addresses are the same",
+        "arn:aws:kms:",
+    ];
+    starts.extend(moved.map(str::to_owned));
+    for wallet in [NATIVE, SEALED] {
+        starts.extend([
+            format!("0.25 ETH from {wallet}"),
+            "  released: 0xf8".to_owned(),
+            "  signed by 0x".to_owned(),
+            "  receipt: entry ".to_owned(),
+            format!("  verified: recovers to {wallet}, 0x"),
+        ]);
+    }
     assert_eq!(told.len(), starts.len(), "{told:#?}");
     for (line, start) in told.iter().zip(starts) {
         assert!(line.starts_with(&start), "{line}: {start}");
@@ -118,7 +140,7 @@ fn the_program_pays_and_leaves_nothing_behind() {
     let (text, errors) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success() && errors.is_empty(), "{text}\n{errors}");
-    assert_eq!(text.matches("verified: recovers to").count(), 4, "{text}");
+    assert_eq!(text.matches("verified: recovers to").count(), 6, "{text}");
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
 
@@ -205,14 +227,81 @@ fn keys_that_kms_has_disabled_sign_nothing_and_sign_again_once_they_are_enabled(
     });
     Runtime::new().unwrap().block_on(async {
         // A house that was opened again has no key open.
-        let (sdk, arn) = (account.sdk(), account.kek(ALIAS).await.unwrap().arn().to_string());
-        let parts = steps::parts(&account, ALIAS).await.unwrap();
+        let (sdk, arn) = (account.sdk(), account.kek(FIRST).await.unwrap().arn().to_string());
+        let parts = steps::parts(&account, FIRST, None).await.unwrap();
         sdk.disable_key().key_id(&arn).send().await.unwrap();
         let house = House::open(place.path(), parts, id).await.unwrap();
         assert_failed(&house.submit("sealed-off", SEALED, bundled::SMALL).await.unwrap());
         sdk.enable_key().key_id(&arn).send().await.unwrap();
         let again = house.submit("sealed-on", SEALED, bundled::SMALL_LEGACY).await.unwrap();
         payments::check(&house, SEALED, &again, bundled::SMALL_LEGACY).unwrap();
+        house.close().await.unwrap();
+    });
+}
+
+/// A house that has paid from its sealed wallet, and is closed.
+fn closed(directory: &Path) -> (Account, CustodianId, Proxy) {
+    Runtime::new().unwrap().block_on(async {
+        let world = World::new(directory).await;
+        payments::at_once(&world.house, ("0.5 ETH", SEALED), bundled::SMALL).await.unwrap();
+        world.account.symmetric_key(NEXT).await.unwrap();
+        let id = world.house.custodian().id();
+        world.house.close().await.unwrap();
+        (world.account.at(&world.proxy.url()), id, world.proxy)
+    })
+}
+
+#[test]
+#[ignore = "needs a stand-in for KMS"]
+fn a_wallet_moves_to_another_key_with_one_call_of_each() {
+    let place = tempfile::tempdir().unwrap();
+    let (account, id, proxy) = closed(place.path());
+    let calls = || ["Decrypt", "GenerateDataKey"].map(|operation| proxy.calls(operation));
+    let [decrypt, generate] = calls();
+    Runtime::new().unwrap().block_on(async {
+        let house = resealing::open(place.path(), &account, id).await.unwrap();
+        let passage = house.reseal("move", (SEALED, 128), |_| ()).await.unwrap();
+        assert!(matches!(passage, Passage::Done), "{passage:?}");
+        // Whoever asks again under the same name is told what was done.
+        let passage = house.reseal("move", (SEALED, 128), |_| ()).await.unwrap();
+        assert!(matches!(passage, Passage::Done), "{passage:?}");
+        house.close().await.unwrap();
+    });
+    assert_eq!(calls(), [decrypt + 1, generate + 1], "the new data key is open already");
+}
+
+#[test]
+#[ignore = "needs a stand-in for KMS"]
+fn a_move_that_kms_refuses_changes_nothing_and_is_gone_on_with_later() {
+    let place = tempfile::tempdir().unwrap();
+    let (account, id, proxy) = closed(place.path());
+    Runtime::new().unwrap().block_on(async {
+        let house = resealing::open(place.path(), &account, id).await.unwrap();
+        let denied = Answer::error(400, "AccessDeniedException");
+        proxy.rule("GenerateDataKey", Times::Always, denied);
+        let passage = house.reseal("move", (SEALED, 8), |_| ()).await.unwrap();
+        assert!(matches!(passage, Passage::Stopped(_)), "{passage:?}");
+        payments::at_once(&house, ("0.25 ETH", SEALED), bundled::SMALL_LEGACY).await.unwrap();
+        proxy.rule("GenerateDataKey", Times::Always, Fault::Pass);
+        let passage = house.reseal("again", (SEALED, 8), |_| ()).await.unwrap();
+        assert!(matches!(passage, Passage::Done), "{passage:?}");
+        house.close().await.unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs a stand-in for KMS"]
+fn a_wallet_that_did_not_move_does_not_sign_without_its_first_key() {
+    let place = tempfile::tempdir().unwrap();
+    let (account, id, _proxy) = closed(place.path());
+    Runtime::new().unwrap().block_on(async {
+        let house = resealing::open(place.path(), &account, id).await.unwrap();
+        house.close().await.unwrap();
+    });
+    Runtime::new().unwrap().block_on(async {
+        let parts = steps::parts(&account, NEXT, None).await.unwrap();
+        let house = House::open(place.path(), parts, id).await.unwrap();
+        assert_failed(&house.submit("later", SEALED, bundled::SMALL_LEGACY).await.unwrap());
         house.close().await.unwrap();
     });
 }

@@ -9,6 +9,9 @@ mod proxy;
 #[path = "memory/scan.rs"]
 mod scan;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 #[test]
 #[ignore = "needs a stand-in for KMS"]
 fn a_key_that_was_used_and_dropped_lies_nowhere() {
@@ -25,15 +28,26 @@ fn a_key_that_was_used_and_dropped_lies_nowhere() {
 }
 
 #[test]
-fn what_is_looked_for_is_found_in_each_form() {
-    let mut secret = [0; 32];
-    custody_core::seam::Entropy::fill(&examples_start::entropy::OsEntropy, &mut secret).unwrap();
-    let (mut forms, half) = (Vec::new(), secret[16..].to_vec());
-    forms.push(("x as bytes", half));
-    forms.push(("x as hex", hex::encode(&secret[..16]).into_bytes()));
-    let needles = scan::needles("x", &secret);
-    secret.fill(0);
-    for (name, text) in &forms {
-        assert!(scan::found(&needles).contains(name), "{name}: {} bytes", text.len());
+fn each_half_of_a_secret_is_found_in_each_form() {
+    let secret: [u8; 32] = std::array::from_fn(|at| 7 * u8::try_from(at).unwrap());
+    let reversed: Vec<_> = secret.iter().rev().copied().collect();
+    let (hex, base64) = (hex::encode(secret).into_bytes(), STANDARD.encode(secret));
+    let needles = scan::needles("it", &secret);
+    for (form, text) in [
+        ("bytes", secret.to_vec()),
+        ("reversed", reversed),
+        ("hex", hex),
+        ("base64", base64.trim_end_matches('=').into()),
+    ] {
+        let name = format!("it as {form}");
+        let is_found = |haystack: &[u8]| {
+            needles.iter().any(|needle| needle.name() == name && needle.is_in(haystack))
+        };
+        let (first, second) = text.split_at(text.len() / 2);
+        for half in [first, second] {
+            assert!(is_found(&[b"before", half, b"behind"].concat()), "{name}");
+            assert!(!is_found(&[b"before", &half[..half.len() - 2], b"behind"].concat()), "{name}");
+        }
+        assert!(scan::found(&needles).contains(name.as_str()), "{name} lies here");
     }
 }

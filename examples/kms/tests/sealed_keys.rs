@@ -44,7 +44,7 @@ impl World {
 
     /// A new process: nothing is open in it.
     async fn backend(&self) -> Arc<SoftBackend> {
-        account::sealed(self.account.kek(ALIAS).await.unwrap()).unwrap()
+        Arc::new(account::sealed(self.account.kek(ALIAS).await.unwrap()).unwrap())
     }
 
     /// One whose keys are open for a minute and three signatures, while KMS is asked for each opening.

@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "more than is needed here")]
 #[path = "../hot_wallet_kms/payments.rs"]
 mod payments;
+#[expect(dead_code, reason = "more than is needed here")]
 #[path = "../hot_wallet_kms/wallets.rs"]
 mod wallets;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use custody_core::id::CustodianId;
+use custody_core::seam::ErrorKind;
 use custody_kms::KmsKek;
 use custody_store::SealedStoreError;
 use examples_kms::account::{self, Account};
@@ -25,7 +27,8 @@ const STORE: &str = "alias/stores";
 /// The parts of a house whose store is locked by the key behind an alias, or by none.
 async fn parts(account: &Account, store: Option<&str>) -> Parts {
     let sealed = account::sealed(account.kek(WALLETS).await.unwrap()).unwrap();
-    let mut parts = Parts { native: account.native().unwrap(), sealed, sealed_by: None };
+    let native = account.native().unwrap();
+    let mut parts = Parts { native, sealed: Arc::new(sealed), sealed_by: None };
     if let Some(alias) = store {
         parts.sealed_by = Some(account.kek(alias).await.unwrap());
     }
@@ -40,7 +43,7 @@ fn closed(directory: &Path, store: Option<&str>) -> (Account, CustodianId) {
             account.symmetric_key(alias).await.unwrap();
         }
         let house = House::create(directory, parts(&account, store).await).await.unwrap();
-        wallets::create(&house, 1).await.unwrap();
+        wallets::create(&house).await.unwrap();
         payments::at_once(&house, ("0.5 ETH", SEALED), bundled::SMALL).await.unwrap();
         let id = house.custodian().id();
         house.close().await.unwrap();
@@ -55,7 +58,7 @@ fn opened(directory: &Path, account: &Account, store: Option<&str>, id: Custodia
             Ok(house) => house,
             Err(error) => {
                 let error = error.downcast_ref::<SealedStoreError>();
-                let is_key = matches!(error, Some(SealedStoreError::Unwrap(_)));
+                let is_key = matches!(error, Some(SealedStoreError::KeyEncryption { .. }));
                 return if is_key { Opened::Locked } else { Opened::Unread };
             }
         };

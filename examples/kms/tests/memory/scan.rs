@@ -82,11 +82,11 @@ fn writable(line: &str) -> Option<(u64, u64)> {
 }
 
 impl Needle {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    fn is_in(&self, haystack: &[u8]) -> bool {
+    pub(crate) fn is_in(&self, haystack: &[u8]) -> bool {
         let [first, second] = [0, 1].map(|at| self.mask[at] ^ self.masked[at]);
         let is_it = |window: &[u8]| {
             let pairs = window.iter().zip(&self.mask).zip(&self.masked);
