@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use custody_core::id::CustodianId;
-use custody_core::seam::ErrorKind;
 use custody_kms::KmsKek;
 use custody_store::SealedStoreError;
 use examples_kms::account::{self, Account};

@@ -56,10 +56,8 @@ impl Resealing {
         loop {
             let answer = custodian.submit(self.page(&done)?).await?;
             let Some((sealed, next)) = resealed(&answer) else {
-                return Ok(match answer.outcome {
-                    Outcome::Pending { .. } => Passage::Waits(answer),
-                    _ => Passage::Stopped(answer),
-                });
+                let waits = matches!(answer.outcome, Outcome::Pending { .. });
+                return Ok(if waits { Passage::Waits(answer) } else { Passage::Stopped(answer) });
             };
             done.pages = done.pages.saturating_add(1);
             done.sealed = done.sealed.saturating_add(sealed);
@@ -83,8 +81,6 @@ impl Resealing {
 /// How many keys an order sealed anew, and where to go on; none if it is not done.
 fn resealed(answer: &Answer) -> Option<(usize, Option<KeyId>)> {
     let Outcome::Released(release) = &answer.outcome else { return None };
-    match release.result.as_ref()? {
-        CommandResult::Resealed { handles, next } => Some((handles.len(), next.clone())),
-        _ => None,
-    }
+    let CommandResult::Resealed { handles, next } = release.result.as_ref()? else { return None };
+    Some((handles.len(), next.clone()))
 }
