@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use custody_audit::TileLog;
 use custody_audit::note::{KeyName, VerifierKey};
@@ -44,7 +45,11 @@ pub struct Parts {
 
 /// A custodian and its people.
 #[derive(Debug)]
-pub struct House(house::House);
+pub struct House {
+    house: house::House,
+    file: Arc<SqliteStore>,
+    log: Weak<TileLog>,
+}
 
 impl House {
     /// Makes a house in an empty directory.
@@ -60,14 +65,14 @@ impl House {
     /// The custodian.
     #[must_use]
     pub const fn custodian(&self) -> &Custodian {
-        &self.0.custodian
+        &self.house.custodian
     }
 
     /// Has a command done, approved by as many as it waits for.
     pub async fn execute(&self, name: &str, command: Command) -> Result<(), Failure> {
-        let (operator, id) = (self.0.operator.id().clone(), RequestId::parse(name)?);
+        let (operator, id) = (self.house.operator.id().clone(), RequestId::parse(name)?);
         let asked = self.custodian().submit(Request::command(operator, id, command)).await?;
-        let answer = hot::approve(&self.0, &asked.order).await?;
+        let answer = hot::approve(&self.house, &asked.order).await?;
         let Outcome::Released(_) = answer.outcome else {
             return Err(format!("no {name}: {:?}", answer.outcome).into());
         };
@@ -76,7 +81,7 @@ impl House {
 
     /// Asks for the signature of an unsigned transaction in hex, under a name of its own.
     pub async fn submit(&self, name: &str, wallet: &str, text: &str) -> Result<Answer, Failure> {
-        let (operator, id) = (self.0.operator.id().clone(), RequestId::parse(name)?);
+        let (operator, id) = (self.house.operator.id().clone(), RequestId::parse(name)?);
         let format = PayloadFormat::parse("evm/transaction")?;
         let payload = Payload { format, bytes: transactions::parse(text)? };
         let request = Request::payload(operator, id, WalletId::parse(wallet)?, payload);
@@ -85,7 +90,7 @@ impl House {
 
     /// What the order is after each of the treasurers has approved it, one after the other.
     pub async fn approve(&self, asked: &Answer) -> Result<[Answer; 2], Failure> {
-        let [theo, tara] = hot::approvals(&self.0, asked)?;
+        let [theo, tara] = hot::approvals(&self.house, asked)?;
         let first = self.custodian().approve(theo).await?;
         Ok([first, self.custodian().approve(tara).await?])
     }
@@ -98,7 +103,7 @@ impl House {
         progress: impl FnMut(&Progress),
     ) -> Result<Passage, Failure> {
         let resealing = Resealing {
-            requester: self.0.operator.id().clone(),
+            requester: self.house.operator.id().clone(),
             authentication: Authentication::default(),
             name: name.to_owned(),
             wallet: WalletId::parse(wallet)?,
@@ -113,9 +118,19 @@ impl House {
         Ok(key.account().ok_or("the key has no account")?.address().to_owned())
     }
 
-    /// Stops the custodian. The directory is free once its runtime has ended.
+    /// Stops the custodian, and waits until nobody writes to the directory any more.
     pub async fn close(self) -> Result<(), Failure> {
-        Ok(self.0.custodian.close().await?)
+        let Self { house, file, log } = self;
+        house.custodian.close().await?;
+        drop(house);
+        for _ in 0..LOOKS_MAX {
+            if log.strong_count() == 0 {
+                file.close();
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err("the custodian is closed, and its log is still in use".into())
     }
 
     async fn put_together(
@@ -124,20 +139,35 @@ impl House {
         id: Option<CustodianId>,
     ) -> Result<Self, Failure> {
         fs::create_dir_all(directory)?;
+        let file = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
+        let house = Self::over(directory, parts, id, Arc::clone(&file)).await;
+        if house.is_err() {
+            file.close();
+        }
+        house
+    }
+
+    async fn over(
+        directory: &Path,
+        parts: Parts,
+        id: Option<CustodianId>,
+        file: Arc<SqliteStore>,
+    ) -> Result<Self, Failure> {
         let people = directory.join("people");
         let person = |name, roles: &[&str]| Person::load(&people, name, roles, &OsEntropy);
         let operator = person("olivia", &["operator", "administrator"])?;
         let treasurers = [person("theo", &["treasurer"])?, person("tara", &["treasurer"])?];
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store = store(directory, parts.sealed_by).await?;
+        let store = store(&file, parts.sealed_by).await?;
         let origin = KeyName::parse("example-kms/custody")?;
         let signer = log_signer(parts.native.as_ref()).await?;
         let log_key = VerifierKey::new(origin.clone(), signer.public_key().clone())?;
         let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
         let log = TileLog::open(origin, Arc::clone(&store), tiles, vec![signer]).await?;
+        let log = Arc::new(log);
         let builder = Custodian::builder()
             .store(Arc::clone(&store))
-            .audit(Arc::new(log))
+            .audit(Arc::<TileLog>::clone(&log))
             .clock(Arc::clone(&clock))
             .entropy(Arc::new(OsEntropy))
             .spawner(Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())))
@@ -150,15 +180,16 @@ impl House {
             Some(id) => builder.open(id).await?,
             None => builder.create(genesis(&operator, &treasurers)?).await?,
         };
-        Ok(Self(house::House { custodian, store, log_key, clock, operator, treasurers, is_new }))
+        let house = house::House { custodian, store, log_key, clock, operator, treasurers, is_new };
+        Ok(Self { house, file, log: Arc::downgrade(&log) })
     }
 }
 
 async fn store(
-    directory: &Path,
+    file: &Arc<SqliteStore>,
     sealed_by: Option<Arc<dyn KeyEncryption>>,
 ) -> Result<Arc<dyn Store>, Failure> {
-    let file = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
+    let file = Arc::<SqliteStore>::clone(file);
     match sealed_by {
         None => Ok(file),
         Some(kek) => Ok(Arc::new(SealedStore::open(file, kek, Arc::new(OsEntropy)).await?)),
@@ -188,3 +219,7 @@ async fn log_signer(backend: &dyn KeyBackend) -> Result<Arc<dyn Signer>, Failure
     let (public_key, handle) = (made.public_key, made.handle);
     Ok(backend.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
 }
+
+/// How often it is looked whether somebody still writes, and how long apart.
+const LOOKS_MAX: u32 = 10_000;
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
