@@ -34,7 +34,7 @@ impl HeldAnswers {
         let since = *self.since.get_or_insert(now);
         self.answers.extend(answer);
         let next = now.saturating_duration_since(since).saturating_add(took);
-        if next >= HELD_FOR || self.answers.len() >= HELD_MAX.min(others.div_ceil(SHARE)) {
+        if next >= HELD_FOR || self.answers.len() >= HELD_MAX.min(others) {
             return self.all();
         }
         Vec::new()
@@ -66,9 +66,6 @@ pub(crate) fn hand_over(answers: Vec<Answer>) {
 const HELD_FOR: Duration = Duration::from_millis(8);
 /// So many answers are held at most.
 const HELD_MAX: usize = 32;
-/// So many times as many wait at least, lest the threads run out of work before those that were
-/// answered ask again.
-const SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -85,12 +82,9 @@ mod tests {
         let mut held = HeldAnswers::default();
         assert_eq!(held.hold(answer(), QUICK, 0).len(), 1, "nobody waits");
         assert_eq!(held.hold(answer(), QUICK, 1).len(), 1, "nobody but the next");
-        assert_eq!(held.hold(answer(), QUICK, 9).len(), 0);
-        assert_eq!(held.hold(None, QUICK, 9).len(), 0, "it panicked");
-        assert_eq!(held.hold(answer(), QUICK, 9).len(), 0);
-        assert_eq!(held.hold(answer(), QUICK, 9).len(), 3);
-        assert_eq!(held.hold(answer(), QUICK, 9).len(), 0);
-        assert_eq!(held.hold(answer(), QUICK, 8).len(), 2, "fewer wait");
+        assert_eq!(held.hold(answer(), QUICK, 3).len(), 0);
+        assert_eq!(held.hold(None, QUICK, 2).len(), 0, "it panicked");
+        assert_eq!(held.hold(answer(), QUICK, 2).len(), 2);
         assert_eq!(held.all().len(), 0);
     }
 

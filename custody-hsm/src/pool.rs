@@ -254,8 +254,6 @@ impl Shared {
             if !answers.is_empty() {
                 drop(state);
                 hand_over(answers);
-                // Whoever was answered brings the next work, and gets a core no sooner.
-                thread::yield_now();
                 state = self.lock();
             }
         }
