@@ -150,17 +150,26 @@ impl Patient {
         }
         // A primary key goes after its replicas, which were made later.
         for (client, arn) in self.made.iter().rev() {
-            let call = client.schedule_key_deletion().key_id(arn);
-            // Some are on their way already, which not every endpoint lets one say twice.
-            drop(call.pending_window_in_days(DAYS).send().await);
-            let state = metadata(client, arn).await.ok().and_then(|told| told.key_state);
-            let is_going =
-                matches!(state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
-            left = left.saturating_add(usize::from(!is_going));
+            left = left.saturating_add(usize::from(!is_deleted(client, arn).await));
         }
         let told = format!("{made} keys were made; {left} things are left to be deleted by hand");
         Row::new(Topic::Left, &format!("tag {TAG}={}", self.mark), left == 0, told)
     }
+}
+
+/// Schedules a key's deletion; whether it will be deleted now, because of this or already.
+async fn is_deleted(client: &Client, arn: &str) -> bool {
+    // Not every endpoint finds a key by its ARN, whatever it is asked.
+    for key in [arn, arn.rsplit('/').next().unwrap_or(arn)] {
+        let call = client.schedule_key_deletion().key_id(key).pending_window_in_days(DAYS);
+        // Nor does every one let it be said twice.
+        drop(call.send().await);
+        let state = metadata(client, key).await.ok().and_then(|told| told.key_state);
+        if matches!(state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
+            return true;
+        }
+    }
+    false
 }
 
 pub(crate) async fn metadata(client: &Client, key: &str) -> Result<KeyMetadata, String> {

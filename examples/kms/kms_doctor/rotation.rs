@@ -18,7 +18,7 @@ pub(crate) async fn rows(patient: &mut Patient) -> Vec<Row> {
         Err(why) => Err(why),
     };
     let listed = client.list_key_rotations().key_id(&arn).send().await.map_err(why);
-    let listed = listed.map(|told| format!("{} rotations", told.rotations().len()));
+    let listed = listed.map(|told| format!("listed: {}", told.rotations().len()));
     vec![
         Row::tried(Topic::Rotation, AUTOMATIC, automatic(patient, &arn).await),
         Row::tried(

@@ -96,6 +96,8 @@ fn moto_is_found_to_hash_digests_once_more() {
     assert_eq!(told(&rows, "sign with DIGEST"), "it signs the hash of the digest");
     assert!(lacks.contains(&"key ed25519: make a key".to_owned()), "{lacks:?}");
     assert!(!lacks.contains(&"encryption any: re-encrypt".to_owned()), "{lacks:?}");
+    // It finds no key by its ARN to delete it.
+    assert_eq!(rows.last().unwrap()["works"], true, "{rows:?}");
 }
 
 #[test]
