@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod id;
 pub mod key;
 pub mod ledger;
+pub mod observer;
 pub mod order;
 mod parted;
 pub mod principal;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState, KeyUsageType, OriginType};
@@ -22,7 +22,7 @@ use crate::config::RegionName;
 use crate::create::Name;
 use crate::fault::{Effect, KmsFault, KmsReason};
 use crate::handle::Owner;
-use crate::kms::{Ask, Kms, Quota};
+use crate::kms::{Ask, Kms, Quota, lock};
 use crate::observer::KmsEvent;
 use crate::signer::KmsSigner;
 
@@ -282,10 +282,6 @@ pub(crate) const fn spec(algorithm: Algorithm) -> Option<&'static str> {
 
 pub(crate) fn corrupt(operation: &'static str, unfit: Unfit) -> BackendError {
     BackendError::new(ErrorKind::Corrupt, operation).with_source(unfit)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) const GENERATE: &str = "make a key";

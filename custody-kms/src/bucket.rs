@@ -4,10 +4,12 @@
 //! one second's worth at once.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use custody_core::seam::Monotonic;
+
+use crate::kms::lock;
 
 /// A limit of calls per second.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Bucket {
     /// Takes a token. The answer is when the call may leave, or, if that is more than `patience`
     /// away, how long it would have been; then nothing is taken.
     pub(crate) fn take(&self, now: Monotonic, patience: Duration) -> Result<Monotonic, Duration> {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full_at = lock(&self.full_at);
         let next = (*full_at).max(now).saturating_add(self.interval);
         let leaves = next.saturating_sub(SECOND).max(now);
         let wait = leaves.saturating_sub(now);

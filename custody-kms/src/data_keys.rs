@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_lock::{Mutex as Turn, MutexGuard as TurnGuard};
 use custody_core::digest::Digest;
@@ -15,6 +15,7 @@ use custody_core::secret::Secret;
 use tracing::debug;
 
 use crate::config::DataKeyLimits;
+use crate::kms::lock;
 
 /// A data key and the ciphertext that KMS gave for it.
 #[derive(Clone)]
@@ -119,7 +120,7 @@ impl DataKeys {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,9 +1,5 @@
 //! What a host is told about KMS besides the answers to its calls.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-
 use custody_core::crypto::Algorithm;
 
 use crate::arn::KeyArn;
@@ -42,29 +38,4 @@ pub enum KmsEvent {
 }
 
 /// Whom to tell. It is called on the caller's task and must not block.
-#[derive(Clone, Default)]
-pub struct Observer(Option<Arc<Tell>>);
-
-type Tell = dyn Fn(&KmsEvent) + Send + Sync;
-
-impl Observer {
-    /// Tells the host's function.
-    #[must_use]
-    pub fn new(tell: impl Fn(&KmsEvent) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(tell)))
-    }
-
-    pub(crate) fn tell(&self, event: &KmsEvent) {
-        if let Some(tell) = &self.0
-            && catch_unwind(AssertUnwindSafe(|| tell(event))).is_err()
-        {
-            tracing::error!("whoever is told of events panicked");
-        }
-    }
-}
-
-impl fmt::Debug for Observer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Observer").field(&self.0.is_some()).finish()
-    }
-}
+pub type Observer = custody_core::observer::Observer<KmsEvent>;

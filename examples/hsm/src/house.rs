@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use custody_audit::TileLog;
@@ -12,20 +12,16 @@ use custody_chain::{BitcoinDecoder, EvmDecoder};
 use custody_core::amount::Asset;
 use custody_core::caip::{AccountId, AssetId};
 use custody_core::command::Command;
-use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Custodian, Genesis, Outcome, Request};
-use custody_core::digest::Digest;
 use custody_core::id::{BookId, CustodianId, KeyId, OrderId, RequestId, RoleId, TierId, WalletId};
-use custody_core::seam::{
-    Clock, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest, Payload,
-    PolicyDocument, Signer, Store,
-};
+use custody_core::seam::{Clock, KeyBackend, KeyEncryption, Payload, PolicyDocument, Store};
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_policy::CedarCompiler;
-use custody_store::{SealedStore, SqliteStore};
+use custody_store::SqliteStore;
 use examples_start::entropy::OsEntropy;
 use examples_start::house::ETHER;
 use examples_start::people::Person;
+use examples_start::place::{self, InUse};
 
 use crate::{Failure, coin};
 
@@ -52,8 +48,7 @@ pub struct House {
     /// Who approves.
     pub treasurers: [Person; 2],
     clock: Arc<dyn Clock>,
-    file: Arc<SqliteStore>,
-    log: Weak<TileLog>,
+    in_use: InUse,
 }
 
 impl House {
@@ -117,14 +112,7 @@ impl House {
     pub async fn close(self) -> Result<(), Failure> {
         self.custodian.close().await?;
         drop(self.custodian);
-        for _ in 0..LOOKS_MAX {
-            if self.log.strong_count() == 0 {
-                self.file.close();
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err("the custodian is closed, and its log is still in use".into())
+        self.in_use.end().await
     }
 
     async fn put_together(
@@ -152,13 +140,7 @@ impl House {
         let operator = person("olivia", "operator")?;
         let treasurers = [person("theo", "treasurer")?, person("tara", "treasurer")?];
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store: Arc<dyn Store> = match parts.sealed_by {
-            None => Arc::<SqliteStore>::clone(&file),
-            Some(kek) => {
-                let below = Arc::<SqliteStore>::clone(&file);
-                Arc::new(SealedStore::open(below, kek, Arc::new(OsEntropy)).await?)
-            }
-        };
+        let store = place::store(&file, parts.sealed_by).await?;
         let log = Arc::new(log(directory, &store, parts.log.as_ref()).await?);
         let builder = Custodian::builder()
             .store(store)
@@ -174,8 +156,9 @@ impl House {
             Some(id) => builder.open(id).await?,
             None => builder.create(genesis(parts.rules, &operator, &treasurers)?).await?,
         };
-        let log = Arc::downgrade(&log);
-        Ok(Self { custodian, operator, treasurers, clock, file, log })
+        let in_use = InUse::new(file, &log);
+        drop(log);
+        Ok(Self { custodian, operator, treasurers, clock, in_use })
     }
 }
 
@@ -206,24 +189,8 @@ async fn log(
 ) -> Result<TileLog, Failure> {
     let origin = KeyName::parse("example-hsm/custody")?;
     let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
-    let signers = vec![log_signer(backend).await?];
+    let signers = vec![place::log_signer(backend, "example-hsm/log-key").await?];
     Ok(TileLog::open(origin, Arc::clone(store), tiles, signers).await?)
-}
-
-/// The key of the log is older than the custodian, whose id covers it. A token that has it already
-/// finds it again.
-async fn log_signer(backend: &dyn KeyBackend) -> Result<Arc<dyn Signer>, Failure> {
-    let request = KeyRequest {
-        custodian: CustodianId::new(Digest::of(b"example-hsm/log-key")),
-        wallet: WalletId::parse("log")?,
-        key: KeyId::parse("log")?,
-        algorithm: Algorithm::Ed25519,
-        exportability: Exportability::Never,
-    };
-    let made = backend.generate(&request).await?;
-    let KeyRequest { custodian, wallet, key, .. } = request;
-    let (public_key, handle) = (made.public_key, made.handle);
-    Ok(backend.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
 }
 
 fn genesis(rules: &str, operator: &Person, treasurers: &[Person; 2]) -> Result<Genesis, Failure> {
@@ -242,7 +209,3 @@ fn genesis(rules: &str, operator: &Person, treasurers: &[Person; 2]) -> Result<G
         ],
     })
 }
-
-/// How often it is looked whether somebody still writes, and how long apart.
-const LOOKS_MAX: u32 = 10_000;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);

@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use custody_audit::TileLog;
 use custody_audit::note::{KeyName, VerifierKey};
@@ -13,20 +12,16 @@ use custody_chain::EvmDecoder;
 use custody_core::amount::Asset;
 use custody_core::caip::AssetId;
 use custody_core::command::Command;
-use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Custodian, Genesis, Outcome, Request};
-use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId, PayloadFormat, RequestId, WalletId};
-use custody_core::seam::{
-    Authentication, Clock, Exportability, KeyBackend, KeyEncryption, KeyRecord, KeyRequest,
-    Payload, Signer, Store,
-};
+use custody_core::seam::{Authentication, Clock, KeyBackend, KeyEncryption, Payload};
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_kms::KmsBackend;
-use custody_store::{SealedStore, SqliteStore};
+use custody_store::SqliteStore;
 use examples_start::entropy::OsEntropy;
 use examples_start::house::{self, ETHER, USDC};
 use examples_start::people::Person;
+use examples_start::place::{self, InUse};
 use examples_start::reseal::{Passage, Progress, Resealing};
 use examples_start::{hot, transactions};
 
@@ -47,8 +42,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct House {
     house: house::House,
-    file: Arc<SqliteStore>,
-    log: Weak<TileLog>,
+    in_use: InUse,
 }
 
 impl House {
@@ -120,17 +114,10 @@ impl House {
 
     /// Stops the custodian, and waits until nobody writes to the directory any more.
     pub async fn close(self) -> Result<(), Failure> {
-        let Self { house, file, log } = self;
+        let Self { house, in_use } = self;
         house.custodian.close().await?;
         drop(house);
-        for _ in 0..LOOKS_MAX {
-            if log.strong_count() == 0 {
-                file.close();
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err("the custodian is closed, and its log is still in use".into())
+        in_use.end().await
     }
 
     async fn put_together(
@@ -158,9 +145,9 @@ impl House {
         let operator = person("olivia", &["operator", "administrator"])?;
         let treasurers = [person("theo", &["treasurer"])?, person("tara", &["treasurer"])?];
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        let store = store(&file, parts.sealed_by).await?;
+        let store = place::store(&file, parts.sealed_by).await?;
         let origin = KeyName::parse("example-kms/custody")?;
-        let signer = log_signer(parts.native.as_ref()).await?;
+        let signer = place::log_signer(parts.native.as_ref(), "example-kms/log-key").await?;
         let log_key = VerifierKey::new(origin.clone(), signer.public_key().clone())?;
         let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
         let log = TileLog::open(origin, Arc::clone(&store), tiles, vec![signer]).await?;
@@ -181,18 +168,7 @@ impl House {
             None => builder.create(genesis(&operator, &treasurers)?).await?,
         };
         let house = house::House { custodian, store, log_key, clock, operator, treasurers, is_new };
-        Ok(Self { house, file, log: Arc::downgrade(&log) })
-    }
-}
-
-async fn store(
-    file: &Arc<SqliteStore>,
-    sealed_by: Option<Arc<dyn KeyEncryption>>,
-) -> Result<Arc<dyn Store>, Failure> {
-    let file = Arc::<SqliteStore>::clone(file);
-    match sealed_by {
-        None => Ok(file),
-        Some(kek) => Ok(Arc::new(SealedStore::open(file, kek, Arc::new(OsEntropy)).await?)),
+        Ok(Self { house, in_use: InUse::new(file, &log) })
     }
 }
 
@@ -204,22 +180,3 @@ fn genesis(operator: &Person, treasurers: &[Person; 2]) -> Result<Genesis, Failu
         assets: vec![Asset::new(AssetId::parse(ETHER)?, 18), Asset::new(AssetId::parse(USDC)?, 6)],
     })
 }
-
-/// The key of the log is older than the custodian, whose id covers it. KMS finds it again by its id.
-async fn log_signer(backend: &dyn KeyBackend) -> Result<Arc<dyn Signer>, Failure> {
-    let request = KeyRequest {
-        custodian: CustodianId::new(Digest::of(b"example-kms/log-key")),
-        wallet: WalletId::parse("log")?,
-        key: KeyId::parse("log")?,
-        algorithm: Algorithm::Ed25519,
-        exportability: Exportability::Never,
-    };
-    let made = backend.generate(&request).await?;
-    let KeyRequest { custodian, wallet, key, .. } = request;
-    let (public_key, handle) = (made.public_key, made.handle);
-    Ok(backend.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
-}
-
-/// How often it is looked whether somebody still writes, and how long apart.
-const LOOKS_MAX: u32 = 10_000;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);

@@ -9,6 +9,7 @@ pub mod entropy;
 pub mod hot;
 pub mod house;
 pub mod people;
+pub mod place;
 pub mod reseal;
 pub mod small;
 pub mod transactions;
