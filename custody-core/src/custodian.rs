@@ -35,6 +35,7 @@ pub use builder::CustodianBuilder;
 pub use error::{Error, OpenError};
 pub use extension::CommandHandler;
 pub use request::{Answer, Explanation, Outcome, Release, Request, RequestedWork};
+pub use switching::OwedSwitch;
 
 use crate::amount::Asset;
 use crate::digest::Digest;
@@ -228,6 +229,13 @@ impl Custodian {
             answers.push(submit::wait(&self.shared, &order).await?);
         }
         Ok(answers)
+    }
+
+    /// Keys that are off in the ledger, and which their backends have not said to have switched off:
+    /// whoever has the backend's own credentials may still sign with them. Empty once all is done.
+    #[must_use]
+    pub fn owed_switches(&self) -> Vec<OwedSwitch> {
+        lock(&self.shared.switches).owed()
     }
 
     /// How an order stands.

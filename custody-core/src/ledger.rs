@@ -219,7 +219,18 @@ impl Ledger {
     /// Keys whose scheduled destruction is due at `now`, and on which no order is under way, the
     /// longest due first.
     pub fn due_destructions(&self, now: Timestamp) -> impl Iterator<Item = &KeyId> {
-        self.index.due(now).filter(|id| self.check_no_orders(id).is_ok())
+        let is_free = |id: &&KeyId| self.check_no_orders(id).is_ok() && !self.may_be_kept(id);
+        self.index.due(now).filter(is_free)
+    }
+
+    /// Whether the backend may have been told to keep a key that is to be destroyed, by an order of
+    /// which nothing is known yet.
+    fn may_be_kept(&self, key: &KeyId) -> bool {
+        self.orders.values().any(|order| {
+            let is_open = matches!(order.state, OrderState::Reserved | OrderState::Unknown);
+            let command = order.command.as_deref();
+            is_open && matches!(command, Some(Command::CancelDestroy { key: its }) if its == key)
+        })
     }
 
     /// Keys that are to be off at their backends.
@@ -227,18 +238,29 @@ impl Ledger {
         self.keys.iter().filter(|(_, key)| key.is_off()).map(|(id, _)| id)
     }
 
-    /// Whether an allowed order may switch the key on right now.
-    pub(crate) fn is_switching_on(&self, key: &KeyId) -> bool {
-        let switches = |command: &Command| {
+    /// Allowed orders whose job may switch the key on.
+    pub(crate) fn switching_on<'a>(&'a self, key: &'a KeyId) -> impl Iterator<Item = &'a OrderId> {
+        self.reserved(move |command| {
             let (Command::CancelDestroy { key: its } | Command::ResumeKey { key: its }) = command
             else {
                 return false;
             };
             its == key
-        };
-        self.orders.values().any(|order| {
-            order.state == OrderState::Reserved && order.command.as_deref().is_some_and(switches)
         })
+    }
+
+    /// Allowed orders that are to make a suspended key active.
+    pub(crate) fn resuming<'a>(&'a self, key: &'a KeyId) -> impl Iterator<Item = &'a OrderId> {
+        self.reserved(
+            move |command| matches!(command, Command::ResumeKey { key: its } if its == key),
+        )
+    }
+
+    fn reserved(&self, is_meant: impl Fn(&Command) -> bool) -> impl Iterator<Item = &OrderId> {
+        let reserved = self.orders.iter().filter(|(_, order)| order.state == OrderState::Reserved);
+        let meant =
+            reserved.filter(move |(_, order)| order.command.as_deref().is_some_and(&is_meant));
+        meant.map(|(id, _)| id)
     }
 
     /// Pending orders that expired before `now`, the longest expired first.

@@ -195,6 +195,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         .collect();
     let extensions =
         seams.extensions.into_iter().map(|handler| (handler.name().clone(), handler)).collect();
+    let switches = Mutex::new(Switches::of(&ledger, &backends, seams.clock.monotonic()));
     let calls = Limit::new(Arc::clone(&seams.clock), seams.config.sign_timeout);
     let shared = Arc::new(Shared {
         calls,
@@ -208,7 +209,7 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
         spawner: seams.spawner,
         compiler: seams.compiler,
         decoders: seams.decoders,
-        switches: Mutex::new(Switches::of(&ledger, &backends)),
+        switches,
         backends,
         extensions,
         published: RwLock::new(Published { ledger, engine }),

@@ -25,6 +25,10 @@ pub(super) struct Draft {
     pub(super) commands: Vec<Arc<crate::command::Command>>,
     /// Keys that may have to be switched off once it is durable.
     pub(super) off: Vec<KeyId>,
+    /// Orders that end although their job is at work.
+    pub(super) called_off: BTreeSet<OrderId>,
+    /// Orders that had ended before their job did.
+    pub(super) over: Vec<OrderId>,
     /// Orders whose job was started before the draft is durable.
     pub(super) started: BTreeSet<OrderId>,
     /// How many of those are still at work.
@@ -89,6 +93,8 @@ impl Draft {
             requests: BTreeMap::new(),
             commands: Vec::new(),
             off: Vec::new(),
+            called_off: BTreeSet::new(),
+            over: Vec::new(),
             started: BTreeSet::new(),
             at_work: 0,
             snapshot: None,

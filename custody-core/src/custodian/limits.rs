@@ -10,7 +10,7 @@ use futures::poll;
 use crate::crypto::PublicKey;
 use crate::seam::{
     AnchorError, AuditError, AuditLog, Batch, Checkpoint, Clock, ErrorKind, Event, Head,
-    HeadAnchor, Position, Receipt, Record, RecordKey, Store, StoreError,
+    HeadAnchor, Monotonic, Position, Receipt, Record, RecordKey, Store, StoreError,
 };
 
 /// How long a call may take, and by which clock.
@@ -25,14 +25,18 @@ impl Limit {
         Self { clock, limit }
     }
 
+    /// When a call that begins now is given up.
+    pub(crate) fn deadline(&self) -> Monotonic {
+        self.clock.monotonic().saturating_add(self.limit)
+    }
+
     /// Waits for `call`; nothing if time ran out. A call that has its answer at once needs no timer.
     pub(crate) async fn of<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         let mut call = pin!(call);
         if let std::task::Poll::Ready(answer) = poll!(call.as_mut()) {
             return Some(answer);
         }
-        let deadline = self.clock.monotonic().saturating_add(self.limit);
-        match select(call, self.clock.sleep_until(deadline)).await {
+        match select(call, self.clock.sleep_until(self.deadline())).await {
             Either::Left((answer, _)) => Some(answer),
             Either::Right(((), _)) => None,
         }

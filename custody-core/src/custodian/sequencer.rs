@@ -273,10 +273,7 @@ impl Sequencer {
         let starts = self.unsealed.iter().map(|(after, _)| after);
         let starts = starts.chain(self.is_stuck().then_some(doubted).into_iter().flatten());
         let starts = starts.filter(|after| matches!(after, After::Start(..))).count();
-        let has_ended = |id: &&OrderId| {
-            let mut retained = self.retained.iter();
-            retained.any(|entry| matches!(&entry.message, Message::Finished(f) if f.order == **id))
-        };
+        let has_ended = |id: &&OrderId| self.has_ended(id);
         let is_stuck = self.is_stuck();
         let given_up = if is_stuck { self.running.iter().filter(has_ended).count() } else { 0 };
         self.committing.is_none()
@@ -285,6 +282,20 @@ impl Sequencer {
             && self.open.entries.is_empty()
             && (self.unsealed.is_empty() || self.rests)
             && self.running.len() == starts.saturating_add(given_up)
+    }
+
+    /// Whether the job of a running order has begun and not ended: one that waits for its turn to be
+    /// sealed asks nobody, nor does one whose outcome waits to be written.
+    pub(super) fn is_at_work(&self, id: &OrderId) -> bool {
+        let mut waiting = self.unsealed.iter();
+        let waits =
+            waiting.any(|(after, _)| matches!(after, After::Start(order, _) if order == id));
+        !waits && !self.has_ended(id)
+    }
+
+    fn has_ended(&self, id: &OrderId) -> bool {
+        let mut retained = self.retained.iter();
+        retained.any(|entry| matches!(&entry.message, Message::Finished(f) if f.order == *id))
     }
 
     /// Whether what happened could not be written for as long as a call of the store may take.

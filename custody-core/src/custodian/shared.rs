@@ -163,6 +163,11 @@ impl Holds {
         self.house || order.wallet.as_ref().is_some_and(|wallet| self.wallets.contains(wallet))
     }
 
+    /// Whether the key is being suspended or compromised right now.
+    pub(crate) fn stops_key(&self, key: &KeyId) -> bool {
+        self.keys.contains(key)
+    }
+
     pub(crate) fn has_removed(&self, principal: &PrincipalId) -> bool {
         self.people.contains(principal)
     }

@@ -66,7 +66,7 @@ impl Ledger {
     pub fn check(&self, command: &Command) -> Result<(), CommandRefusal> {
         match command {
             Command::ActivateKey { key } => self.check_move(key, KeyState::Active, true),
-            Command::SuspendKey { key } => self.check_move(key, KeyState::Suspended, false),
+            Command::SuspendKey { key } => self.check_suspension(key),
             Command::ResumeKey { key } => self.check_move(key, KeyState::Active, false),
             Command::CompromiseKey { key } => self.check_move(key, KeyState::Compromised, false),
             Command::DeactivateKey { key } => {
@@ -167,6 +167,15 @@ impl Ledger {
             return Err(CommandRefusal::KeyState { state });
         }
         Ok(())
+    }
+
+    /// A key that is suspended is suspended once more while an order is about to make it active.
+    fn check_suspension(&self, id: &KeyId) -> Result<(), CommandRefusal> {
+        let is_suspended = self.find_key(id)?.state == KeyState::Suspended;
+        if is_suspended && self.resuming(id).next().is_some() {
+            return Ok(());
+        }
+        self.check_move(id, KeyState::Suspended, false)
     }
 
     fn check_destroy(&self, id: &KeyId, wait_ms: u64) -> Result<(), CommandRefusal> {

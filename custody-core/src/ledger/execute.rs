@@ -24,7 +24,10 @@ impl Ledger {
             Command::ActivateKey { key } | Command::ResumeKey { key } => {
                 self.move_key(key, KeyState::Active)
             }
-            Command::SuspendKey { key } => self.move_key(key, KeyState::Suspended),
+            Command::SuspendKey { key } => {
+                let is_suspended = self.find_key(key)?.state == KeyState::Suspended;
+                if is_suspended { Ok(()) } else { self.move_key(key, KeyState::Suspended) }
+            }
             Command::DeactivateKey { key } => self.move_key(key, KeyState::Deactivated),
             Command::CompromiseKey { key } => self.move_key(key, KeyState::Compromised),
             Command::DestroyKey { key, wait_ms } => {

@@ -13,10 +13,11 @@ use custody_testkit::backend::{BackendCall, FailingBackend, MemoryBackend};
 use custody_testkit::fault::{Fault, Gate, Happened};
 use custody_testkit::store::{FaultyStore, StoreCall};
 use custody_testkit::suite::key_backend::Ability;
-use futures::future::join;
+use futures::future::{Either, join, select};
 
 use crate::house::{House, Parts, create_key, furnish, govern, key, pay, pay_from, said};
 
+mod crossing;
 mod on;
 
 const SWITCHES: [BackendCall; 4] =

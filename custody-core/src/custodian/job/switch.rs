@@ -9,11 +9,12 @@ use super::{Stop, answered, load_handle, may_use, place, wallet_backend};
 use crate::command::{Command, CommandResult};
 use crate::crypto::PublicKey;
 use crate::custodian::message::JobResult;
-use crate::custodian::shared::{Backend, Shared};
+use crate::custodian::shared::{Backend, Shared, lock};
 use crate::document::Hold;
 use crate::id::{BackendId, KeyId, WalletId};
 use crate::key::KeyState;
 use crate::ledger::OpenOrder;
+use crate::order::OrderState;
 use crate::seam::{KeyRecord, KeySwitch};
 
 /// A key as far as whoever switches it must know it.
@@ -67,32 +68,63 @@ pub(super) async fn switch(
     let _turn = turn(shared, backend).await?;
     let record = key.record(shared).await?;
     may_use(shared, order, backend)?;
-    shared.read().ledger.check(command).map_err(|_| CONFLICT)?;
-    tell(shared, switch, command, &record, key.state).await?;
+    if !still_stands(shared, order, command) {
+        return Err(CONFLICT);
+    }
+    lock(&shared.switches).starts(order.document().order.clone());
+    tell(shared, &Told { switch, key: &key, record: &record }, command).await?;
     Ok(JobResult::Executed { result: CommandResult::Done {}, handles: Vec::new() })
 }
 
+/// Whether the order may still be done: neither did it end while its job waited, nor does its command
+/// no longer hold, nor is a key to be switched on that is being suspended or compromised.
+fn still_stands(shared: &Shared, order: &OpenOrder, command: &Command) -> bool {
+    let is_destroyed = matches!(command, Command::DestroyKey { .. });
+    if !is_destroyed && command.key().is_some_and(|key| shared.holds().stops_key(key)) {
+        return false;
+    }
+    let published = shared.read();
+    let found = published.ledger.order(&order.document().order);
+    let is_reserved = found.is_some_and(|found| found.state() == OrderState::Reserved);
+    is_reserved && published.ledger.check(command).is_ok()
+}
+
+/// Whom to tell about which key.
+struct Told<'a> {
+    switch: &'a dyn KeySwitch,
+    key: &'a Switchable,
+    record: &'a KeyRecord,
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "called for these commands only")]
-async fn tell(
-    shared: &Shared,
-    switch: &dyn KeySwitch,
-    command: &Command,
-    record: &KeyRecord,
-    state: KeyState,
-) -> Result<(), Stop> {
+async fn tell(shared: &Shared, told: &Told<'_>, command: &Command) -> Result<(), Stop> {
+    let Told { switch, key, record } = told;
     match command {
-        Command::ResumeKey { .. } => answered(shared, switch.enable(record)).await,
+        Command::ResumeKey { .. } => enable(shared, told).await,
         Command::DestroyKey { .. } => answered(shared, switch.destroy(record)).await,
         Command::CancelDestroy { .. } => {
             answered(shared, switch.cancel_destroy(record)).await?;
             // A key that was not used yet still may be; the others stay off.
-            match state {
-                KeyState::PreActivation => answered(shared, switch.enable(record)).await,
-                _ => Ok(()),
+            if key.state == KeyState::PreActivation {
+                // Its backend keeps it, whatever comes of this.
+                let kept = |stop| Stop { called: true, ..stop };
+                enable(shared, told).await.map_err(kept)?;
             }
+            Ok(())
         }
         _ => Err(Stop::before(Hold::Conflict)),
     }
+}
+
+/// Switches a key on. A call that was not answered may be heard late: if the key is to be off it is
+/// switched off once more after that.
+async fn enable(shared: &Shared, told: &Told<'_>) -> Result<(), Stop> {
+    let done = answered(shared, told.switch.enable(told.record)).await;
+    if done.as_ref().is_err_and(|stop| stop.called) {
+        let late = shared.calls.deadline();
+        lock(&shared.switches).owe_again(&told.key.backend, told.key.id.clone(), late);
+    }
+    done
 }
 
 /// Switches a deactivated key on for a sweep, where its backend switches keys. It is not switched off
@@ -109,7 +141,8 @@ pub(super) async fn sweeping<'a>(
     }
     let turn = turn(shared, backend).await?;
     let record = key.record(shared).await?;
-    answered(shared, switch.enable(&record)).await.map_err(Stop::without_use)?;
+    let told = Told { switch, key: &key, record: &record };
+    enable(shared, &told).await.map_err(Stop::without_use)?;
     Ok(Some(turn))
 }
 

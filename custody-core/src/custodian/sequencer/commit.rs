@@ -7,9 +7,9 @@ use crate::command::Command;
 use crate::custodian::draft::{After, Draft, Turn};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Entry, Message};
-use crate::custodian::shared::Shared;
+use crate::custodian::shared::{Shared, lock};
 use crate::custodian::submit;
-use crate::document::EventBody;
+use crate::document::{EventBody, OrderConcluded};
 use crate::seam::{ErrorKind, Monotonic, Position, StoreError};
 
 /// What the store says to a commit.
@@ -232,9 +232,15 @@ impl Sequencer {
             return self.fail(entries, || Error::Unavailable { order: None });
         }
         for (event, _) in &draft.events {
-            if let EventBody::OrderConcluded(concluded) = &event.event {
-                self.running.remove(&concluded.order);
+            if let EventBody::OrderConcluded(OrderConcluded { order, .. }) = &event.event {
+                lock(&self.shared.switches).forget(order);
+                if !draft.called_off.contains(order) {
+                    self.running.remove(order);
+                }
             }
+        }
+        for order in &draft.over {
+            self.running.remove(order);
         }
         for command in &draft.commands {
             self.put_into_force(command);
@@ -284,6 +290,7 @@ impl Sequencer {
                 self.clock.confirm(self.shared.clock.as_ref());
                 self.shared.set_doubted(None);
             }
+            Command::RegisterBackend { backend, .. } => self.hurry(backend),
             Command::RotateLogKey { next, .. } => self.rotation = Some(next.clone()),
             _ => {}
         }

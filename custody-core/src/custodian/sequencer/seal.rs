@@ -104,7 +104,11 @@ impl Sequencer {
             }
             After::Start(id, carried) => {
                 let order = self.shared.read().ledger.order(&id).cloned();
-                let Some(order) = order else { return };
+                let Some(order) = order else {
+                    // It was called off before its job began.
+                    self.running.remove(&id);
+                    return;
+                };
                 let job = job::run(Arc::clone(&self.shared), order, carried);
                 self.shared.spawner.spawn(Box::pin(job));
             }

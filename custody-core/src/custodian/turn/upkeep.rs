@@ -9,6 +9,7 @@ use crate::custodian::record::{document_key, handle_key, snapshot_keys};
 use crate::custodian::sequencer::Sequencer;
 use crate::document::{CloseReason, Conclusion, EventBody, Hold, SignatureSet, Stored, V1};
 use crate::id::KeyId;
+use crate::key::KeyState;
 use crate::ledger::{Attached, OpenOrder};
 use crate::order::OrderState;
 use crate::seam::Record;
@@ -18,10 +19,11 @@ impl Sequencer {
     pub(super) fn finish(&mut self, finished: &Finished, draft: &mut Draft) -> Result<(), Error> {
         let id = &finished.order;
         draft.ended(id);
-        let Some(order) = self.ledger.order(id) else { return Ok(()) };
-        if order.state() != OrderState::Reserved {
+        let order = self.ledger.order(id).filter(|order| order.state() == OrderState::Reserved);
+        let Some(order) = order else {
+            draft.over.push(id.clone());
             return Ok(());
-        }
+        };
         draft.off.extend(left_on(order));
         let stop = self.stop(order);
         let (outcome, signatures) = match (&finished.result, stop) {
@@ -37,6 +39,11 @@ impl Sequencer {
                 let key = document_key(id.as_str(), set.digest())?;
                 draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
+            }
+            (JobResult::Executed { .. }, Some(reason @ Hold::ApproverRemoved))
+                if resumes(order) =>
+            {
+                (Conclusion::Failed { reason }, Vec::new())
             }
             (JobResult::Executed { result, handles }, _) => {
                 (self.executed(order, result, handles, draft), Vec::new())
@@ -55,7 +62,23 @@ impl Sequencer {
                 (outcome, Vec::new())
             }
         };
+        let suspended = match &outcome {
+            Conclusion::Unknown { suspends, .. } => suspends.clone(),
+            Conclusion::Executed { .. } | Conclusion::Failed { .. } | Conclusion::Signed { .. } => {
+                None
+            }
+        };
         self.conclude(id, outcome, Some((finished, signatures)), draft)?;
+        suspended.map_or(Ok(()), |key| self.call_off(&key, draft))
+    }
+
+    /// Has the orders fail that are about to make a key active which was suspended just now.
+    pub(super) fn call_off(&mut self, key: &KeyId, draft: &mut Draft) -> Result<(), Error> {
+        let resuming: Vec<_> = self.ledger.resuming(key).cloned().collect();
+        for id in resuming {
+            self.conclude(&id, Conclusion::Failed { reason: Hold::Conflict }, None, draft)?;
+            draft.called_off.insert(id);
+        }
         Ok(())
     }
 
@@ -83,11 +106,18 @@ impl Sequencer {
     }
 
     /// The outcome of a command that was done and no longer holds. A backend that destroys a key
-    /// which the ledger does not is nothing that has failed.
+    /// which the ledger does not is nothing that has failed, nor one that keeps what is destroyed.
     fn conflict_of(&self, order: &OpenOrder) -> Conclusion {
-        if let Some(Command::DestroyKey { key, .. }) = order.command().map(AsRef::as_ref)
-            && self.ledger.key(key).is_some_and(|key| key.destruction().is_none())
-        {
+        let is_otherwise = match order.command().map(AsRef::as_ref) {
+            Some(Command::DestroyKey { key, .. }) => {
+                self.ledger.key(key).is_some_and(|key| key.destruction().is_none())
+            }
+            Some(Command::CancelDestroy { key }) => {
+                self.ledger.key(key).is_some_and(|key| key.state() == KeyState::Destroyed)
+            }
+            _ => false,
+        };
+        if is_otherwise {
             return Conclusion::Unknown { reason: Hold::Conflict, suspends: None };
         }
         Conclusion::Failed { reason: Hold::Conflict }
@@ -187,6 +217,10 @@ impl Sequencer {
         drop(holds);
         self.ledger.stop(order)
     }
+}
+
+fn resumes(order: &OpenOrder) -> bool {
+    matches!(order.command().map(AsRef::as_ref), Some(Command::ResumeKey { .. }))
 }
 
 /// Keys that a job may have left switched on although they are off: those of a sweep, and one that was

@@ -177,6 +177,9 @@ impl Sequencer {
         {
             draft.off.push(key.clone());
         }
+        if let Command::SuspendKey { key } = command.as_ref() {
+            self.call_off(key, draft)?;
+        }
         if let Some((order, state, submitted)) = resolved {
             draft.put_order(&order, state, submitted, index)?;
         }
