@@ -39,7 +39,7 @@ pub use switching::OwedSwitch;
 
 use crate::amount::Asset;
 use crate::digest::Digest;
-use crate::id::{CustodianId, KeyId, OrderId, PolicyId, WalletId};
+use crate::id::{BackendId, BackendIdentity, CustodianId, KeyId, OrderId, PolicyId, WalletId};
 use crate::ledger::{Key, Wallet};
 use crate::principal::{Principal, SignedStatement, Verb};
 use crate::seam::{Checkpoint, DerivationPath, Event, ExtendedPublicKey, PolicyDocument, Position};
@@ -264,6 +264,13 @@ impl Custodian {
     #[must_use]
     pub fn wallet(&self, id: &WalletId) -> Option<Wallet> {
         self.shared.read().ledger.wallet(id).cloned()
+    }
+
+    /// What a backend was last registered as: under which key-encrypting key, in which token or account
+    /// its keys are.
+    #[must_use]
+    pub fn registered(&self, backend: &BackendId) -> Option<BackendIdentity> {
+        self.shared.read().ledger.backend(backend).cloned()
     }
 
     /// The extended public key of an account of a wallet's seed, at a path of hardened steps such as

@@ -2,7 +2,8 @@
 
 use custody_core::command::{Command, CommandResult};
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
-use custody_core::id::{IdError, KeyId, PrincipalId, RequestId, WalletId};
+use custody_core::digest::Digest;
+use custody_core::id::{BackendIdentity, IdError, KeyId, PrincipalId, RequestId, WalletId};
 use custody_core::seam::Authentication;
 
 /// Which keys are sealed anew, on whose behalf.
@@ -13,7 +14,8 @@ pub struct Resealing {
     /// How the host authenticated them.
     pub authentication: Authentication,
     /// What this passage is called. Whoever begins again under the same name, after a crash or once
-    /// a page was approved, goes on where it stood; another name begins anew, which harms nothing.
+    /// a page was approved, goes on where it stood; another name begins anew, which harms nothing, and
+    /// so does the same name once the backend is registered with another key-encrypting key.
     pub name: String,
     /// The wallet.
     pub wallet: WalletId,
@@ -36,7 +38,8 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an example, not a library")]
 pub enum Passage {
-    /// Every key is sealed anew.
+    /// Every key is sealed anew. Before the former key-encrypting key is destroyed, leave it away and
+    /// see that every key opens.
     Done,
     /// A page failed or was not allowed, and has changed nothing: begin again under another name.
     Stopped(Answer),
@@ -46,15 +49,18 @@ pub enum Passage {
 
 impl Resealing {
     /// Takes page after page until none follows, and tells `progress` after each. A page that was
-    /// done earlier is not done again: its request id follows from the name and its number.
+    /// done earlier is not done again: its request id follows from the name, from what the wallet's
+    /// backend is registered as, and from its number.
     pub async fn run(
         &self,
         custodian: &Custodian,
         mut progress: impl FnMut(&Progress),
     ) -> Result<Passage, Error> {
         let mut done = Progress { pages: 0, sealed: 0, last: None };
+        let wallet = custodian.wallet(&self.wallet);
+        let backend = wallet.and_then(|wallet| custodian.registered(wallet.backend()));
         loop {
-            let answer = custodian.submit(self.page(&done)?).await?;
+            let answer = custodian.submit(self.page(backend.as_ref(), &done)?).await?;
             let Some((sealed, next)) = resealed(&answer) else {
                 let waits = matches!(answer.outcome, Outcome::Pending { .. });
                 return Ok(if waits { Passage::Waits(answer) } else { Passage::Stopped(answer) });
@@ -69,8 +75,11 @@ impl Resealing {
         }
     }
 
-    fn page(&self, done: &Progress) -> Result<Request, IdError> {
-        let id = RequestId::parse(&format!("{}/{}", self.name, done.pages))?;
+    fn page(&self, backend: Option<&BackendIdentity>, done: &Progress) -> Result<Request, IdError> {
+        let backend = backend.map_or("", BackendIdentity::as_str);
+        let backend = Digest::of(backend.as_bytes()).to_string();
+        let id = format!("{}/{backend:.16}/{}", self.name, done.pages);
+        let id = RequestId::parse(&id)?;
         let (wallet, after, limit) = (self.wallet.clone(), done.last.clone(), self.limit);
         let command = Command::ResealKeys { wallet, after, limit };
         let request = Request::command(self.requester.clone(), id, command);

@@ -219,3 +219,34 @@ unless { context.approvals.treasurer >= 1 };
     assert_all_pay(&world, "moved").await;
     let _oracle = world.verify().await;
 }
+
+#[tokio::test]
+async fn a_name_that_was_used_under_a_former_key_encrypting_key_begins_anew() {
+    let world = rotated(house(Setup::new(Kind::Memory)).await).await;
+    let yearly = passage(&world.people.olivia, "yearly", SEEDED, 2);
+    let count = async |world: &World| {
+        let mut sealed = 0;
+        let end = yearly.run(&world.custodian, |progress| sealed = progress.sealed).await.unwrap();
+        assert!(matches!(end, Passage::Done), "{end:?}");
+        sealed
+    };
+    assert_eq!(count(&world).await, 4);
+    let before = records(&world);
+    assert_eq!(count(&world).await, 4, "told of, not done again");
+    assert!(before.iter().zip(records(&world)).all(|(then, now)| then.handle == now.handle));
+
+    let keys = soft(&world.setup, 3, &[1, 2]);
+    let world = world.crash().await.with_keys(Arc::clone(&keys)).open().await;
+    let (backend, identity) = (keys.id().clone(), keys.identity().clone());
+    assert_ne!(world.custodian.registered(&backend), Some(identity.clone()));
+    world.done("register-third", Command::RegisterBackend { backend, identity }).await;
+    assert_eq!(count(&world).await, 4);
+    let seeded = before.iter().zip(records(&world)).filter(|(_, now)| now.wallet == wallet(SEEDED));
+    for (then, now) in seeded {
+        assert_ne!(then.handle, now.handle, "{}", now.key);
+    }
+    let only = soft(&world.setup, 3, &[1]);
+    let world = world.crash().await.with_keys(only).open().await;
+    assert_all_pay(&world, "without-the-second").await;
+    let _oracle = world.verify().await;
+}
