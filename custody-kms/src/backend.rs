@@ -3,7 +3,7 @@
 //! Invariant: a key is found by the ARN in its handle, never by an alias; nothing is signed with a key
 //! whose public key is not the recorded one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use tracing::{debug, instrument};
 
 use crate::arn::KeyArn;
 use crate::config::RegionName;
-use crate::create::Name;
+use crate::create::{Slot, there};
 use crate::fault::{Effect, KmsFault, KmsReason};
 use crate::handle::Owner;
 use crate::kms::{Ask, Kms, Quota, lock};
@@ -27,6 +27,14 @@ use crate::observer::KmsEvent;
 use crate::signer::KmsSigner;
 
 /// A backend of keys that live in AWS KMS.
+///
+/// # Limits
+/// A new key takes one call for each hundred aliases and each thousand keys that the account has in the
+/// first region, one for each key there that has no alias, and three more. At the usual 10 calls a
+/// second and within the 10 seconds that a custodian waits for a backend, that is up to about 9,000
+/// native keys. Beyond it no key is made, and what was made opens and signs as before: that takes no
+/// list. A house with more raises `manage_per_second` as far as its quotas of AWS allow, has a second
+/// account, or seals keys instead.
 pub struct KmsBackend {
     pub(crate) kms: Kms,
     identity: BackendIdentity,
@@ -34,6 +42,10 @@ pub struct KmsBackend {
     public_keys: Mutex<HashMap<KeyArn, PublicKey>>,
     /// The algorithms that KMS was asked for and does not have here.
     unsupported: Mutex<BTreeSet<Algorithm>>,
+    /// The keys that were made here and have no alias yet.
+    pub(crate) unclaimed: Mutex<HashMap<Slot, KeyArn>>,
+    /// The keys that the host was told of, which nobody uses.
+    pub(crate) left_behind: Mutex<HashSet<KeyArn>>,
 }
 
 /// Why a key of KMS is not one of ours that can be used.
@@ -61,7 +73,8 @@ impl KmsBackend {
         let identity = format!("kms:{}:{home}", kms.config().account.as_str());
         let identity = BackendIdentity::parse(&identity)?;
         let (public_keys, unsupported) = (Mutex::default(), Mutex::default());
-        Ok(Self { kms, identity, public_keys, unsupported })
+        let (unclaimed, left_behind) = (Mutex::default(), Mutex::default());
+        Ok(Self { kms, identity, public_keys, unsupported, unclaimed, left_behind })
     }
 
     /// The key that the record names, if it is there and what it must be. Its state is told, not
@@ -81,7 +94,7 @@ impl KmsBackend {
         Ok(metadata)
     }
 
-    /// What KMS says of a key, by its ARN or by the name of an alias.
+    /// What KMS says of a key, by its ARN or its id.
     pub(crate) async fn metadata(
         &self,
         operation: &'static str,
@@ -207,8 +220,11 @@ impl KeyBackend for KmsBackend {
             return Err(unsupported());
         }
         let home = self.kms.home().ok_or_else(unsupported)?;
-        let arn = self.find_or_make(home, &Name::of(&owner), &owner).await?;
-        let public_key = self.public_key(GENERATE, &arn, request.algorithm).await?;
+        let arn = self.find_or_make(home, &owner).await?;
+        let public_key = self.public_key(GENERATE, &arn, request.algorithm).await;
+        // What is denied or throttled here is the look at a key that is there.
+        let public_key = public_key
+            .map_err(|error| if error.kind().nothing_happened() { there(error) } else { error })?;
         debug!(%arn, "made or found a key");
         Ok(NewKey { public_key, handle: owner.write(&arn) })
     }
@@ -230,13 +246,11 @@ impl KeyBackend for KmsBackend {
         Ok(Arc::new(KmsSigner { kms, arn, public_key }))
     }
 
-    /// Asks KMS for a key that nobody makes: that there is none is a good answer.
+    /// Asks KMS at home for one alias, whichever, as [`Kms::report`] does: who is denied this does not
+    /// serve.
     async fn health(&self) -> Health {
         let Some(home) = self.kms.home() else { return Health::Unavailable };
-        match self.metadata(HEALTH, home, NOBODY).await {
-            Ok(_) | Err(KmsFault { reason: KmsReason::NotFound, .. }) => Health::Ready,
-            Err(_) => Health::Unavailable,
-        }
+        self.kms.look(home).await.map_or(Health::Unavailable, |()| Health::Ready)
     }
 
     fn switch(&self) -> Option<&dyn KeySwitch> {
@@ -286,6 +300,4 @@ pub(crate) fn corrupt(operation: &'static str, unfit: Unfit) -> BackendError {
 
 pub(crate) const GENERATE: &str = "make a key";
 const OPEN: &str = "open a key";
-const HEALTH: &str = "tell whether it serves";
-const NOBODY: &str = "alias/custody/health";
 const PUBLIC_KEYS_MAX: usize = 65_536;

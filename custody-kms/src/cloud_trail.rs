@@ -47,9 +47,15 @@
 //! # Security
 //! The events are taken at their word: verify the log first. A trail says nothing about calls that it
 //! does not hold; whether its files are all there is told by CloudTrail's own digest files.
+//!
+//! Keys of the log that the file does not name are told, since nothing can be said of what KMS signed
+//! with them. Which keys encrypt data keys the file alone tells: the log does not name them, and one that
+//! is left out is not seen.
 
 mod context;
 mod fields;
+mod gzip;
+mod homes;
 mod keys;
 mod matching;
 mod orders;
@@ -68,8 +74,8 @@ pub use keys::{TrailKeys, TrailKeysError};
 pub use orders::{EventFault, OrderLog, OrderLogError};
 pub use record::{CallerName, ErrorCode, EventId, EventName};
 pub use report::{
-    Calls, ContextFinding, FailedCalls, MissingSignature, Reason, Reconciliation, RecordCounts,
-    SignatureCounts, StrangerCalls, Unexplained,
+    Calls, ContextFinding, FailedCalls, KeyPlace, MissingSignature, OtherKey, Reason,
+    Reconciliation, RecordCounts, SignatureCounts, StrangerCalls, Unexplained,
 };
 pub use time::{Period, parse_time};
 pub use trail::{Trail, TrailError};

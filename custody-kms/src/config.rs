@@ -9,6 +9,8 @@ use custody_core::id::BackendId;
 use serde::Deserialize;
 
 use crate::arn::is_account;
+use crate::house::HouseName;
+use crate::toml_error::{line_of, name_on};
 
 /// An account of AWS and how its keys are used.
 ///
@@ -21,6 +23,7 @@ use crate::arn::is_account;
 /// algorithms = ["ecdsa-secp256k1", "ecdsa-p256"] # and "ed25519" where KMS has it
 /// multi_region = false                    # whether new keys may have replicas
 /// deletion_days = 30                      # how long a destruction can be taken back
+/// house = "house-1"                       # needed where several houses share a key that seals
 /// endpoint = "http://127.0.0.1:4566"      # a stand-in; https unless on this machine
 ///
 /// [limits]
@@ -54,6 +57,9 @@ pub struct KmsConfig {
     pub multi_region: bool,
     /// How long the destruction of a key can be taken back, in days: 7 to 30.
     pub deletion_days: NonZeroU8,
+    /// Whose things besides wallets are sealed. Without it, nothing but the key of KMS keeps those of
+    /// one custodian from another: then each custodian has a key of its own.
+    pub house: Option<HouseName>,
     /// Where KMS is, if not where AWS has it.
     pub endpoint: Option<String>,
     /// Limits of time and number.
@@ -76,9 +82,10 @@ pub struct RegionName(Box<str>);
 pub struct KmsLimits {
     /// How long a connection may take to come up.
     pub connect: Duration,
-    /// How long one attempt may take.
+    /// How long one attempt may take, and before it, if need be, one asking for credentials.
     pub attempt: Duration,
-    /// How long a call may take with all its attempts and the waits between them.
+    /// How long a call may take with all its attempts and waits: between them, for tokens and for
+    /// credentials.
     pub operation: Duration,
     /// How often a call is tried at most, if it can have left nothing behind.
     pub attempts: NonZeroU8,
@@ -92,7 +99,9 @@ pub struct KmsLimits {
     pub manage_per_second: NonZeroU32,
 }
 
-/// How long opened data keys are kept, and for how many keys that they seal.
+/// How long opened data keys of wallets are kept, and for how many keys that they seal.
+///
+/// Data keys of other things are not kept at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DataKeyLimits {
@@ -100,7 +109,9 @@ pub struct DataKeyLimits {
     pub keys: NonZeroU16,
     /// For how long; zero keeps none.
     pub age: Duration,
-    /// For how many wraps and unwraps.
+    /// For how many wraps and unwraps; less than 2^31, for which one key of AES-GCM is good with random
+    /// nonces. A data key that is opened again begins anew: how often one seals in all is at most this,
+    /// times how often it was opened.
     pub uses: NonZeroU64,
 }
 
@@ -117,6 +128,7 @@ impl KmsConfig {
             algorithms: ALGORITHMS.to_vec(),
             multi_region: false,
             deletion_days: DELETION_DAYS,
+            house: None,
             endpoint: None,
             limits: KmsLimits::default(),
             data_keys: DataKeyLimits::default(),
@@ -128,8 +140,10 @@ impl KmsConfig {
     /// # Errors
     /// Fails on text that is no TOML, an unknown or missing field, and a value out of its range.
     pub fn parse(text: &str) -> Result<Self, KmsConfigError> {
-        let document: Document = toml::from_str(text)
-            .map_err(|error| KmsConfigError::Malformed { message: error.message().to_owned() })?;
+        let document: Document = toml::from_str(text).map_err(|error| {
+            let line = line_of(text, &error);
+            KmsConfigError::Malformed { line, field: name_on(text, line) }
+        })?;
         document.try_into_config()
     }
 
@@ -166,6 +180,9 @@ impl KmsConfig {
         let KmsLimits { connect, attempt, operation, .. } = self.limits;
         if connect.is_zero() || attempt < connect || operation < attempt {
             return fail("limits", "0 < connect_ms <= attempt_ms <= operation_ms");
+        }
+        if self.data_keys.uses.get() > USES_MAX {
+            return fail("data_keys.uses", "less than 2^31");
         }
         Ok(())
     }
@@ -258,24 +275,27 @@ pub enum KmsConfigError {
         /// What it may be.
         expected: &'static str,
     },
-    /// The text is not such a document.
-    #[error("the configuration is malformed: {message}")]
+    /// The text is no TOML, or has a field that is not known or of another type.
+    #[error("the configuration is malformed at line {line}: `{field}`")]
     Malformed {
-        /// What is wrong with it.
-        message: String,
+        /// Line, from 1.
+        line: usize,
+        /// The name on it, if one stands there.
+        field: String,
     },
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    id: String,
-    account: String,
-    regions: Vec<String>,
+    id: Option<String>,
+    account: Option<String>,
+    regions: Option<Vec<String>>,
     algorithms: Option<Vec<Algorithm>>,
     #[serde(default)]
     multi_region: bool,
     deletion_days: Option<NonZeroU8>,
+    house: Option<String>,
     endpoint: Option<String>,
     #[serde(default)]
     limits: LimitsDocument,
@@ -306,20 +326,25 @@ struct DataKeysDocument {
 
 impl Document {
     fn try_into_config(self) -> Result<KmsConfig, KmsConfigError> {
-        let id = BackendId::parse(&self.id)
+        let missing = |field| KmsConfigError::Field { field, expected: "given" };
+        let id = self.id.ok_or(missing("id"))?;
+        let account = self.account.ok_or(missing("account"))?;
+        let regions = self.regions.ok_or(missing("regions"))?;
+        let id = BackendId::parse(&id)
             .map_err(|_| KmsConfigError::Field { field: "id", expected: "an id of a backend" })?;
-        let regions = self.regions.iter().map(|name| RegionName::parse(name));
+        let regions = regions.iter().map(|name| RegionName::parse(name));
         let regions = regions.collect::<Result<Vec<_>, _>>()?;
         let Some(home) = regions.first().cloned() else {
             return Err(KmsConfigError::Field { field: "regions", expected: "at least one" });
         };
-        let mut config = KmsConfig::new(id, &self.account, home)?;
+        let mut config = KmsConfig::new(id, &account, home)?;
         config.regions = regions;
         config.algorithms = self.algorithms.unwrap_or(config.algorithms);
         config.multi_region = self.multi_region;
         config.deletion_days = self.deletion_days.unwrap_or(DELETION_DAYS);
         config.limits = self.limits.into_limits();
         config.data_keys = self.data_keys.into_limits();
+        config.house = self.house.as_deref().map(HouseName::parse).transpose()?;
         if let Some(url) = &self.endpoint {
             config = config.with_endpoint(url)?;
         }
@@ -367,6 +392,8 @@ const SYMMETRIC: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
 const MANAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 const KEYS: NonZeroU16 = NonZeroU16::MIN.saturating_add(1_023);
 const USES: NonZeroU64 = NonZeroU64::MIN.saturating_add(999_999);
+/// What the envelope allows of one key.
+const USES_MAX: u64 = (1 << 31) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -392,11 +419,25 @@ mod tests {
         let config = KmsConfig::parse(&text).unwrap();
         assert_eq!((config.regions.len(), config.limits), (2, KmsLimits::default()));
         assert_eq!(config.data_keys, DataKeyLimits::default());
+        assert_eq!(config.house.unwrap().as_str(), "house-1");
+    }
+
+    #[test]
+    fn a_data_key_seals_no_more_than_the_envelope_allows() {
+        let with = |uses: u64| KmsConfig::parse(&format!("{LEAST}[data_keys]\nuses = {uses}"));
+        assert_eq!(with(2_147_483_647).unwrap().data_keys.uses.get(), 2_147_483_647);
+        for uses in [2_147_483_648, 4_294_967_296, u64::from(u32::MAX) << 20] {
+            let error = with(uses).unwrap_err();
+            assert!(error.to_string().starts_with("data_keys.uses"), "{error}");
+        }
     }
 
     #[test]
     fn each_wrong_field_is_named() {
         for (document, field) in [
+            ("", "id must be given"),
+            ("id = 'aws'", "account must be given"),
+            ("id = 'aws'\naccount = '111122223333'", "regions must be given"),
             ("id = ''\naccount = '111122223333'\nregions = ['eu-central-1']", "id"),
             ("id = 'aws'\naccount = '1111'\nregions = ['eu-central-1']", "account"),
             ("id = 'aws'\naccount = '111122223333'\nregions = []", "regions"),
@@ -409,6 +450,8 @@ mod tests {
             (&format!("{LEAST}endpoint = 'http://kms.example.org'"), "endpoint"),
             (&format!("{LEAST}endpoint = 'ftp://127.0.0.1:1'"), "endpoint"),
             (&format!("{LEAST}endpoint = 'http://127.0.0.1.example.org:1'"), "endpoint"),
+            (&format!("{LEAST}house = ''"), "house"),
+            (&format!("{LEAST}house = 'a house'"), "house"),
             (&format!("{LEAST}[limits]\nconnect_ms = 0"), "limits"),
             (&format!("{LEAST}[limits]\nattempt_ms = 1"), "limits"),
             (&format!("{LEAST}[limits]\noperation_ms = 1"), "limits"),
@@ -416,17 +459,21 @@ mod tests {
             let error = KmsConfig::parse(document).unwrap_err();
             assert!(error.to_string().starts_with(field), "{field}: {error}");
         }
-        for document in [
-            "",
-            "id",
-            &format!("{LEAST}color = 'red'"),
-            &format!("{LEAST}algorithms = ['rsa']"),
-            &format!("{LEAST}[limits]\nattempts = 0"),
-            &format!("{LEAST}[limits]\nwait = 3"),
-            &format!("{LEAST}[data_keys]\nkeys = 65536"),
+        let more = |text: &str| format!("{text}\n{LEAST}");
+        for (document, line, field) in [
+            ("id".to_owned(), 1, ""),
+            (more("color = 's3cret-input'"), 1, "color"),
+            (more("algorithms = ['s3cret-input']"), 1, "algorithms"),
+            (more("deletion_days = 's3cret-input'"), 1, "deletion_days"),
+            (more("\nmulti_region = 's3cret-input'"), 2, "multi_region"),
+            (more("limits.attempts = 0"), 1, "limits.attempts"),
+            (more("limits.wait = 3"), 1, "limits.wait"),
+            (more("data_keys.keys = 65536"), 1, "data_keys.keys"),
+            (more("czNjcmV0LWlucHV0MQ=="), 1, ""),
         ] {
-            let error = KmsConfig::parse(document).unwrap_err();
-            assert!(matches!(error, KmsConfigError::Malformed { .. }), "{document}: {error}");
+            let error = KmsConfig::parse(&document).unwrap_err();
+            let expected = KmsConfigError::Malformed { line, field: field.to_owned() };
+            assert_eq!(error, expected, "{document}");
         }
     }
 }

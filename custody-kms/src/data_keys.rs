@@ -2,13 +2,12 @@
 //!
 //! Invariant: an opened data key is reachable only through this cache, for at most so long, so many uses
 //! and among so many others as [`DataKeyLimits`] allow; whatever leaves it is wiped once the last call
-//! that holds it ends. Of calls that need the same data key one asks KMS and the others wait for it.
+//! that holds it ends. What was asked for before everything was wiped is not kept after it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use async_lock::{Mutex as Turn, MutexGuard as TurnGuard};
 use custody_core::digest::Digest;
 use custody_core::seam::Monotonic;
 use custody_core::secret::Secret;
@@ -28,8 +27,11 @@ pub(crate) struct DataKey {
 pub(crate) struct DataKeys {
     limits: DataKeyLimits,
     state: Mutex<State>,
-    turns: [Turn<()>; TURNS],
 }
+
+/// Between two times that everything was wiped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Generation(u64);
 
 #[derive(Default)]
 struct State {
@@ -39,6 +41,7 @@ struct State {
     /// Which data key seals what is sealed next, by scope.
     current: HashMap<Digest, Digest>,
     opened: u64,
+    generation: Generation,
 }
 
 struct Entry {
@@ -51,18 +54,12 @@ struct Entry {
 
 impl DataKeys {
     pub(crate) fn new(limits: DataKeyLimits) -> Self {
-        Self { limits, state: Mutex::default(), turns: std::array::from_fn(|_| Turn::default()) }
+        Self { limits, state: Mutex::default() }
     }
 
-    /// The data key in `ciphertext`, if it is open; counts the use.
-    pub(crate) fn open(
-        &self,
-        scope: &Digest,
-        ciphertext: &[u8],
-        now: Monotonic,
-    ) -> Option<DataKey> {
-        let slot = slot(scope, ciphertext);
-        self.swept(now).take_use(&slot)
+    /// The data key in this slot, if it is open; counts the use.
+    pub(crate) fn open(&self, slot: &Digest, now: Monotonic) -> Option<DataKey> {
+        self.swept(now).take_use(slot)
     }
 
     /// The data key that seals what is sealed next in this scope, if one is open; counts the use.
@@ -72,11 +69,25 @@ impl DataKeys {
         state.take_use(&slot)
     }
 
-    /// Keeps an opened data key of which one use is taken already; it seals what is sealed next in its
-    /// scope.
-    pub(crate) fn keep(&self, scope: &Digest, data_key: DataKey, now: Monotonic) {
+    /// To be told when what KMS is asked for now is kept.
+    pub(crate) fn generation(&self) -> Generation {
+        self.lock().generation
+    }
+
+    /// Keeps an opened data key of which one use is taken already, unless all were wiped since it was
+    /// asked for; it seals what is sealed next in its scope.
+    pub(crate) fn keep(
+        &self,
+        scope: &Digest,
+        data_key: DataKey,
+        now: Monotonic,
+        asked: Generation,
+    ) {
         let slot = slot(scope, &data_key.ciphertext);
         let mut state = self.swept(now);
+        if state.generation != asked {
+            return;
+        }
         state.remove(&slot);
         let uses_left = self.limits.uses.get().saturating_sub(1);
         if uses_left == 0 || self.limits.age.is_zero() {
@@ -93,22 +104,16 @@ impl DataKeys {
         state.entries.insert(slot, entry);
     }
 
-    /// Waits for whoever asks KMS for the same thing.
-    pub(crate) async fn turn(&self, scope: &Digest) -> TurnGuard<'_, ()> {
-        let [first, ..] = scope.as_bytes();
-        let turn = self.turns.get(usize::from(*first) % TURNS).unwrap_or(&self.turns[0]);
-        turn.lock().await
-    }
-
     /// Wipes what is too old.
     pub(crate) fn wipe_expired(&self, now: Monotonic) {
         drop(self.swept(now));
     }
 
-    /// Wipes everything.
+    /// Wipes everything, and what is on its way as soon as it is here.
     pub(crate) fn wipe(&self) {
-        let opened = self.lock().opened;
-        *self.lock() = State { opened, ..State::default() };
+        let mut state = self.lock();
+        let generation = Generation(state.generation.0.saturating_add(1));
+        *state = State { opened: state.opened, generation, ..State::default() };
     }
 
     fn swept(&self, now: Monotonic) -> MutexGuard<'_, State> {
@@ -163,11 +168,9 @@ impl State {
 }
 
 /// Where a data key is kept: one of another scope is another one, whatever its ciphertext.
-fn slot(scope: &Digest, ciphertext: &[u8]) -> Digest {
+pub(crate) fn slot(scope: &Digest, ciphertext: &[u8]) -> Digest {
     Digest::tagged("custody/kms/slot/v1", &[scope.as_bytes(), ciphertext])
 }
-
-const TURNS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -198,12 +201,12 @@ mod tests {
         let key = Arc::new(Secret::new(vec![number; 32]));
         let weak = Arc::downgrade(&key);
         let data_key = DataKey { ciphertext: Arc::from([number]), key };
-        cache.keep(&scope(number), data_key, now);
+        cache.keep(&scope(number), data_key, now, cache.generation());
         weak
     }
 
     fn open(cache: &DataKeys, number: u8, now: Monotonic) -> bool {
-        cache.open(&scope(number), &[number], now).is_some()
+        cache.open(&slot(&scope(number), &[number]), now).is_some()
     }
 
     #[test]
@@ -238,8 +241,24 @@ mod tests {
     fn a_data_key_of_another_scope_is_not_lent() {
         let cache = cache(2, 9);
         keep(&cache, 1, Duration::ZERO);
-        assert!(cache.open(&scope(2), &[1], Duration::ZERO).is_none());
+        assert!(cache.open(&slot(&scope(2), &[1]), Duration::ZERO).is_none());
         assert!(cache.current(&scope(2), Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn what_was_asked_for_before_all_were_wiped_is_not_kept_after_it() {
+        let cache = cache(2, 9);
+        let asked = cache.generation();
+        cache.wipe();
+        let key = Arc::new(Secret::new(vec![1; 32]));
+        let weak = Arc::downgrade(&key);
+        let data_key = DataKey { ciphertext: Arc::from([1]), key };
+        cache.keep(&scope(1), data_key, Duration::ZERO, asked);
+        assert!(weak.upgrade().is_none());
+        assert!(!open(&cache, 1, Duration::ZERO));
+        // What is asked for after it is kept.
+        keep(&cache, 1, Duration::ZERO);
+        assert!(open(&cache, 1, Duration::ZERO));
     }
 
     #[test]
@@ -262,7 +281,7 @@ mod tests {
                 now = now.saturating_add(Duration::from_secs(seconds));
                 match step {
                     0 | 1 => drop(keep(&cache, number, now)),
-                    2 => drop(cache.open(&scope(number), &[number], now)),
+                    2 => drop(cache.open(&slot(&scope(number), &[number]), now)),
                     _ => drop(cache.current(&scope(number), now)),
                 }
                 let state = cache.lock();

@@ -40,7 +40,7 @@ pub enum KmsReason {
     AlreadyExists,
     /// The answer is none.
     BadAnswer,
-    /// The credentials are not known, or the signature of the request is wrong.
+    /// The credentials that were sent are not known, or the signature of the request is wrong.
     BadCredentials,
     /// The clocks of this machine and of AWS differ by minutes.
     ClockSkew,
@@ -58,13 +58,20 @@ pub enum KmsReason {
     KeyUnavailable,
     /// A quota of the account is used up; waiting does not help.
     LimitExceeded,
+    /// Whoever gives credentials gave none, or not in time; nothing was sent.
+    NoCredentials,
     /// There is no such key or alias.
     NotFound,
+    /// Too many calls for our own limits; nothing was sent.
+    OwnLimit {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The key is going to be deleted.
     PendingDeletion,
     /// KMS refuses the request for another reason.
     Rejected,
-    /// Too many calls.
+    /// Too many calls, says AWS.
     Throttled {
         /// When to come back, if known.
         retry_after: Option<Duration>,
@@ -128,6 +135,10 @@ impl KmsFault {
 
     /// Whether it may be tried again: nothing can have happened, and it may go better.
     pub(crate) const fn may_pass(&self, effect: Effect) -> bool {
+        // Whoever met our own limit has waited as long as a call may.
+        if matches!(self.reason, KmsReason::OwnLimit { .. }) {
+            return false;
+        }
         match self.kind(effect) {
             ErrorKind::Throttled { .. } | ErrorKind::Unavailable => true,
             ErrorKind::Conflict
@@ -140,9 +151,17 @@ impl KmsFault {
         }
     }
 
-    /// Whether it is the region that does not serve, and another may.
+    /// Whether another region may serve: neither our own limits and credentials are at fault, which
+    /// are the same there, nor anybody who denies.
+    pub(crate) const fn may_pass_elsewhere(&self) -> bool {
+        let is_ours = matches!(self.reason, KmsReason::NoCredentials);
+        self.may_pass(Effect::None) && !is_ours
+    }
+
+    /// Whether it is the region that does not serve, and not a key alone.
     pub(crate) const fn is_of_region(&self) -> bool {
-        self.may_pass(Effect::None)
+        let is_of_key = matches!(self.reason, KmsReason::KeyUnavailable);
+        self.may_pass_elsewhere() && !is_of_key
     }
 
     /// What it means to the caller of a seam.
@@ -152,7 +171,12 @@ impl KmsFault {
             KmsReason::InvalidCiphertext => ErrorKind::Corrupt,
             KmsReason::NotFound => ErrorKind::NotFound,
             KmsReason::Throttled { retry_after } => ErrorKind::Throttled { retry_after },
-            KmsReason::KeyUnavailable | KmsReason::Unreachable => ErrorKind::Unavailable,
+            KmsReason::OwnLimit { retry_after } => {
+                ErrorKind::Throttled { retry_after: Some(retry_after) }
+            }
+            KmsReason::KeyUnavailable | KmsReason::NoCredentials | KmsReason::Unreachable => {
+                ErrorKind::Unavailable
+            }
             KmsReason::UnsupportedOperation => ErrorKind::Unsupported,
             KmsReason::BadAnswer | KmsReason::Internal | KmsReason::TimedOut => match effect {
                 Effect::None => ErrorKind::Unavailable,
@@ -177,9 +201,12 @@ impl KmsFault {
 }
 
 impl KmsReason {
-    /// When to come back, if KMS said so.
+    /// When to come back, if KMS or our own limits said so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
+        if let Self::OwnLimit { retry_after } = self {
+            return Some(*retry_after);
+        }
         if let Self::Throttled { retry_after } = self { *retry_after } else { None }
     }
 }
@@ -199,7 +226,9 @@ impl fmt::Display for KmsReason {
             Self::InvalidState => "the key's state does not allow it",
             Self::KeyUnavailable => "the key cannot be used now",
             Self::LimitExceeded => "a quota of the account is used up",
+            Self::NoCredentials => "there are no credentials; nothing was sent",
             Self::NotFound => "there is no such key",
+            Self::OwnLimit { .. } => "too many calls for our own limits; nothing was sent",
             Self::PendingDeletion => "the key is going to be deleted",
             Self::Rejected => "it refuses the request",
             Self::Throttled { .. } => "too many calls",
@@ -293,7 +322,7 @@ fn not_dispatched(error: &(dyn Error + 'static)) -> KmsReason {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<CredentialsError>() {
-            return KmsReason::BadCredentials;
+            return KmsReason::NoCredentials;
         }
         let client = error.downcast_ref::<hyper_util::client::legacy::Error>();
         if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
@@ -393,10 +422,40 @@ mod tests {
             KmsReason::UnsupportedOperation,
         ] {
             let fault = KmsFault::found("sign", &region, reason);
-            assert!(!fault.may_pass(Effect::None) && !fault.is_of_region(), "{fault}");
+            assert!(!fault.may_pass(Effect::None) && !fault.may_pass_elsewhere(), "{fault}");
             let kind = fault.kind(Effect::Some);
             assert!(kind.nothing_happened() || kind == ErrorKind::Corrupt, "{fault}");
         }
+    }
+
+    #[test]
+    fn a_region_is_left_alone_for_its_own_faults_and_not_for_ours_nor_for_those_of_a_key() {
+        let region = RegionName::parse("eu-central-1").unwrap();
+        let throttled = KmsReason::Throttled { retry_after: None };
+        let own = KmsReason::OwnLimit { retry_after: Duration::from_secs(1) };
+        for (reason, is_elsewhere, is_of_region) in [
+            (throttled, true, true),
+            (KmsReason::Internal, true, true),
+            (KmsReason::TimedOut, true, true),
+            (KmsReason::Unreachable, true, true),
+            (KmsReason::KeyUnavailable, true, false),
+            (KmsReason::NoCredentials, false, false),
+            (own, false, false),
+            (KmsReason::Disabled, false, false),
+            (KmsReason::NotFound, false, false),
+        ] {
+            let fault = KmsFault::found("decrypt", &region, reason);
+            let told = (fault.may_pass_elsewhere(), fault.is_of_region());
+            assert_eq!(told, (is_elsewhere, is_of_region), "{fault}");
+        }
+    }
+
+    #[test]
+    fn without_credentials_nothing_was_sent() {
+        let region = RegionName::parse("eu-central-1").unwrap();
+        let fault = KmsFault::found("sign", &region, KmsReason::NoCredentials);
+        assert_eq!(fault.kind(Effect::Some), ErrorKind::Unavailable);
+        assert!(fault.may_pass(Effect::Some));
     }
 
     #[test]

@@ -36,6 +36,8 @@
 //! - `Read…` (admin): What an administrator must see, grants among it.
 //! - `RemoveAliases`, `RemoveAliasesOf…` (admin): Aliases of keys that are gone. AWS asks for
 //!   alias and key.
+//! - `TakeNamesOfSealingKeys`, `NameSealingKeys` (admin): The aliases of the scope for keys that
+//!   encrypt data keys, given and taken away; never one of a key that signs.
 //! - `ListForAdministration`, `ListForAudit`, `ListForCreation`: Lists, which AWS allows for
 //!   an account as a whole.
 //! - `CreateSealingKeys` (admin): Keys that encrypt data keys; their material is made in KMS.
@@ -48,12 +50,14 @@
 //! - `TagNewKeys` (create): `CreateKey` with tags asks for it.
 //! - `TakeAliases`, `NameNewKeys` (create): The alias that makes a key the one of its name.
 //!   AWS asks for alias and key.
-//! - `ReadNewKeys` (create): Finding a key again, by its ARN or by an alias of the custodian.
+//! - `ReadNewKeys` (create): Finding a key again, by the id that a list told.
 //! - `RemoveDuplicates` (create): The one of two keys made at once that got no alias. One that
 //!   has an alias stays.
 //! - `SignEcdsa`, `SignEd25519` (sign): Digests for ECDSA, messages for Ed25519, never by an
-//!   alias.
+//!   alias, and never with a replica in another region.
 //! - `ReadSigningKeys` (sign): The public key and the state, looked at before a key is used.
+//! - `LookForSigning`, `LookForSealing` (sign, sealed): One alias, whichever, to tell whether
+//!   KMS serves: where keys sign, and where data keys are opened.
 //! - `Switch`, `ScheduleDeletion`, `ReadSwitchedKeys` (switch): What orders ask for: off, on,
 //!   away, and back.
 //! - `SealForWallets`, `SealOtherThings` (sealed): Data keys, each under the name of what it
@@ -61,11 +65,9 @@
 //! - `ReadSealingKeys` (sealed): Whether the key is there and in use.
 //! - `EnableRotation`, `RotateNow`, `ReadRotation` (rotation): Rotations, at least as often as
 //!   the scope says.
-//! - `ReSealForWallets`, `ReSealOtherThings` (rotation): From one key of the scope to another,
-//!   under the same names.
 //! - `DenyOtherContexts`: Data keys that are not the custodian's, whatever else is attached.
-//! - `DenySigningByOthers`, `DenySealingByOthers`, `DenyReSealingByOthers` (key): Whoever has
-//!   a grant or a policy of another origin.
+//! - `DenySigningByOthers`, `DenySealingByOthers` (key): Whoever has a grant or a policy of
+//!   another origin.
 //! - `DenyAllElse`: Every dangerous action that no statement allows, grants first of all.
 //!
 //! Invariant: no action and no principal that is allowed has a wildcard, and `*` stands as a resource
@@ -85,7 +87,6 @@ mod policy;
 mod principal;
 mod scope;
 mod template;
-mod toml_error;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -93,7 +94,8 @@ use std::fmt;
 pub use policy::Policy;
 pub use principal::{PrincipalArn, PrincipalArnError};
 pub use scope::{IamScope, IamScopeError};
-pub(crate) use toml_error::{line_of, name_on};
+
+pub(crate) use crate::context::OTHER_PURPOSE;
 
 /// What somebody does with keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,7 +107,7 @@ pub enum Use {
     Audit,
     /// Making keys that sign, as the backend does.
     Creation,
-    /// Rotating keys that encrypt data keys, and sealing anew.
+    /// Rotating keys that encrypt data keys. Whoever seals anew what they protect seals.
     Rotation,
     /// Sealing and opening data keys.
     Sealing,
@@ -262,8 +264,6 @@ pub enum IamError {
     Unmanaged,
 }
 
-/// Under which purpose things that belong to no wallet are sealed.
-pub(crate) const OTHER_PURPOSE: &str = "custody/other/v1";
 /// Characters of a role's inline policies, without white space (IAM user guide, "IAM and AWS STS
 /// quotas").
 const IDENTITY_POLICY_MAX: usize = 10_240;

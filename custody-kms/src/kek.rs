@@ -2,11 +2,11 @@
 //!
 //! KMS makes a data key for each scope (custodian and wallet, where the context names them) and
 //! encrypts it under an encryption context that names the scope; that data key seals what callers wrap.
-//! Ten thousand keys of one wallet thus cost one call.
+//! Ten thousand keys of one wallet thus cost one call. Whatever is not of a wallet costs a call each
+//! time, so that a probe of this tells how KMS is doing.
 //!
 //! Invariant: KMS is believed in nothing that the envelope does not prove again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,30 +16,48 @@ use aws_sdk_kms::types::{DataKeySpec, KeyMetadata, KeySpec, KeyState, KeyUsageTy
 use custody_core::digest::Digest;
 use custody_core::envelope;
 use custody_core::id::KekId;
-use custody_core::seam::{BackendError, Entropy, ErrorKind, KeyEncryption};
+use custody_core::seam::{BackendError, Entropy, ErrorKind, KeyEncryption, Monotonic};
 use custody_core::secret::Secret;
 use tracing::{debug, instrument};
 
 use crate::arn::KeyArn;
 use crate::config::RegionName;
-use crate::data_keys::{DataKey, DataKeys};
+use crate::context::{Kind, Scope};
+use crate::data_keys::{DataKey, DataKeys, Generation, slot};
 use crate::fault::{Effect, KmsFault, KmsReason};
 use crate::kms::{Ask, Kms, Quota};
+use crate::places::Places;
+use crate::sharing::Sharing;
 use crate::wrapped::Wrapped;
 
 /// Data keys under a symmetric key of KMS, in one region or in several.
+///
+/// # Security
+/// A multi-Region key is closed only where it is disabled: while one region does not serve, the next is
+/// asked. Disable or delete such a key in every region, or deny it to the role.
+///
+/// Things besides wallets, such as stores and archives, are sealed under contexts that name no custodian.
+/// Several houses under one key of KMS each need a [`HouseName`](crate::HouseName); without one, each
+/// custodian needs a key of its own.
 #[derive(Debug)]
 pub struct KmsKek {
     id: KekId,
     pub(crate) arn: KeyArn,
     pub(crate) kms: Kms,
+    places: Places,
     entropy: Arc<dyn Entropy>,
     data_keys: DataKeys,
+    asking: Sharing<Digest, Result<(), KmsFault>>,
 }
 
 impl KmsKek {
     /// The key with this ARN, or the one that an alias (`alias/…`) names in the first region now. It is
     /// pinned by its ARN: after an alias is moved, what was wrapped before does not open.
+    ///
+    /// Of a multi-Region key KMS tells here in which regions it is; the others are not asked. It is the
+    /// same key in each of them: its [id](KeyEncryption::id) names no region, and what was wrapped under
+    /// it in one is unwrapped in any other. An alias is asked for in the first region alone, since
+    /// another region may have given the same name to another key.
     ///
     /// # Errors
     /// `Refused` for a key that is not the account's own, not symmetric or not enabled; `NotFound`;
@@ -54,8 +72,9 @@ impl KmsKek {
         if named.is_none() && !key.starts_with("alias/") {
             return Err(refused());
         }
+        let named = named.map(Places::of);
         let metadata = match &named {
-            Some(arn) => anywhere(kms, arn, OPEN, |region, arn| describe(kms, region, arn)).await,
+            Some(places) => places.ask(kms, OPEN, |region, arn| describe(kms, region, arn)).await,
             None => {
                 let home = kms.home().ok_or_else(refused)?;
                 describe(kms, home, key.to_owned()).await
@@ -64,14 +83,16 @@ impl KmsKek {
         let metadata = metadata.map_err(|fault| fault.into_error(OPEN, Effect::None))?;
         let told = metadata.arn().and_then(|text| KeyArn::parse(text).ok()).ok_or_else(refused)?;
         // Of a key in several regions any one may have answered.
-        let arn = named.unwrap_or_else(|| told.clone());
-        if told.in_region(arn.region()).as_ref() != Some(&arn) {
+        let places = named.unwrap_or_else(|| Places::of(told.clone()));
+        if !places.is_named(told.as_str()) {
             return Err(refused());
         }
-        fits(kms, &arn, &metadata)?;
-        let id = KekId::parse(arn.as_str()).map_err(|_| refused())?;
+        fits(kms, places.arn(), &metadata)?;
+        places.learn(&metadata, &kms.config().regions);
+        let (id, arn) = (places.id().map_err(|_| refused())?, places.arn().clone());
         let data_keys = DataKeys::new(kms.config().data_keys);
-        Ok(Self { id, arn, kms: kms.clone(), entropy, data_keys })
+        let (kms, asking) = (kms.clone(), Sharing::new());
+        Ok(Self { id, arn, kms, places, entropy, data_keys, asking })
     }
 
     /// The key of KMS.
@@ -83,25 +104,55 @@ impl KmsKek {
     /// Wipes the opened data keys whose time is over. Every call does this too; a host that is idle
     /// calls it from a timer.
     pub fn wipe_expired(&self) {
-        self.data_keys.wipe_expired(self.kms.clock().monotonic());
+        self.data_keys.wipe_expired(self.now());
     }
 
-    /// Wipes all opened data keys.
+    /// Wipes all opened data keys. One that KMS is being asked for is not kept either: the call that
+    /// asked for it ends, and it is gone.
     pub fn wipe(&self) {
         self.data_keys.wipe();
     }
 
-    /// A data key to seal with: an open one of the scope, or a new one.
-    async fn sealing_key(&self, scope: &Scope) -> Result<DataKey, BackendError> {
-        let now = || self.kms.clock().monotonic();
-        if let Some(open) = self.data_keys.current(&scope.digest, now()) {
-            return Ok(open);
+    fn now(&self) -> Monotonic {
+        self.kms.clock().monotonic()
+    }
+
+    fn scope(&self, context: &[&[u8]]) -> Scope {
+        Scope::of(&self.arn, context, self.kms.config().house.as_ref())
+    }
+
+    /// A data key to seal with: for a wallet an open one, or a new one.
+    async fn sealing_key(&self, scope: &Scope) -> Result<DataKey, KmsFault> {
+        if scope.kind == Kind::Other {
+            return self.make(scope).await;
         }
-        let _turn = self.data_keys.turn(&scope.digest).await;
-        if let Some(open) = self.data_keys.current(&scope.digest, now()) {
-            return Ok(open);
+        let current = || self.data_keys.current(&scope.digest, self.now());
+        for _ in 0..ROUNDS {
+            if let Some(open) = current() {
+                return Ok(open);
+            }
+            let mut found = None;
+            let make = async {
+                found = Some(match current() {
+                    Some(open) => open,
+                    None => self.make(scope).await?,
+                });
+                Ok(())
+            };
+            let made = self.asking.of(scope.digest, make).await;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+            // Somebody else has asked. What was made may be used up or wiped already.
+            made?;
         }
-        let made = anywhere(&self.kms, &self.arn, WRAP, |region, arn| async move {
+        self.make(scope).await
+    }
+
+    /// Has KMS make a data key.
+    async fn make(&self, scope: &Scope) -> Result<DataKey, KmsFault> {
+        let generation = self.data_keys.generation();
+        let made = self.places.ask(&self.kms, WRAP, |region, arn| async move {
             let ask = symmetric(WRAP, region);
             let answer = self.kms.call(ask, |client: Client| {
                 client
@@ -117,10 +168,10 @@ impl KmsKek {
             let made = answer.ciphertext_blob.zip(key).filter(|_| is_ours);
             made.ok_or_else(|| KmsFault::found(WRAP, region, KmsReason::BadAnswer))
         });
-        let (ciphertext, key) = made.await.map_err(|fault| fault.into_error(WRAP, Effect::None))?;
-        let data_key = DataKey { ciphertext: ciphertext.into_inner().into(), key: Arc::new(key) };
-        self.data_keys.keep(&scope.digest, data_key.clone(), now());
+        let (ciphertext, key) = Box::pin(made).await?;
         debug!(key = %self.arn, "made a data key");
+        let data_key = DataKey { ciphertext: ciphertext.into_inner().into(), key: Arc::new(key) };
+        self.keep(scope, &data_key, generation);
         Ok(data_key)
     }
 
@@ -131,19 +182,41 @@ impl KmsKek {
         wrapped: &Wrapped<'_>,
         bound: &[&[u8]],
     ) -> Result<Secret, BackendError> {
-        let now = || self.kms.clock().monotonic();
-        let opened = |data_key: &DataKey| {
-            envelope::open(&data_key.key, bound, wrapped.envelope)
-                .map_err(|error| BackendError::new(ErrorKind::Corrupt, UNWRAP).with_source(error))
-        };
-        if let Some(open) = self.data_keys.open(&scope.digest, wrapped.ciphertext, now()) {
-            return opened(&open);
+        let failed = |fault: KmsFault| fault.into_error(UNWRAP, Effect::None);
+        let slot = slot(&scope.digest, wrapped.ciphertext);
+        let open = || self.data_keys.open(&slot, self.now());
+        let rounds = if scope.kind == Kind::Other { 0 } else { ROUNDS };
+        for _ in 0..rounds {
+            if let Some(open) = open() {
+                return opened(&open, wrapped, bound);
+            }
+            let mut found = None;
+            let decrypt = async {
+                found = Some(match open() {
+                    Some(open) => opened(&open, wrapped, bound),
+                    None => self.decrypt(scope, wrapped, bound).await?,
+                });
+                Ok(())
+            };
+            let decrypted = self.asking.of(slot, decrypt).await;
+            if let Some(found) = found {
+                return found;
+            }
+            // Somebody else has asked. What was opened may be used up, wiped or none already.
+            decrypted.map_err(failed)?;
         }
-        let _turn = self.data_keys.turn(&scope.digest).await;
-        if let Some(open) = self.data_keys.open(&scope.digest, wrapped.ciphertext, now()) {
-            return opened(&open);
-        }
-        let decrypted = anywhere(&self.kms, &self.arn, UNWRAP, |region, arn| async move {
+        self.decrypt(scope, wrapped, bound).await.map_err(failed)?
+    }
+
+    /// Has KMS open the data key, and opens the envelope with it.
+    async fn decrypt(
+        &self,
+        scope: &Scope,
+        wrapped: &Wrapped<'_>,
+        bound: &[&[u8]],
+    ) -> Result<Result<Secret, BackendError>, KmsFault> {
+        let generation = self.data_keys.generation();
+        let decrypted = self.places.ask(&self.kms, UNWRAP, |region, arn| async move {
             let ask = symmetric(UNWRAP, region);
             let answer = self.kms.call(ask, |client: Client| {
                 client
@@ -159,13 +232,21 @@ impl KmsKek {
             let key = key.filter(|_| is_ours);
             key.ok_or_else(|| KmsFault::found(UNWRAP, region, KmsReason::BadAnswer))
         });
-        let key = decrypted.await.map_err(|fault| fault.into_error(UNWRAP, Effect::None))?;
-        let data_key = DataKey { ciphertext: wrapped.ciphertext.into(), key: Arc::new(key) };
-        // What does not open the envelope is not kept: it may be the answer to a forged ciphertext.
-        let secret = opened(&data_key)?;
-        self.data_keys.keep(&scope.digest, data_key, now());
+        let key = Arc::new(Box::pin(decrypted).await?);
         debug!(key = %self.arn, "opened a data key");
+        let data_key = DataKey { ciphertext: wrapped.ciphertext.into(), key };
+        let secret = opened(&data_key, wrapped, bound);
+        // What does not open the envelope is not kept: it may be the answer to a forged ciphertext.
+        if secret.is_ok() {
+            self.keep(scope, &data_key, generation);
+        }
         Ok(secret)
+    }
+
+    fn keep(&self, scope: &Scope, data_key: &DataKey, generation: Generation) {
+        if scope.kind == Kind::Wallet {
+            self.data_keys.keep(&scope.digest, data_key.clone(), self.now(), generation);
+        }
     }
 }
 
@@ -185,9 +266,12 @@ impl KeyEncryption for KmsKek {
         if data_key.len() != DATA_KEY {
             return Err(failed(ErrorKind::Refused));
         }
-        let scope = Scope::of(&self.arn, context);
-        let DataKey { ciphertext, key } = self.sealing_key(&scope).await?;
-        let bound = Wrapped::context(self.arn.as_str(), &ciphertext, context);
+        let scope = self.scope(context);
+        let made = self.sealing_key(&scope).await;
+        let DataKey { ciphertext, key } =
+            made.map_err(|fault| fault.into_error(WRAP, Effect::None))?;
+        let house = scope.house(self.kms.config().house.as_ref());
+        let bound = Wrapped::context(self.arn.as_str(), &ciphertext, context, house);
         let sealed = envelope::seal(&key, &bound, data_key, self.entropy.as_ref())
             .map_err(|error| failed(ErrorKind::Unavailable).with_source(error))?;
         Wrapped::write(&self.arn, &ciphertext, &sealed).ok_or_else(|| failed(ErrorKind::Corrupt))
@@ -197,73 +281,23 @@ impl KeyEncryption for KmsKek {
     async fn unwrap(&self, wrapped: &[u8], context: &[&[u8]]) -> Result<Secret, BackendError> {
         let corrupt = || BackendError::new(ErrorKind::Corrupt, UNWRAP);
         let wrapped = Wrapped::parse(wrapped).ok_or_else(corrupt)?;
-        if wrapped.arn != self.arn.as_str() {
+        if !self.places.is_named(wrapped.arn) {
             return Err(corrupt());
         }
-        let scope = Scope::of(&self.arn, context);
-        let bound = Wrapped::context(wrapped.arn, wrapped.ciphertext, context);
+        let scope = self.scope(context);
+        let house = scope.house(self.kms.config().house.as_ref());
+        let bound = Wrapped::context(wrapped.arn, wrapped.ciphertext, context, house);
         self.open_with_data_key(&scope, &wrapped, &bound).await
     }
 }
 
-/// What shares a data key, and the encryption context that KMS authenticates, keeps in CloudTrail and
-/// may be asked for by policies.
-struct Scope {
-    pairs: HashMap<String, String>,
-    digest: Digest,
-}
-
-impl Scope {
-    /// A context that begins with a purpose, a custodian's digest and a wallet, as that of sealed keys
-    /// does, is named by these three; any other by the digest of all its fields.
-    fn of(arn: &KeyArn, context: &[&[u8]]) -> Self {
-        let pairs = match context {
-            [purpose, custodian, wallet, _, ..]
-                if is_text(purpose) && custodian.len() == 32 && is_text(wallet) =>
-            {
-                [
-                    ("custody:purpose", text(purpose)),
-                    ("custody:custodian", hex::encode(custodian)),
-                    ("custody:wallet", text(wallet)),
-                ]
-                .to_vec()
-            }
-            _ => vec![
-                ("custody:purpose", OTHER.to_owned()),
-                ("custody:context", Digest::tagged(FIELDS, context).to_string()),
-            ],
-        };
-        let fields = pairs.iter().flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()]);
-        let fields: Vec<_> = std::iter::once(arn.as_str().as_bytes()).chain(fields).collect();
-        let digest = Digest::tagged("custody/kms/scope/v1", &fields);
-        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { pairs, digest }
-    }
-}
-
-/// Asks in one region after the other until one serves. One that denies has the last word: a key that is
-/// closed in one region must not be got round by another.
-async fn anywhere<'a, T, F>(
-    kms: &'a Kms,
-    arn: &KeyArn,
-    operation: &'static str,
-    ask: impl Fn(&'a RegionName, String) -> F,
-) -> Result<T, KmsFault>
-where
-    F: Future<Output = Result<T, KmsFault>>,
-{
-    let mut last = KmsFault::found(operation, arn.region(), KmsReason::Rejected);
-    for region in kms.regions() {
-        let Some(there) = arn.in_region(region) else { continue };
-        match ask(region, there.as_str().to_owned()).await {
-            Err(fault) if fault.is_of_region() => {
-                kms.failed(region, &fault.reason);
-                last = fault;
-            }
-            answered => return answered,
-        }
-    }
-    Err(last)
+fn opened(
+    data_key: &DataKey,
+    wrapped: &Wrapped<'_>,
+    bound: &[&[u8]],
+) -> Result<Secret, BackendError> {
+    envelope::open(&data_key.key, bound, wrapped.envelope)
+        .map_err(|error| BackendError::new(ErrorKind::Corrupt, UNWRAP).with_source(error))
 }
 
 async fn describe(kms: &Kms, region: &RegionName, key: String) -> Result<KeyMetadata, KmsFault> {
@@ -302,54 +336,16 @@ fn secret(plaintext: Option<Blob>) -> Option<Secret> {
     (secret.len() == DATA_KEY).then_some(secret)
 }
 
-fn is_text(field: &[u8]) -> bool {
-    (1..=TEXT_MAX).contains(&field.len()) && field.iter().all(u8::is_ascii_graphic)
-}
-
-fn text(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).into_owned()
-}
-
 const OPEN: &str = "open a key that encrypts keys";
 const WRAP: &str = "wrap a data key";
 const UNWRAP: &str = "unwrap a data key";
 const DATA_KEY: usize = 32;
-const TEXT_MAX: usize = 200;
-const OTHER: &str = "custody/other/v1";
-const FIELDS: &str = "custody/kms/context/v1";
+/// How often one takes what others asked for before asking alone.
+const ROUNDS: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd";
-
-    fn scope(context: &[&[u8]]) -> Scope {
-        Scope::of(&KeyArn::parse(ARN).unwrap(), context)
-    }
-
-    #[test]
-    fn keys_of_one_wallet_share_a_scope_and_others_do_not() {
-        let house = [7; 32];
-        let one = scope(&[b"custody/soft/v1", &house, b"hot", b"key-1", b"seed"]);
-        let two = scope(&[b"custody/soft/v1", &house, b"hot", b"key-2", b"seed"]);
-        assert_eq!(one.digest, two.digest);
-        assert_eq!(one.pairs["custody:custodian"], "07".repeat(32));
-        assert_eq!(one.pairs["custody:wallet"], "hot");
-        for other in [
-            scope(&[b"custody/soft/v1", &house, b"cold", b"key-1", b"seed"]),
-            scope(&[b"custody/soft/v1", &[8; 32], b"hot", b"key-1", b"seed"]),
-            scope(&[b"custody/other/v2", &house, b"hot", b"key-1", b"seed"]),
-            scope(&[b"custody/soft/v1", &house, b"hot"]),
-            scope(&[b"custody/soft/v1", &house, b"h t", b"key-1"]),
-            scope(&[]),
-        ] {
-            assert_ne!(one.digest, other.digest);
-        }
-        let elsewhere = KeyArn::parse(&ARN.replace("1234", "4321")).unwrap();
-        let context: [&[u8]; 4] = [b"custody/soft/v1", &house, b"hot", b"key-1"];
-        assert_ne!(scope(&context).digest, Scope::of(&elsewhere, &context).digest);
-    }
 
     #[test]
     fn the_data_key_has_its_length() {

@@ -1,8 +1,8 @@
 //! The connections to KMS, one for each region, and the one place that decides what is tried again.
 //!
-//! Invariant: the SDK itself tries nothing twice. A call is repeated only if nothing can have
-//! happened, or if what happened does not matter; never beyond its time, and never before its turn
-//! under the account's quotas.
+//! Invariant: the SDK itself tries nothing twice and waits for nothing before a request leaves. A call
+//! is repeated only if nothing can have happened, or if what happened does not matter; never beyond its
+//! time, and never before its turn under the account's quotas.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,7 +15,7 @@ use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{
-    BehaviorVersion, ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
+    BehaviorVersion, IdentityCache, ProvideCredentials, Region, SharedHttpClient,
 };
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -24,10 +24,16 @@ use tracing::debug;
 
 use crate::bucket::Bucket;
 use crate::config::{KmsConfig, KmsConfigError, KmsLimits, RegionName};
+use crate::credentials::{AccountCredentials, Number, before};
 use crate::fault::{Effect, KmsFault, KmsReason};
 use crate::observer::{KmsEvent, Observer};
 
 /// An account of AWS KMS: one client for each region, kept and shared by all that is made from it.
+///
+/// # Security
+/// With `LOG_SENSITIVE_BODIES=true` in the environment and tracing at the level `TRACE`, the SDK writes
+/// the bodies of answers into the log: those of `Decrypt` and `GenerateDataKey` hold data keys. Neither
+/// belongs where real keys are.
 #[derive(Clone)]
 pub struct Kms(Arc<Inner>);
 
@@ -36,13 +42,12 @@ struct Inner {
     regions: BTreeMap<RegionName, Connection>,
     clock: Arc<dyn Clock>,
     observer: Observer,
-    credentials: SharedCredentialsProvider,
-    http: SharedHttpClient,
+    credentials: AccountCredentials,
 }
 
 /// One region.
 struct Connection {
-    client: Mutex<Client>,
+    client: Client,
     sign: Bucket,
     symmetric: Bucket,
     manage: Bucket,
@@ -69,7 +74,9 @@ pub(crate) struct Ask<'a> {
 
 impl Kms {
     /// Makes the clients; nothing is called yet. The credentials are asked for when they are needed
-    /// first, kept until shortly before they expire, and asked for again then.
+    /// first, kept until shortly before they expire, and asked for again then: once for all calls that
+    /// need them, and before a call is sent. If none come within the time of an attempt, nothing was
+    /// sent, and the call is `Unavailable`.
     ///
     /// # Errors
     /// Fails on a configuration out of its range.
@@ -97,11 +104,12 @@ impl Kms {
             .pool_idle_timeout(IDLE)
             .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
             .build_https();
-        let credentials = SharedCredentialsProvider::new(credentials);
+        let limit = config.limits.attempt;
+        let credentials = AccountCredentials::new(credentials, Arc::clone(&clock), limit);
         let connect = |region: &RegionName| {
             let limits = config.limits;
             let connection = Connection {
-                client: Mutex::new(client(&config, region, &credentials, &http)),
+                client: client(&config, region, &credentials, &http),
                 sign: Bucket::new(limits.sign_per_second),
                 symmetric: Bucket::new(limits.symmetric_per_second),
                 manage: Bucket::new(limits.manage_per_second),
@@ -110,7 +118,7 @@ impl Kms {
             (region.clone(), connection)
         };
         let regions = config.regions.iter().map(connect).collect();
-        Ok(Self(Arc::new(Inner { config, regions, clock, observer, credentials, http })))
+        Ok(Self(Arc::new(Inner { config, regions, clock, observer, credentials })))
     }
 
     pub(crate) fn config(&self) -> &KmsConfig {
@@ -166,31 +174,50 @@ impl Kms {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let fault = |reason| KmsFault::found(ask.operation, ask.region, reason);
-        let connection =
-            self.0.regions.get(ask.region).ok_or_else(|| fault(KmsReason::Rejected))?;
-        let limits = self.0.config.limits;
-        let deadline = self.clock().monotonic().saturating_add(limits.operation);
-        let mut reloaded = false;
+        let deadline = self.clock().monotonic().saturating_add(self.0.config.limits.operation);
+        let mut is_renewed = false;
         let mut attempts = 0_u8;
         loop {
-            self.wait_for_token(ask, connection).await?;
-            let client = lock(&connection.client).clone();
-            let sent = send(client).await;
-            let error = match sent {
+            let error = match self.attempt(ask, deadline, &send).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => KmsFault::of(ask.operation, ask.region, &error),
+                Err(error) => error,
             };
             debug!(operation = ask.operation, region = %ask.region, reason = %error.reason, "failed");
-            if error.reason == KmsReason::ExpiredCredentials && !reloaded {
-                reloaded = true;
-                self.reload(ask.region, connection);
+            if error.reason == KmsReason::ExpiredCredentials && !is_renewed {
+                is_renewed = true;
                 continue;
             }
             attempts = attempts.saturating_add(1);
             let next = self.next_attempt(ask, &error, attempts, deadline).ok_or(error)?;
             self.clock().sleep_until(next).await;
         }
+    }
+
+    /// Calls KMS once, when it is the call's turn and credentials are there.
+    async fn attempt<T, E, F>(
+        &self,
+        ask: Ask<'_>,
+        deadline: Monotonic,
+        send: impl Fn(Client) -> F,
+    ) -> Result<T, KmsFault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let unknown = || KmsFault::found(ask.operation, ask.region, KmsReason::Rejected);
+        let connection = self.0.regions.get(ask.region).ok_or_else(unknown)?;
+        let number = self.wait_for_credentials(ask, deadline).await?;
+        self.wait_for_token(ask, connection, deadline).await?;
+        let error = match send(connection.client.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => KmsFault::of(ask.operation, ask.region, &error),
+        };
+        let has_expired = error.reason == KmsReason::ExpiredCredentials;
+        if has_expired && self.0.credentials.refuse(number) {
+            let region = ask.region.clone();
+            self.observer().tell(&KmsEvent::CredentialsReloaded { region });
+        }
+        Err(error)
     }
 
     /// When a call is tried again, if it is.
@@ -212,28 +239,45 @@ impl Kms {
         (next.saturating_add(attempt) <= deadline).then_some(next)
     }
 
-    async fn wait_for_token(&self, ask: Ask<'_>, connection: &Connection) -> Result<(), KmsFault> {
+    /// Credentials that are there when the call is sent.
+    async fn wait_for_credentials(
+        &self,
+        ask: Ask<'_>,
+        deadline: Monotonic,
+    ) -> Result<Number, KmsFault> {
+        if let Some(number) = self.0.credentials.held() {
+            return Ok(number);
+        }
+        let end = self.clock().sleep_until(deadline);
+        let given = before(end, self.0.credentials.renew()).await;
+        let last = deadline.saturating_sub(self.0.config.limits.attempt).saturating_add(GRACE);
+        // After an asking that took long an attempt would not end in time.
+        let in_time = given.and_then(Result::ok).filter(|_| self.clock().monotonic() <= last);
+        let none = || KmsFault::found(ask.operation, ask.region, KmsReason::NoCredentials);
+        in_time.ok_or_else(none)
+    }
+
+    async fn wait_for_token(
+        &self,
+        ask: Ask<'_>,
+        connection: &Connection,
+        deadline: Monotonic,
+    ) -> Result<(), KmsFault> {
         let bucket = match ask.quota {
             Quota::Manage => &connection.manage,
             Quota::Sign => &connection.sign,
             Quota::Symmetric => &connection.symmetric,
         };
+        let KmsLimits { attempt, wait, .. } = self.0.config.limits;
         let now = self.clock().monotonic();
-        let leaves = bucket.take(now, self.0.config.limits.wait).map_err(|wait| {
-            let reason = KmsReason::Throttled { retry_after: Some(wait) };
-            KmsFault::found(ask.operation, ask.region, reason)
+        let rest = deadline.saturating_sub(now).saturating_sub(attempt);
+        let leaves = bucket.take(now, wait.min(rest)).map_err(|retry_after| {
+            KmsFault::found(ask.operation, ask.region, KmsReason::OwnLimit { retry_after })
         })?;
         if leaves > now {
             self.clock().sleep_until(leaves).await;
         }
         Ok(())
-    }
-
-    /// A new client asks for credentials anew.
-    fn reload(&self, region: &RegionName, connection: &Connection) {
-        let Inner { config, credentials, http, .. } = self.0.as_ref();
-        *lock(&connection.client) = client(config, region, credentials, http);
-        self.observer().tell(&KmsEvent::CredentialsReloaded { region: region.clone() });
     }
 }
 
@@ -251,7 +295,7 @@ impl fmt::Debug for Kms {
 fn client(
     config: &KmsConfig,
     region: &RegionName,
-    credentials: &SharedCredentialsProvider,
+    credentials: &AccountCredentials,
     http: &SharedHttpClient,
 ) -> Client {
     let KmsLimits { connect, attempt, operation, .. } = config.limits;
@@ -265,6 +309,7 @@ fn client(
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.as_str().to_owned()))
         .credentials_provider(credentials.clone())
+        .identity_cache(IdentityCache::no_cache())
         .http_client(http.clone())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts);
@@ -279,6 +324,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The first pause between two attempts is twice as long, and each next one twice the last.
 const PAUSE: Duration = Duration::from_millis(25);
+/// What a call may take longer than it should, so that credentials that are there at once are in time.
+const GRACE: Duration = Duration::from_millis(50);
 /// How long others are asked before a region that did not serve.
 const REGION_PAUSE: Duration = Duration::from_secs(30);
 /// After this time without use a connection is closed.

@@ -28,6 +28,13 @@ pub enum KmsEvent {
         /// The key that is not used.
         key: KeyArn,
     },
+    /// A key bears the custodian's tags and has no alias, and another key was taken for its id: nobody
+    /// uses it. It may be one that somebody else makes at this moment and removes by himself; if it is
+    /// still there an hour later, its deletion can be scheduled. Told once for each key.
+    KeyLeftBehind {
+        /// The key that is not used.
+        key: KeyArn,
+    },
     /// A region does not serve; others are asked before it for a while.
     RegionFailed {
         /// The region.

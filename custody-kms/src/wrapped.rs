@@ -4,10 +4,12 @@
 //! (length in 2 bytes) ‖ envelope; lengths are big-endian. KMS encrypted the key that the ciphertext
 //! holds; that key seals the envelope, in which the caller's data key is.
 //!
-//! Invariant: version, ARN, ciphertext and all of the caller's context are associated data of the
-//! envelope. Nothing rests on KMS alone to notice a changed ciphertext or another key's.
+//! Invariant: version, ARN, ciphertext, all of the caller's context and the house, where it is named, are
+//! associated data of the envelope. Nothing rests on KMS alone to notice a changed ciphertext or another
+//! key's.
 
 use crate::arn::KeyArn;
+use crate::house::HouseName;
 
 /// The parts of a wrapped data key.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,8 +49,13 @@ impl<'a> Wrapped<'a> {
         arn: &'c str,
         ciphertext: &'c [u8],
         fields: &[&'c [u8]],
+        house: Option<&'c HouseName>,
     ) -> Vec<&'c [u8]> {
-        [&[CONTEXT, arn.as_bytes(), ciphertext], fields].concat()
+        let (arn, house) = (arn.as_bytes(), house.map(|house| house.as_str().as_bytes()));
+        match house {
+            None => [&[CONTEXT, arn, ciphertext], fields].concat(),
+            Some(house) => [&[CONTEXT_OF_HOUSE, house, arn, ciphertext], fields].concat(),
+        }
     }
 }
 
@@ -58,6 +65,7 @@ const CIPHERTEXT_MAX: usize = 6_144;
 /// A data key of 32 bytes in its envelope.
 const ENVELOPE: usize = 32 + custody_core::envelope::OVERHEAD;
 const CONTEXT: &[u8] = b"custody/kms/data-key/v1";
+const CONTEXT_OF_HOUSE: &[u8] = b"custody/kms/data-key-of-house/v1";
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +88,15 @@ mod tests {
         let empty = Wrapped::write(&arn, b"", &[7; ENVELOPE]).unwrap();
         assert_eq!(Wrapped::parse(&empty), None);
         assert_eq!(Wrapped::write(&arn, &vec![0; 65_536], b""), None);
+    }
+
+    #[test]
+    fn what_is_bound_to_a_house_is_bound_to_no_other_and_not_to_none() {
+        let (one, two) = (HouseName::parse("one").unwrap(), HouseName::parse("two").unwrap());
+        let bound = |house| Wrapped::context(ARN, b"ciphertext", &[b"store"], house);
+        assert_ne!(bound(Some(&one)), bound(Some(&two)));
+        assert_ne!(bound(Some(&one)), bound(None));
+        assert_eq!(bound(None), [CONTEXT, ARN.as_bytes(), b"ciphertext", b"store"]);
     }
 
     proptest! {

@@ -14,10 +14,14 @@ mod drawn;
 mod house;
 #[path = "cloud_trail/malformed.rs"]
 mod malformed;
+#[path = "cloud_trail/packed.rs"]
+mod packed;
 #[path = "cloud_trail/records.rs"]
 mod records;
 #[path = "cloud_trail/signatures.rs"]
 mod signatures;
+#[path = "cloud_trail/unlisted.rs"]
+mod unlisted;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,8 +34,9 @@ use custody_core::document::{DocumentError, Verdict};
 use custody_core::id::{CustodianId, OrderId};
 use custody_core::time::Timestamp;
 use custody_kms::cloud_trail::{
-    ContextFault, CustodianMismatch, EventFault, Evidence, FieldFault, OrderLog, OrderLogError,
-    Period, Reason, Reconciliation, Trail, TrailError, TrailKeys, TrailKeysError, reconcile,
+    ContextFault, CustodianMismatch, EventFault, Evidence, FieldFault, KeyPlace, OrderLog,
+    OrderLogError, Period, Reason, Reconciliation, Trail, TrailError, TrailKeys, TrailKeysError,
+    Unexplained, reconcile,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,11 +60,14 @@ fn keys_text(house: &House) -> String {
         administrators = ["{ADMIN}"]
         sealing = ["{KEK}", "{NEW_KEK}"]
         scopes = ["store"]
+        contexts = ["{}"]
+        elsewhere = ["sealed-1"]
         [signing]
         hot-1 = ["{HOT}"]
         warm-1 = ["{WARM}"]
         "#,
-        house.custodian()
+        house.custodian(),
+        "07".repeat(32),
     )
 }
 
@@ -78,6 +86,13 @@ fn compare_within(house: &House, records: &Records, seconds: u64) -> Reconciliat
     let tolerance = Duration::from_secs(seconds);
     let evidence =
         Evidence { trail: &trail, log: &log, keys: &keys, tolerance, period: Period::ALL };
+    reconcile(&evidence).unwrap()
+}
+
+fn compare_by(house: &House, records: &Records, keys: &TrailKeys) -> Reconciliation {
+    let (trail, log) = (trail(&records.file()), house.log());
+    let tolerance = Duration::from_secs(60);
+    let evidence = Evidence { trail: &trail, log: &log, keys, tolerance, period: Period::ALL };
     reconcile(&evidence).unwrap()
 }
 

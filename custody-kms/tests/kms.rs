@@ -26,6 +26,10 @@ mod sealing;
 mod signing;
 #[path = "world/stand_in.rs"]
 mod stand_in;
+#[path = "kms/switching.rs"]
+mod switching;
+#[path = "kms/waiting.rs"]
+mod waiting;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

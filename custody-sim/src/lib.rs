@@ -20,6 +20,7 @@ mod quiet;
 mod referee;
 mod register;
 mod sabotage;
+mod switches;
 mod trace;
 mod vault;
 mod weather;

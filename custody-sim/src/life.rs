@@ -25,6 +25,7 @@ use crate::executor::Executor;
 use crate::house::People;
 use crate::referee::{Asked, Reader, Referee};
 use crate::register::{Register, submission};
+use crate::switches::Switches;
 use crate::trace::Trace;
 use crate::weather::Weather;
 pub(crate) use last::settle;
@@ -43,6 +44,8 @@ pub(crate) struct Life {
     pub(crate) trace: Trace,
     pub(crate) weather: Weather,
     pub(crate) log_keys: Arc<Vec<TestKey>>,
+    /// The keys of the backend, if it switches keys.
+    pub(crate) switches: Option<Switches>,
 }
 
 impl Life {

@@ -8,6 +8,7 @@ mod answers;
 mod calls;
 mod heads;
 mod story;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +18,6 @@ use custody_core::crypto::{PublicKey, Signature};
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, KeyId, OrderId};
-use custody_core::key::KeyState;
 use custody_core::order::OrderState;
 use custody_core::replay::{Depth, Replay, Report};
 use custody_core::seam::{Batch, Head};
@@ -220,31 +220,6 @@ impl Referee {
         let tasks = tale.document.tasks.iter();
         let made = tasks.map(|task| (task.key.clone(), signature(&task.key, task.input_sha256)));
         Some(made.collect())
-    }
-
-    /// The custodian, once its genesis event is durable.
-    pub(crate) fn custodian(&self) -> Option<CustodianId> {
-        self.state().custodian
-    }
-
-    /// The key that signs heads, as far as the events say.
-    pub(crate) fn log_key(&self) -> Option<PublicKey> {
-        self.state().story.log_key().cloned()
-    }
-
-    /// What is durable about an order.
-    pub(crate) fn tale(&self, order: &OrderId) -> Option<Tale> {
-        self.state().story.tale(order).cloned()
-    }
-
-    /// All orders that are durable, oldest first.
-    pub(crate) fn orders(&self) -> Vec<OrderId> {
-        self.state().story.orders()
-    }
-
-    /// The keys of a wallet, and how they stand.
-    pub(crate) fn keys(&self) -> Vec<(KeyId, KeyState)> {
-        self.state().story.keys()
     }
 
     /// What a replay of all events has counted.

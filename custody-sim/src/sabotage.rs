@@ -8,6 +8,8 @@ pub enum Sabotage {
     AnchorForgets,
     /// The backend says that it has refused, and has signed.
     BackendDenies,
+    /// The backend says that it has switched a key off, and has not.
+    BackendLeavesKeysOn,
     /// The backend says that it cannot be reached, and signs a little later.
     BackendSignsLater,
     /// The backend signs each input twice.
@@ -28,9 +30,10 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AnchorForgets,
         Self::BackendDenies,
+        Self::BackendLeavesKeysOn,
         Self::BackendSignsLater,
         Self::BackendSignsTwice,
         Self::LogMixesReceipts,

@@ -5,12 +5,14 @@ use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BackendIdentity, KeyId, WalletId};
 use custody_core::seam::{
-    BackendError, ErrorKind, Health, KeyBackend, KeyHandle, KeyRecord, KeyRequest, NewKey, Signer,
+    BackendError, ErrorKind, Health, KeyBackend, KeyHandle, KeyRecord, KeyRequest, KeySwitch,
+    NewKey, Signer,
 };
 use custody_testkit::key::TestKey;
 
 use crate::referee::Referee;
 use crate::sabotage::Sabotage;
+use crate::switches::Switches;
 use crate::weather::{Fate, Odds, Weather};
 
 /// The backend of one life: keys that live elsewhere, one for each key id, made out of the seed.
@@ -24,6 +26,9 @@ pub(crate) struct Vault {
     pub(crate) sabotage: Option<Sabotage>,
     /// Nobody but the custodian sees what it signs.
     pub(crate) in_process: bool,
+    /// Whether it can switch keys.
+    pub(crate) has_switch: bool,
+    pub(crate) switches: Switches,
 }
 
 impl Vault {
@@ -36,6 +41,8 @@ impl Vault {
             referee,
             sabotage: None,
             in_process: false,
+            has_switch: false,
+            switches: Switches::default(),
         }
     }
 
@@ -46,7 +53,7 @@ impl Vault {
     }
 
     /// What becomes of a call, once it has taken its time.
-    async fn struck(&self, what: &str) -> Result<Fate, BackendError> {
+    pub(crate) async fn struck(&self, what: &str) -> Result<Fate, BackendError> {
         let odds: Odds = self.weather.sky().backend;
         self.weather.pass(&odds).await;
         let fate = self.weather.fate(what, &odds);
@@ -118,6 +125,10 @@ impl KeyBackend for Vault {
         Ok(Arc::new(VaultSigner { vault: self.clone(), id: record.key.clone(), key }))
     }
 
+    fn switch(&self) -> Option<&dyn KeySwitch> {
+        self.has_switch.then_some(self)
+    }
+
     async fn health(&self) -> Health {
         Health::Ready
     }
@@ -148,6 +159,10 @@ impl VaultSigner {
     async fn signs(&self, input: SignInput<'_>) -> Result<(Signature, Fate), BackendError> {
         let failed = |kind| Err(BackendError::new(kind, "sign"));
         let fate = self.vault.struck("sign").await?;
+        if !self.vault.switches.is_on(&self.id) {
+            self.vault.weather.trace.count("signatures refused by a key that is off");
+            return failed(ErrorKind::Refused);
+        }
         let dice = &self.vault.weather.dice;
         if fate == Fate::FailsAfter && dice.chance(200) {
             let forged = || Ok((self.forge(input)?, Fate::Fine));

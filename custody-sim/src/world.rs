@@ -24,6 +24,7 @@ use crate::log::{Files, HeadSigner, Kept, MixingLog, WeatheredFiles};
 use crate::referee::{ORIGIN, Referee};
 use crate::register::Register;
 use crate::sabotage::Sabotage;
+use crate::switches::Switches;
 use crate::trace::Trace;
 use crate::vault::Vault;
 use crate::weather::{Sky, Weather};
@@ -43,6 +44,7 @@ pub(crate) struct World {
     people: Arc<People>,
     log_keys: Arc<Vec<TestKey>>,
     config: Config,
+    switches: Switches,
     /// An older copy of disk and files.
     backup: Option<(Content, Kept)>,
     pub(crate) lives: u64,
@@ -86,6 +88,7 @@ impl World {
                 order_life: Duration::from_secs(*dice.pick(&[60, 3_600, 86_400])),
                 snapshot_interval: *dice.pick(&[7, 25, 80, 10_000]),
             },
+            switches: Switches::default(),
             backup: None,
             lives: 0,
             dice,
@@ -218,6 +221,8 @@ impl World {
         let mut vault = Vault::new(self.seed, weather.clone(), self.referee.clone());
         vault.sabotage = self.sabotage;
         vault.in_process = in_process(self.seed);
+        vault.has_switch = self.has_switch();
+        vault.switches = self.switches.clone();
         let rules = TestRules::new();
         let compiler: Arc<dyn PolicyCompiler> = match self.sabotage {
             Some(Sabotage::RulesAllowAll) => Arc::new(LaxCompiler(rules)),
@@ -241,6 +246,11 @@ impl World {
         }
     }
 
+    /// In half of the worlds the backend switches keys.
+    fn has_switch(&self) -> bool {
+        self.seed / 3 % 2 == 1 || self.sabotage == Some(Sabotage::BackendLeavesKeysOn)
+    }
+
     fn life(&self, custodian: Custodian, executor: Executor, weather: Weather) -> Life {
         Life {
             id: custodian.id(),
@@ -254,6 +264,7 @@ impl World {
             trace: self.trace.clone(),
             weather,
             log_keys: Arc::clone(&self.log_keys),
+            switches: self.has_switch().then(|| self.switches.clone()),
         }
     }
 

@@ -59,7 +59,7 @@ fn worlds<T: Send>(seeds: Range<u64>, work: impl Fn(&Outcome) -> T + Sync) -> Ve
 }
 
 /// Words of the trace.
-const HAPPENS: [&str; 37] = [
+const HAPPENS: [&str; 42] = [
     " allowed ",
     " denied ",
     " executed",
@@ -97,6 +97,11 @@ const HAPPENS: [&str; 37] = [
     "fault: sign HangsBefore",
     "fault: sign head HangsAfter",
     "fault: advance anchor HangsBefore",
+    "vault: Enable ",
+    "vault: Disable ",
+    "vault: Destroy ",
+    "vault: CancelDestroy ",
+    "fault: switch HangsAfter",
 ];
 
 #[test]
@@ -104,6 +109,7 @@ fn a_part_that_breaks_its_contract_is_found() {
     for (sabotage, invariants) in [
         (Sabotage::AnchorForgets, &["what was answered stays"][..]),
         (Sabotage::BackendDenies, &["what failed was not signed"]),
+        (Sabotage::BackendLeavesKeysOn, &["in calm weather every key that is off is switched off"]),
         (Sabotage::BackendSignsLater, &["what failed is not signed"]),
         (Sabotage::BackendSignsTwice, &["one order is signed once"]),
         (Sabotage::LogMixesReceipts, &["a receipt proves its event under a signed head"]),
@@ -135,7 +141,7 @@ fn a_part_that_breaks_its_contract_is_found() {
         let found = outcome.violation.as_ref().map(|violation| violation.invariant);
         assert!(invariants.iter().any(|name| Some(*name) == found), "{sabotage:?}: {outcome}");
     }
-    assert_eq!(Sabotage::ALL.len(), 10, "each has a row");
+    assert_eq!(Sabotage::ALL.len(), 11, "each has a row");
 }
 
 /// The first world in which a sabotage is found.

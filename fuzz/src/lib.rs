@@ -13,6 +13,7 @@
 
 pub mod corpus;
 
+mod cloud_trails;
 mod custodian_sequences;
 mod documents;
 mod entries;
@@ -24,6 +25,8 @@ mod input;
 mod json;
 mod kept;
 mod keys;
+mod kms_handles;
+mod kms_texts;
 mod ledger_sequences;
 mod log_directories;
 mod mnemonics;
@@ -86,6 +89,8 @@ macro_rules! targets {
 }
 
 targets! {
+    /// Records of AWS CloudTrail, plain and compressed, and the file that names the keys.
+    cloud_trails;
     /// A whole custodian and its callers: what they do and what fails meanwhile.
     custodian_sequences;
     /// Documents of the core: events, orders, commands, statements and the rest.
@@ -102,6 +107,10 @@ targets! {
     imports;
     /// Public keys and signatures in every encoding.
     keys;
+    /// Handles of keys of AWS KMS.
+    kms_handles;
+    /// ARNs, configurations and scopes of AWS KMS.
+    kms_texts;
     /// The fold over events, in any order.
     ledger_sequences;
     /// The files of an exported log, of a log that is kept and of an anchor.

@@ -136,6 +136,7 @@ mod every_input_holds_and_every_part_takes_one {
     use super::*;
 
     targets! { holds:
+        cloud_trails
         custodian_sequences
         documents
         entries
@@ -144,6 +145,8 @@ mod every_input_holds_and_every_part_takes_one {
         handles
         imports
         keys
+        kms_handles
+        kms_texts
         ledger_sequences
         log_directories
         mnemonics
@@ -166,6 +169,7 @@ mod every_input_holds_when_it_is_changed {
     use super::*;
 
     targets! { holds_when_changed:
+        cloud_trails
         custodian_sequences
         documents
         entries
@@ -174,6 +178,8 @@ mod every_input_holds_when_it_is_changed {
         handles
         imports
         keys
+        kms_handles
+        kms_texts
         ledger_sequences
         log_directories
         mnemonics

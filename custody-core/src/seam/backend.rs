@@ -217,8 +217,8 @@ pub trait KeyResealing: Debug + Send + Sync {
 /// start; before a key is active again it has it switched on.
 #[async_trait]
 pub trait KeySwitch: Debug + Send + Sync {
-    /// Makes the key unusable until enabled. Idempotent. A key whose destruction is scheduled may
-    /// be refused.
+    /// Makes the key unusable until enabled. Idempotent. A key whose destruction is scheduled is
+    /// unusable already, and may be refused.
     ///
     /// # Errors
     /// The kinds of [`super::ErrorKind`].

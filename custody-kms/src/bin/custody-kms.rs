@@ -57,7 +57,7 @@ struct IamArguments {
 
 #[derive(Debug, Args)]
 struct ReconcileArguments {
-    /// Files of CloudTrail, not compressed: log files, or a record on each line
+    /// Files of CloudTrail, as they come (.json.gz) or unpacked: log files, or a record on each line
     #[arg(long = "trail", value_name = "FILE", num_args = 1.., required = true)]
     trails: Vec<PathBuf>,
 
@@ -279,7 +279,7 @@ fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
 
 const EXIT_CODES: &str = "Exit codes:
   0  the policy was printed, or both sides say the same
-  1  both sides differ, or somebody else used the keys
+  1  both sides differ, somebody else used the keys, or a key of the log is not listed
   2  wrong usage, or something could not be read";
 /// The exit code if something could not be read.
 const UNREADABLE: u8 = 2;

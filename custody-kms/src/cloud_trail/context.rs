@@ -1,8 +1,9 @@
 //! The encryption context of a call, as far as it is the custodian's.
 //!
 //! What belongs to a wallet is sealed under the names of custodian, purpose and wallet; anything else
-//! under a purpose of its own and the digest of what it is.
+//! under a purpose of its own, the digest of what it is and the name of the house, if it has one.
 
+use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, WalletId};
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::iam::OTHER_PURPOSE;
 pub(super) struct Context {
     context: Option<String>,
     custodian: Option<String>,
+    house: Option<String>,
     purpose: Option<String>,
     wallet: Option<String>,
 }
@@ -31,6 +33,8 @@ pub enum ContextFault {
     Missing,
     /// It names another custodian.
     OtherCustodian,
+    /// It names another house, or none where ours has a name.
+    OtherHouse,
     /// What was sealed moved to or from a key that is not the custodian's.
     OtherKey,
     /// It names something besides wallets that is not known.
@@ -53,6 +57,7 @@ impl Context {
         Ok(Self {
             context: object.text("custody:context")?,
             custodian: object.text("custody:custodian")?,
+            house: object.text("custody:house")?,
             purpose: object.text("custody:purpose")?,
             wallet: object.text("custody:wallet")?,
         })
@@ -63,10 +68,15 @@ impl Context {
         WalletId::parse(self.wallet.as_deref()?).ok()
     }
 
+    /// The digest of something besides wallets, if what is named could be one.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        Digest::parse(self.context.as_deref()?).ok()
+    }
+
     /// What it is of.
     pub(super) fn check(&self, log: &OrderLog, keys: &TrailKeys) -> Result<Sealed, ContextFault> {
         match (&self.custodian, &self.purpose, &self.wallet, &self.context) {
-            (Some(custodian), Some(_), Some(wallet), None) => {
+            (Some(custodian), Some(_), Some(wallet), None) if self.house.is_none() => {
                 let is_wallet = WalletId::parse(wallet).is_ok_and(|wallet| log.has_wallet(&wallet));
                 if !names(custodian, keys.custodian()) {
                     Err(ContextFault::OtherCustodian)
@@ -79,8 +89,13 @@ impl Context {
                 }
             }
             (None, Some(purpose), None, Some(digest)) if purpose == OTHER_PURPOSE => {
-                let is_known = keys.has_context(digest);
-                if is_known { Ok(Sealed::Other) } else { Err(ContextFault::UnknownContext) }
+                if !keys.is_house(self.house.as_deref()) {
+                    Err(ContextFault::OtherHouse)
+                } else if keys.has_context(digest) {
+                    Ok(Sealed::Other)
+                } else {
+                    Err(ContextFault::UnknownContext)
+                }
             }
             _ => Err(ContextFault::Incomplete),
         }

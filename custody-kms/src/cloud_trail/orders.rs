@@ -1,6 +1,6 @@
 //! What the custodian's log says that orders asked KMS for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use custody_core::command::{Command, Resolution};
 use custody_core::crypto::Algorithm;
@@ -14,11 +14,13 @@ use custody_core::id::{CustodianId, KeyId, OrderId, WalletId};
 use custody_core::replay::Documents;
 use custody_core::time::Timestamp;
 
-/// The orders of a log that were allowed to sign, and the wallets that orders made.
+use super::homes::{Home, Homes};
+
+/// The orders of a log that were allowed to sign, and the wallets and keys that orders made.
 #[derive(Clone, Debug)]
 pub struct OrderLog {
     custodian: CustodianId,
-    wallets: BTreeSet<WalletId>,
+    homes: Homes,
     orders: Vec<LoggedOrder>,
     /// Orders that wait for their decision.
     submitted: HashMap<OrderId, DocumentReference>,
@@ -60,12 +62,12 @@ struct Allowed {
     /// Where it is, if it signs something.
     place: Option<usize>,
     work: Work,
-    wallet: Option<WalletId>,
 }
 
 impl OrderLog {
     /// Reads all events of a log, in their order and from the first one on, with the order documents
-    /// that allowed orders name and the commands that made wallets or settled orders.
+    /// that allowed orders name and the commands that made wallets or keys, registered backends or
+    /// settled orders.
     ///
     /// # Errors
     /// Names the first event that is malformed, does not follow from those before it, or whose
@@ -91,7 +93,7 @@ impl OrderLog {
     pub fn empty(custodian: CustodianId) -> Self {
         Self {
             custodian,
-            wallets: BTreeSet::new(),
+            homes: Homes::default(),
             orders: Vec::new(),
             submitted: HashMap::new(),
             allowed: HashMap::new(),
@@ -120,10 +122,15 @@ impl OrderLog {
                 self.submitted.remove(&closed.order).map(drop).ok_or(EventFault::Order)
             }
             EventBody::OrderConcluded(concluded) => self.concluded(at, concluded, documents),
-            EventBody::ApprovalAdded(_)
-            | EventBody::Genesis(_)
-            | EventBody::KeyDestroyed(_)
-            | EventBody::Snapshot(_) => Ok(()),
+            EventBody::Genesis(genesis) => {
+                for (backend, identity) in genesis.backends {
+                    self.homes.add_backend(backend, &identity);
+                }
+                Ok(())
+            }
+            EventBody::ApprovalAdded(_) | EventBody::KeyDestroyed(_) | EventBody::Snapshot(_) => {
+                Ok(())
+            }
             _ => Err(EventFault::Unknown),
         }
     }
@@ -143,6 +150,9 @@ impl OrderLog {
         if custodian != self.custodian || order != decided.order {
             return Err(EventFault::Other);
         }
+        for task in &tasks {
+            self.homes.add_key(task.key.clone(), wallet.clone());
+        }
         let tasks: Vec<LoggedTask> = tasks
             .into_iter()
             .map(|task| LoggedTask { key: task.key, algorithm: task.algorithm })
@@ -152,7 +162,7 @@ impl OrderLog {
             let (order, claim) = (order.clone(), Claim::Perhaps);
             self.orders.push(LoggedOrder { order, tasks, allowed: at, ended: None, claim });
         }
-        self.allowed.insert(order, Allowed { place, work, wallet });
+        self.allowed.insert(order, Allowed { place, work });
         Ok(())
     }
 
@@ -182,7 +192,9 @@ impl OrderLog {
         }
     }
 
-    /// An order that changed the custodian itself: it may have made a wallet or settled another order.
+    /// An order that changed the custodian itself: it may have made a wallet or a key, registered a
+    /// backend or settled another order.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not looked into")]
     fn executed(
         &mut self,
         at: Timestamp,
@@ -190,21 +202,29 @@ impl OrderLog {
         documents: &dyn Documents,
     ) -> Result<(), EventFault> {
         let Work::Command(reference) = allowed.work else { return Err(EventFault::Order) };
-        if reference.action == Action::CreateWallet {
-            self.wallets.extend(allowed.wallet);
-        }
-        if reference.action != Action::ResolveOrder {
+        if !TOLD.contains(&reference.action) {
             return Ok(());
         }
         let command: Command = parse(&document(documents, &reference.sha256)?)?;
-        let Command::ResolveOrder { order, resolution } = command else {
+        if command.action() != reference.action {
             return Err(EventFault::Other);
-        };
-        let claim = match resolution {
-            Resolution::Failed { .. } => Claim::Nothing,
-            Resolution::Signed { .. } => Claim::Signed,
-        };
-        self.settle(&order, at, claim)
+        }
+        match command {
+            Command::CreateKey { wallet, key, .. } => self.homes.add_key(key, Some(wallet)),
+            Command::CreateWallet { wallet, backend, .. } => self.homes.add_wallet(wallet, backend),
+            Command::RegisterBackend { backend, identity } => {
+                self.homes.add_backend(backend, &identity);
+            }
+            Command::ResolveOrder { order, resolution } => {
+                let claim = match resolution {
+                    Resolution::Failed { .. } => Claim::Nothing,
+                    Resolution::Signed { .. } => Claim::Signed,
+                };
+                return self.settle(&order, at, claim);
+            }
+            _ => return Err(EventFault::Other),
+        }
+        Ok(())
     }
 
     fn settle(&mut self, order: &OrderId, at: Timestamp, claim: Claim) -> Result<(), EventFault> {
@@ -221,7 +241,12 @@ impl OrderLog {
     }
 
     pub(super) fn has_wallet(&self, wallet: &WalletId) -> bool {
-        self.wallets.contains(wallet)
+        self.homes.has_wallet(wallet)
+    }
+
+    /// Every key that an order made or was allowed to sign with, its wallet, and where it is.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&KeyId, Option<&WalletId>, Home)> {
+        self.homes.keys()
     }
 
     /// Whose log it is.
@@ -279,3 +304,7 @@ pub enum EventFault {
     #[error("the kind of the event is not known")]
     Unknown,
 }
+
+/// The commands that are looked into.
+const TOLD: [Action; 4] =
+    [Action::CreateKey, Action::CreateWallet, Action::RegisterBackend, Action::ResolveOrder];

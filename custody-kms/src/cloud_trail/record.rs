@@ -186,6 +186,16 @@ impl Record {
             parameters,
         }))
     }
+
+    /// Whether both can be of one call. The trails of two accounts tell the caller, and what was asked
+    /// for, in as much detail as concerns each of them.
+    pub(super) fn is_copy(&self, other: &Self) -> bool {
+        self.at == other.at
+            && self.origin == other.origin
+            && self.name == other.name
+            && self.error == other.error
+            && self.keys == other.keys
+    }
 }
 
 impl Caller {
@@ -242,8 +252,13 @@ fn keys(object: &Object<'_>, request: Option<&Object<'_>>) -> Result<Vec<KeyArn>
     let mut keys = Vec::new();
     for raw in object.list("resources")?.unwrap_or_default() {
         let resource = Object::parse(raw, "resources")?;
+        let parse = |text: &str| KeyArn::parse(text).ok();
         if resource.text("resources.type")?.as_deref() == Some("AWS::KMS::Key") {
-            keys.push(resource.parsed("resources.ARN", |text| KeyArn::parse(text).ok())?);
+            keys.push(resource.parsed("resources.ARN", parse)?);
+        } else {
+            // KMS does not tell the type in records of each operation (AWS KMS, "CloudTrail log
+            // entries": `Encrypt`, `GenerateDataKey`).
+            keys.extend(resource.text("resources.ARN")?.and_then(|text| parse(&text)));
         }
     }
     let Some(request) = request.filter(|_| keys.is_empty()) else { return Ok(keys) };

@@ -1,5 +1,6 @@
 //! What was found.
 
+use custody_core::digest::Digest;
 use custody_core::document::V1;
 use custody_core::id::{CustodianId, KeyId, OrderId, WalletId};
 use custody_core::time::Timestamp;
@@ -24,6 +25,9 @@ pub struct Reconciliation {
     pub signatures: SignatureCounts,
     /// Uses of the custodian's keys that nothing in the log explains: an alarm.
     pub unexplained: Vec<Unexplained>,
+    /// Keys of the log that the file does not name, and that may be in KMS. What KMS signed with them
+    /// is compared with nothing: an alarm.
+    pub unlisted: Vec<OtherKey>,
     /// Signatures of the log that CloudTrail has no record of.
     pub missing: Vec<MissingSignature>,
     /// Calls that sealed or opened something under a context that is not the custodian's.
@@ -34,6 +38,8 @@ pub struct Reconciliation {
     pub failures: Vec<FailedCalls>,
     /// What KMS did to the custodian's keys by itself.
     pub service: Vec<Calls>,
+    /// Keys that are not in KMS and that signed.
+    pub elsewhere: Vec<OtherKey>,
 }
 
 /// What became of the records.
@@ -63,12 +69,42 @@ pub struct SignatureCounts {
     /// In the trail, of orders whose outcome the log does not know or that lie on the edge of the
     /// period.
     pub perhaps: u64,
-    /// In the log, of keys that are not in KMS.
+    /// In the log, of keys that the file does not name as keys of KMS.
     pub elsewhere: u64,
     /// Sealed or opened for wallets of the custodian.
     pub sealed: u64,
     /// Sealed or opened for something else that is known.
     pub sealed_other: u64,
+}
+
+/// A key of the log that the file does not name as a key of KMS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OtherKey {
+    /// The key.
+    pub key: KeyId,
+    /// Its wallet, if the log tells one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wallet: Option<WalletId>,
+    /// Where it is.
+    pub place: KeyPlace,
+    /// Its signatures in the log.
+    pub signatures: u64,
+}
+
+/// Where a key is that the file does not name as a key of KMS, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// Not in KMS, says the file.
+    Elsewhere,
+    /// In KMS, says the log: its wallet's backend is one of this crate.
+    Kms,
+    /// Not in KMS, says the log: its wallet's backend is another.
+    OtherBackend,
+    /// Neither tells.
+    Unknown,
 }
 
 /// A use of a key that nothing in the log explains.
@@ -143,6 +179,9 @@ pub struct ContextFinding {
     /// The wallet that it names, if it has the form of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wallet: Option<WalletId>,
+    /// The digest of something besides wallets that it names, if it has the form of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<Digest>,
 }
 
 /// Calls of one operation, for one key, by somebody who is not known or who is known for something
@@ -190,11 +229,12 @@ pub struct Calls {
 }
 
 impl Reconciliation {
-    /// Whether both sides say the same and nobody else used the keys. Calls that failed are no
-    /// difference if they are the custodian's own.
+    /// Whether both sides say the same, nobody else used the keys, and no key of the log was left out.
+    /// Calls that failed are no difference if they are the custodian's own.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.unexplained.is_empty()
+            && self.unlisted.is_empty()
             && self.missing.is_empty()
             && self.contexts.is_empty()
             && self.strangers.iter().all(|calls| calls.reads)

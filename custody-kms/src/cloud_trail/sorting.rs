@@ -10,13 +10,14 @@ use custody_core::time::Timestamp;
 
 use super::Evidence;
 use super::context::{Context, ContextFault, Sealed};
+use super::homes::Home;
 use super::keys::{Ours, Standing};
 use super::matching::{Slot, assign};
 use super::orders::{Claim, LoggedOrder};
 use super::record::{CallerName, ErrorCode, EventName, Operation, Origin, Parameters, Record};
 use super::report::{
-    Calls, ContextFinding, FailedCalls, MissingSignature, Reason, Reconciliation, RecordCounts,
-    SignatureCounts, StrangerCalls, Unexplained,
+    Calls, ContextFinding, FailedCalls, KeyPlace, MissingSignature, OtherKey, Reason,
+    Reconciliation, RecordCounts, SignatureCounts, StrangerCalls, Unexplained,
 };
 use super::time::Share;
 use crate::arn::KeyArn;
@@ -27,6 +28,8 @@ pub(super) struct Sorting<'a> {
     report: Reconciliation,
     /// By the key that signs.
     sides: BTreeMap<&'a KeyId, Sides<'a>>,
+    /// The signatures in the log of keys that have no sides.
+    others: BTreeMap<&'a KeyId, u64>,
     strangers: BTreeMap<(CallerName, EventName, KeyArn), StrangerCalls>,
     failures: BTreeMap<(EventName, ErrorCode), u64>,
     service: BTreeMap<EventName, u64>,
@@ -62,15 +65,18 @@ impl<'a> Sorting<'a> {
             records,
             signatures: SignatureCounts::default(),
             unexplained: Vec::new(),
+            unlisted: Vec::new(),
             missing: Vec::new(),
             contexts: Vec::new(),
             strangers: Vec::new(),
             failures: Vec::new(),
             service: Vec::new(),
+            elsewhere: Vec::new(),
         };
         let sides = keys.signing().map(|key| (key, Sides::default())).collect();
         let (strangers, failures, service) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut sorting = Self { evidence, report, sides, strangers, failures, service };
+        let others = BTreeMap::new();
+        let mut sorting = Self { evidence, report, sides, others, strangers, failures, service };
         log.orders().iter().for_each(|order| sorting.want(order));
         sorting
     }
@@ -86,6 +92,7 @@ impl<'a> Sorting<'a> {
             let Some(sides) = self.sides.get_mut(&task.key) else {
                 let signed = u64::from(order.claim == Claim::Signed);
                 add(&mut self.report.signatures.elsewhere, signed);
+                add(self.others.entry(&task.key).or_default(), signed);
                 continue;
             };
             sides.algorithms.insert(task.algorithm);
@@ -119,16 +126,16 @@ impl<'a> Sorting<'a> {
             add(self.failures.entry(key).or_default(), 1);
             return;
         }
-        match (operation, &first.signs) {
-            (Operation::Sign, Some(key)) => {
+        match (operation, first) {
+            (Operation::Sign, Ours::Signs { key, home }) if home == arn.region() => {
                 if let Some(sides) = self.sides.get_mut(key) {
                     sides.made.push((record, arn));
                 }
             }
-            (Operation::Seal, None) => self.check_contexts(record, &ours),
-            (Operation::Seal | Operation::Sign | Operation::UseOtherwise, key) => {
-                let unexplained = unexplained(record, arn, key.as_ref(), Reason::OtherUse);
-                self.report.unexplained.push(unexplained);
+            (Operation::Seal, Ours::Seals) => self.check_contexts(record, &ours),
+            (Operation::Seal | Operation::Sign | Operation::UseOtherwise, ours) => {
+                let key = ours.signs();
+                self.report.unexplained.push(unexplained(record, arn, key, Reason::OtherUse));
             }
             (Operation::Manage | Operation::Read | Operation::Switch, _) => {}
         }
@@ -175,7 +182,7 @@ impl<'a> Sorting<'a> {
         let mut keys = keys.iter().cycle();
         for context in contexts {
             let Some((arn, ours)) = keys.next() else { continue };
-            let is_ours = ours.is_some_and(|ours| ours.signs.is_none());
+            let is_ours = ours.is_some_and(|ours| ours.signs().is_none());
             let checked = if is_ours { self.check(context.as_ref()) } else { OTHER_KEY };
             match checked {
                 Ok(of) => sealed = sealed.map(|_| of),
@@ -189,6 +196,7 @@ impl<'a> Sorting<'a> {
                         caller: record.caller.name.clone(),
                         fault,
                         wallet: context.as_ref().and_then(Context::wallet),
+                        context: context.as_ref().and_then(Context::digest),
                     });
                 }
             }
@@ -206,7 +214,31 @@ impl<'a> Sorting<'a> {
         context.ok_or(ContextFault::Missing)?.check(log, keys)
     }
 
+    /// Says where each key of the log is that the file does not name as a key of KMS.
+    fn place_others(&mut self) {
+        let Evidence { log, keys, .. } = *self.evidence;
+        for (key, wallet, home) in log.keys().filter(|(key, ..)| !self.sides.contains_key(key)) {
+            let place = match home {
+                Home::Kms(account) if keys.has_account(&account) => KeyPlace::Kms,
+                _ if keys.is_elsewhere(key) => KeyPlace::Elsewhere,
+                Home::Elsewhere => KeyPlace::OtherBackend,
+                Home::Kms(_) => KeyPlace::Kms,
+                Home::Unknown => KeyPlace::Unknown,
+            };
+            let signatures = self.others.get(key).copied().unwrap_or_default();
+            let other = OtherKey { key: key.clone(), wallet: wallet.cloned(), place, signatures };
+            match place {
+                KeyPlace::Kms | KeyPlace::Unknown => self.report.unlisted.push(other),
+                KeyPlace::Elsewhere | KeyPlace::OtherBackend if signatures > 0 => {
+                    self.report.elsewhere.push(other);
+                }
+                KeyPlace::Elsewhere | KeyPlace::OtherBackend => {}
+            }
+        }
+    }
+
     pub(super) fn finish(mut self) -> Reconciliation {
+        self.place_others();
         for (key, sides) in std::mem::take(&mut self.sides) {
             sides.compare(key, &mut self.report);
         }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::ContextFault;
 use super::report::{
-    Calls, ContextFinding, FailedCalls, MissingSignature, Reason, Reconciliation, StrangerCalls,
-    Unexplained,
+    Calls, ContextFinding, FailedCalls, KeyPlace, MissingSignature, OtherKey, Reason,
+    Reconciliation, StrangerCalls, Unexplained,
 };
 
 impl fmt::Display for Reconciliation {
@@ -21,7 +21,7 @@ impl fmt::Display for Reconciliation {
             ("  our keys", records.ours),
             ("signatures in both", signatures.matched),
             ("  of unknown orders", signatures.perhaps),
-            ("  not in KMS", signatures.elsewhere),
+            ("  of other keys", signatures.elsewhere),
             ("sealed for wallets", signatures.sealed),
             ("sealed otherwise", signatures.sealed_other),
         ] {
@@ -30,9 +30,11 @@ impl fmt::Display for Reconciliation {
         list(f, "ALARM: used, and nothing explains it", &self.unexplained, unexplained)?;
         list(f, "ALARM: sealed or opened for others", &self.contexts, context)?;
         list(f, "ALARM: called by others", &self.strangers, stranger)?;
+        list(f, "ALARM: keys of the log that are not listed", &self.unlisted, other_key)?;
         list(f, "signed, and CloudTrail does not know", &self.missing, missing)?;
         list(f, "failed", &self.failures, failed)?;
         list(f, "done by KMS itself", &self.service, service)?;
+        list(f, "keys that are not in KMS", &self.elsewhere, other_key)?;
         writeln!(f, "result: {}", if self.is_clean() { "clean" } else { "DIFFERENT" })
     }
 }
@@ -85,6 +87,7 @@ fn context(row: &ContextFinding, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ContextFault::Incomplete => "incomplete context",
         ContextFault::Missing => "no context",
         ContextFault::OtherCustodian => "other custodian",
+        ContextFault::OtherHouse => "other house",
         ContextFault::OtherKey => "other key",
         ContextFault::UnknownContext => "unknown context",
         ContextFault::UnknownWallet => "unknown wallet",
@@ -92,6 +95,9 @@ fn context(row: &ContextFinding, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{at}  {name}  {arn}  {fault}")?;
     if let Some(wallet) = &row.wallet {
         write!(f, "  wallet {wallet}")?;
+    }
+    if let Some(digest) = &row.context {
+        write!(f, "  context {digest}")?;
     }
     write!(f, "  by {caller}  event {event}")
 }
@@ -108,6 +114,21 @@ fn failed(row: &FailedCalls, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn service(row: &Calls, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{:<34}{:>10}", row.name, row.count)
+}
+
+fn other_key(row: &OtherKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let OtherKey { key, wallet, signatures, .. } = row;
+    let place = match row.place {
+        KeyPlace::Elsewhere => "not in KMS, says the file",
+        KeyPlace::Kms => "in KMS, says the log",
+        KeyPlace::OtherBackend => "not in KMS, says the log",
+        KeyPlace::Unknown => "perhaps in KMS",
+    };
+    write!(f, "key {key}")?;
+    if let Some(wallet) = wallet {
+        write!(f, "  wallet {wallet}")?;
+    }
+    write!(f, "  {place}  {signatures} signatures")
 }
 
 const ROWS_MAX: usize = 20;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use super::fields::{FieldError, FieldFault, Object};
+use super::gzip;
 use super::record::{EventId, Record};
 
 /// What CloudTrail recorded. CloudTrail delivers some records twice and none in order; each counts
@@ -28,14 +29,26 @@ struct Entry {
 }
 
 impl Trail {
+    /// Most bytes that one compressed file may unpack to: 1 GiB, some twenty times the 50 MB that
+    /// CloudTrail's own files have at most before (AWS CloudTrail, "Quotas").
+    pub const UNPACKED_MAX: usize = 1 << 30;
+
     /// Reads the text of a log file, `{"Records":[…]}`, or of records one after the other, such as one
-    /// on each line. May be called for one file after the other, in any order. Files of CloudTrail come
-    /// compressed; here they are plain.
+    /// on each line: as it is, or compressed with gzip, as CloudTrail delivers it. May be called for one
+    /// file after the other, in any order.
     ///
     /// # Errors
     /// Names the first record that is malformed or contradicts another, counted from 1 over all that
-    /// was read. The trail is of no use then.
+    /// was read. Fails on a compressed file that is damaged, cut off or followed by anything else, and on
+    /// one of more than [`Self::UNPACKED_MAX`] bytes. The trail is of no use then.
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), TrailError> {
+        if !gzip::is_gzip(bytes) {
+            return self.text(bytes);
+        }
+        self.text(&gzip::unpack(bytes, Self::UNPACKED_MAX)?)
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Result<(), TrailError> {
         for value in serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>() {
             let value = value.map_err(|error| TrailError::Malformed {
                 record: self.read.saturating_add(1),
@@ -75,7 +88,7 @@ impl Trail {
             self.duplicates = self.duplicates.saturating_add(1);
             return if is_same { Ok(()) } else { Err(contradiction) };
         }
-        let counts = self.counts(&record);
+        let counts = self.counts(number, &record)?;
         let index = self.entries.len();
         self.by_id.insert(record.id.clone(), index);
         if let Some(shared) = record.shared_id.clone().filter(|_| counts) {
@@ -86,16 +99,19 @@ impl Trail {
     }
 
     /// Whether a record counts. Of the copies of one call it is the one that names the caller, who is
-    /// named in the trail of its own account.
-    fn counts(&mut self, record: &Record) -> bool {
+    /// named in the trail of its own account; in all else that is compared they must be alike.
+    fn counts(&mut self, number: u64, record: &Record) -> Result<bool, TrailError> {
         let shared = record.shared_id.as_ref().and_then(|id| self.by_shared_id.get(id));
         let Some(known) = shared.and_then(|index| self.entries.get_mut(*index)) else {
-            return true;
+            return Ok(true);
         };
+        if !known.record.is_copy(record) {
+            return Err(TrailError::Contradiction { record: number, earlier: known.number });
+        }
         self.duplicates = self.duplicates.saturating_add(1);
         let counts = record.caller.is_named && !known.record.caller.is_named;
         known.counts = !counts;
-        counts
+        Ok(counts)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -125,8 +141,8 @@ impl Trail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrailError {
-    /// Two records have one id and do not say the same.
-    #[error("record {record} contradicts record {earlier}, which has the same id")]
+    /// Two records have one id, or are copies of one call, and do not say the same.
+    #[error("record {record} contradicts record {earlier}, which has the same id or shared id")]
     Contradiction {
         /// The number of the record.
         record: u64,
@@ -152,6 +168,15 @@ pub enum TrailError {
         line: usize,
         /// Column, from 1.
         column: usize,
+    },
+    /// A compressed file is damaged, cut off or followed by something else.
+    #[error("the file is compressed and damaged")]
+    Packed,
+    /// A compressed file is larger than any of CloudTrail.
+    #[error("the file unpacks to more than {bytes_max} bytes")]
+    TooLarge {
+        /// Most bytes that it may have.
+        bytes_max: usize,
     },
 }
 

@@ -39,9 +39,12 @@ pub(super) const CHANGES: [&str; 20] = [
     "kms:UpdatePrimaryRegion",
 ];
 
-/// What the backend reads of keys that sign.
-pub(super) const READ_SIGNING: [&str; 3] =
+/// What the backend reads of keys that it makes.
+pub(super) const READ_NEW: [&str; 3] =
     ["kms:DescribeKey", "kms:GetPublicKey", "kms:ListResourceTags"];
+
+/// What the backend reads of keys that it signs with.
+pub(super) const READ_SIGNING: [&str; 2] = ["kms:DescribeKey", "kms:GetPublicKey"];
 
 /// Lists of the whole account, which AWS allows for all of it or not at all.
 pub(super) const LISTS: [&str; 2] = ["kms:ListAliases", "kms:ListKeys"];
@@ -68,8 +71,7 @@ pub(super) const READ_AUDIT: [&str; 8] = [
 ];
 
 /// What is read of a key's rotation.
-pub(super) const READ_ROTATION: [&str; 3] =
-    ["kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:ListKeyRotations"];
+pub(super) const READ_ROTATION: [&str; 2] = ["kms:DescribeKey", "kms:GetKeyRotationStatus"];
 
 /// What an administrator changes without conditions of its own.
 pub(super) const ADMINISTRATION: [&str; 5] = [

@@ -21,6 +21,7 @@ pub(super) fn write(scope: &IamScope, uses: &BTreeSet<Use>) -> Result<Policy, Ia
         let principals = scope.principals(*one);
         let own: Vec<_> = statements(scope, *one)
             .into_iter()
+            .filter(|(target, _)| *target != Target::Sealing || other.is_some())
             .filter_map(|(target, it)| aim(target, it))
             .collect();
         denied.extend(deny_to_others(*one, &own, principals));
@@ -29,7 +30,7 @@ pub(super) fn write(scope: &IamScope, uses: &BTreeSet<Use>) -> Result<Policy, Ia
     // A grant would let somebody in whom no policy names.
     let rest = Policy::denied(&written, USES.into_iter().chain(["kms:CreateGrant"]));
     written.append(&mut denied);
-    if other.is_some() {
+    if uses.contains(&Use::Sealing) {
         written.push(deny_other_contexts(scope).by(["*"]).on(["*"]));
     }
     written.push(Statement::deny("DenyAllElse", rest).by(["*"]).on(["*"]));
@@ -39,7 +40,11 @@ pub(super) fn write(scope: &IamScope, uses: &BTreeSet<Use>) -> Result<Policy, Ia
 /// The statement about the key itself; none if it is about something else.
 fn aim(target: Target, statement: Statement) -> Option<Statement> {
     match target {
-        Target::Account | Target::Aliases | Target::NewKeys | Target::Unnamed => None,
+        Target::Account
+        | Target::Aliases
+        | Target::NewKeys
+        | Target::SealingAliases
+        | Target::Unnamed => None,
         Target::Each => Some(statement.named("Key").on(["*"])),
         Target::Sealing | Target::Signing | Target::Tagged => Some(statement.on(["*"])),
     }
@@ -53,13 +58,7 @@ fn deny_to_others(
 ) -> Option<Statement> {
     let not_used = Policy::denied(own, USES);
     let used: Vec<_> = USES.into_iter().filter(|action| !not_used.contains(action)).collect();
-    let sid = match one {
-        Use::Rotation => "DenyReSealingByOthers",
-        Use::Sealing => "DenySealingByOthers",
-        Use::Administration | Use::Audit | Use::Creation | Use::Signing | Use::Switching => {
-            "DenySigningByOthers"
-        }
-    };
+    let sid = if one == Use::Sealing { "DenySealingByOthers" } else { "DenySigningByOthers" };
     (!used.is_empty()).then(|| {
         let statement = Statement::deny(sid, used).by(["*"]).on(["*"]);
         statement.when("ArnNotEquals", "aws:PrincipalArn", principals)

@@ -8,9 +8,12 @@ use custody_core::digest::Digest;
 use custody_core::id::CustodianId;
 use serde::Deserialize;
 
-use super::{PrincipalArn, Use, line_of, name_on};
+use super::{PrincipalArn, Use};
 use crate::arn::{KeyArn, is_account};
 use crate::config::RegionName;
+use crate::create::ALIASES;
+use crate::house::HouseName;
+use crate::toml_error::{line_of, name_on};
 
 /// What policies are written about.
 ///
@@ -18,7 +21,7 @@ use crate::config::RegionName;
 ///
 /// ```toml
 /// account = "111122223333"
-/// regions = ["eu-central-1", "eu-west-1"]
+/// regions = ["eu-central-1", "eu-west-1"]        # the first is where keys are made and sign
 /// custodian = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 /// algorithms = ["ecdsa-secp256k1", "ecdsa-p256"] # of keys that sign
 /// multi_region = false                           # whether new keys may have replicas
@@ -26,13 +29,16 @@ use crate::config::RegionName;
 /// rotation_days = 365                            # longest time between rotations: 90 to 2560
 /// signing_keys = []                              # their ARNs; if none, all with the custodian's tag
 /// sealing_keys = ["arn:aws:kms:eu-central-1:111122223333:key/mrk-12"]
+/// sealing_aliases = ["alias/custody-wallets"]    # that the administration may give to these
+/// house = "house-1"                              # as in the configuration of the host, if it is there
 ///
 /// [principals]                                   # for key policies
 /// sign = ["arn:aws:iam::111122223333:role/custody"]
 /// admin = ["arn:aws:iam::111122223333:role/custody-admin"]
 /// ```
 ///
-/// A multi-Region key is meant in all regions.
+/// A multi-Region key that seals is meant in all regions. One that signs does so where its ARN says, or
+/// in the first region if it is told by its tag; elsewhere its replicas are administered and audited.
 #[derive(Clone, Debug)]
 pub struct IamScope {
     partition: &'static str,
@@ -44,7 +50,10 @@ pub struct IamScope {
     deletion_days: NonZeroU8,
     rotation_days: u16,
     signing_keys: BTreeSet<KeyArn>,
+    signing_keys_and_replicas: BTreeSet<KeyArn>,
     sealing_keys: BTreeSet<KeyArn>,
+    sealing_aliases: BTreeSet<String>,
+    house: Option<HouseName>,
     principals: BTreeMap<Use, BTreeSet<PrincipalArn>>,
 }
 
@@ -81,6 +90,7 @@ impl IamScope {
         if !(90..=2_560).contains(&rotation_days) {
             return Err(wrong("rotation_days"));
         }
+        let house = document.house.as_deref().map(HouseName::parse).transpose();
         let mut scope = Self {
             partition,
             account,
@@ -91,19 +101,27 @@ impl IamScope {
             deletion_days,
             rotation_days,
             signing_keys: BTreeSet::new(),
+            signing_keys_and_replicas: BTreeSet::new(),
             sealing_keys: BTreeSet::new(),
+            sealing_aliases: parse_sealing_aliases(document.sealing_aliases)?,
+            house: house.map_err(|_| wrong("house"))?,
             principals: BTreeMap::new(),
         };
         scope.signing_keys = scope.keys(&document.signing_keys, "signing_keys")?;
+        scope.signing_keys_and_replicas = scope.with_replicas(&scope.signing_keys);
         scope.sealing_keys = scope.keys(&document.sealing_keys, "sealing_keys")?;
-        if !scope.signing_keys.is_disjoint(&scope.sealing_keys) {
+        scope.sealing_keys = scope.with_replicas(&scope.sealing_keys);
+        if !scope.signing_keys_and_replicas.is_disjoint(&scope.sealing_keys) {
             return Err(wrong("sealing_keys"));
+        }
+        if scope.sealing_keys.is_empty() && !scope.sealing_aliases.is_empty() {
+            return Err(wrong("sealing_aliases"));
         }
         scope.principals = parse_principals(document.principals, partition)?;
         Ok(scope)
     }
 
-    /// The keys of a list, each in all regions where it can be.
+    /// The keys of a list.
     fn keys(
         &self,
         list: &[String],
@@ -119,9 +137,16 @@ impl IamScope {
             if !is_inside {
                 return Err(wrong(field));
             }
-            keys.extend(self.regions.iter().filter_map(|region| arn.in_region(region)));
+            keys.insert(arn);
         }
         Ok(keys)
+    }
+
+    /// The keys, each in all regions where it can be.
+    fn with_replicas(&self, keys: &BTreeSet<KeyArn>) -> BTreeSet<KeyArn> {
+        let in_regions =
+            |arn: &KeyArn| self.regions.iter().filter_map(|region| arn.in_region(region)).collect();
+        keys.iter().flat_map(|arn| -> Vec<_> { in_regions(arn) }).collect()
     }
 
     pub(super) fn regions(&self) -> &[RegionName] {
@@ -148,12 +173,27 @@ impl IamScope {
         self.rotation_days
     }
 
+    /// Where they sign.
     pub(super) const fn signing_keys(&self) -> &BTreeSet<KeyArn> {
         &self.signing_keys
     }
 
+    pub(super) const fn signing_keys_and_replicas(&self) -> &BTreeSet<KeyArn> {
+        &self.signing_keys_and_replicas
+    }
+
+    /// With their replicas.
     pub(super) const fn sealing_keys(&self) -> &BTreeSet<KeyArn> {
         &self.sealing_keys
+    }
+
+    pub(super) const fn sealing_aliases(&self) -> &BTreeSet<String> {
+        &self.sealing_aliases
+    }
+
+    /// What the contexts of things besides wallets must name, if anything.
+    pub(super) const fn house(&self) -> Option<&HouseName> {
+        self.house.as_ref()
     }
 
     /// Who does something; empty if nobody is named.
@@ -166,6 +206,12 @@ impl IamScope {
     pub(super) fn in_regions(&self, resource: &str) -> Vec<String> {
         let arn = |region: &RegionName| self.arn(region.as_str(), resource);
         self.regions.iter().map(arn).collect()
+    }
+
+    /// Something of KMS where keys are made and sign.
+    pub(super) fn at_home(&self, resource: &str) -> Vec<String> {
+        let home = self.regions.iter().take(1);
+        home.map(|region| self.arn(region.as_str(), resource)).collect()
     }
 
     /// All keys of the account, wherever they are.
@@ -204,6 +250,21 @@ fn parse_algorithms(list: &[Algorithm]) -> Result<BTreeSet<Algorithm>, IamScopeE
     let algorithms: BTreeSet<_> = list.iter().copied().collect();
     let is_fit = !algorithms.is_empty() && !algorithms.contains(&Algorithm::Bip340);
     if is_fit { Ok(algorithms) } else { Err(wrong("algorithms")) }
+}
+
+/// Names of aliases (API reference, `CreateAlias`), but for those of AWS and of keys that sign.
+fn parse_sealing_aliases(list: Vec<String>) -> Result<BTreeSet<String>, IamScopeError> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    let is_fit = |alias: &String| {
+        let name = alias.strip_prefix("alias/").unwrap_or_default();
+        let is_taken = name.starts_with("aws/") || alias.starts_with(ALIASES);
+        let is_name = !name.is_empty() && alias.len() <= 256 && name.bytes().all(is_part);
+        is_name && !is_taken
+    };
+    if !list.iter().all(is_fit) {
+        return Err(wrong("sealing_aliases"));
+    }
+    Ok(list.into_iter().collect())
 }
 
 fn parse_principals(
@@ -273,6 +334,9 @@ struct Document {
     signing_keys: Vec<String>,
     #[serde(default)]
     sealing_keys: Vec<String>,
+    #[serde(default)]
+    sealing_aliases: Vec<String>,
+    house: Option<String>,
     #[serde(default)]
     principals: BTreeMap<String, Vec<String>>,
 }

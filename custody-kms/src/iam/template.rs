@@ -6,12 +6,15 @@
 use custody_core::crypto::Algorithm;
 
 use super::actions::{
-    ADMINISTRATION, LISTS, READ_ADMINISTRATION, READ_AUDIT, READ_ROTATION, READ_SIGNING, SWITCHING,
+    ADMINISTRATION, LISTS, READ_ADMINISTRATION, READ_AUDIT, READ_NEW, READ_ROTATION, READ_SIGNING,
+    SWITCHING,
 };
 use super::policy::Statement;
 use super::scope::Reach;
 use super::{IamScope, OTHER_PURPOSE, Use};
 use crate::backend::spec;
+use crate::config::RegionName;
+use crate::create::{TAG_CUSTODIAN, TAGS};
 
 /// What a statement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +23,15 @@ pub(super) enum Target {
     Account,
     /// The custodian's aliases.
     Aliases,
-    /// Keys that sign and keys that encrypt data keys.
+    /// Keys that sign and keys that encrypt data keys, and the replicas of both.
     Each,
     /// Keys that are being made: nothing tells them from others yet.
     NewKeys,
     /// Keys that encrypt data keys.
     Sealing,
-    /// Keys that sign.
+    /// The aliases of keys that encrypt data keys.
+    SealingAliases,
+    /// Keys that sign, where they sign: not their replicas.
     Signing,
     /// Keys that bear the custodian's tag and no alias.
     Unnamed,
@@ -66,6 +71,14 @@ fn administration(scope: &IamScope) -> Vec<(Target, Statement)> {
                 .when("StringEquals", "kms:KeyUsage", ["ENCRYPT_DECRYPT"]),
         ),
     ];
+    if !scope.sealing_aliases().is_empty() {
+        // Alias and key again.
+        let actions = ["kms:CreateAlias", "kms:DeleteAlias"];
+        statements.extend([
+            (Target::SealingAliases, Statement::allow("TakeNamesOfSealingKeys", actions)),
+            (Target::Sealing, Statement::allow("NameSealingKeys", ["kms:CreateAlias"])),
+        ]);
+    }
     if scope.reach() == Reach::MultiRegion {
         // A replica is made from its primary key and made as a key in its region.
         statements.extend([
@@ -110,15 +123,7 @@ fn creation(scope: &IamScope) -> Vec<(Target, Statement)> {
         // `CreateAlias` is asked for twice: for the alias and for the key.
         (Target::Aliases, Statement::allow("TakeAliases", ["kms:CreateAlias"])),
         (Target::Tagged, Statement::allow("NameNewKeys", ["kms:CreateAlias"])),
-        // A key is looked for by its ARN, or by an alias that only the custodian gives.
-        (
-            Target::Tagged,
-            Statement::allow("ReadNewKeys", READ_SIGNING).when(
-                "StringLikeIfExists",
-                "kms:RequestAlias",
-                [ALIASES],
-            ),
-        ),
+        (Target::Tagged, Statement::allow("ReadNewKeys", READ_NEW)),
         (Target::Account, lists(scope, "ListForCreation")),
         // Of two keys made at once one never gets an alias. A key that has one is not removed so.
         (
@@ -126,13 +131,14 @@ fn creation(scope: &IamScope) -> Vec<(Target, Statement)> {
             Statement::allow("RemoveDuplicates", ["kms:ScheduleKeyDeletion"])
                 .when("NumericGreaterThanEquals", DELETION_WINDOW, [7])
                 .when("Null", "kms:ResourceAliases", [true])
-                .when("StringEquals", RESOURCE_TAG, custodian),
+                .when("StringEquals", &resource_tag(), custodian),
         ),
     ]
 }
 
 fn rotation(scope: &IamScope) -> Vec<(Target, Statement)> {
-    let mut statements = vec![
+    // What is sealed anew is opened and sealed by whoever seals: KMS itself has nothing to re-encrypt.
+    vec![
         // A rotation that is due hardly ever is none.
         (
             Target::Sealing,
@@ -144,17 +150,15 @@ fn rotation(scope: &IamScope) -> Vec<(Target, Statement)> {
         ),
         (Target::Sealing, Statement::allow("RotateNow", ["kms:RotateKeyOnDemand"])),
         (Target::Sealing, Statement::allow("ReadRotation", READ_ROTATION)),
-    ];
-    // From one key of the scope to another, or to itself: never to a key outside.
-    let actions = ["kms:ReEncryptFrom", "kms:ReEncryptTo"];
-    statements.extend(under_contexts(scope, ["ReSealForWallets", "ReSealOtherThings"], actions));
-    statements
+    ]
 }
 
 fn sealing(scope: &IamScope) -> Vec<(Target, Statement)> {
-    let actions = ["kms:Decrypt", "kms:GenerateDataKey"];
-    let mut statements = under_contexts(scope, ["SealForWallets", "SealOtherThings"], actions);
-    statements.push((Target::Sealing, Statement::allow("ReadSealingKeys", ["kms:DescribeKey"])));
+    let mut statements = under_contexts(scope);
+    statements.extend([
+        (Target::Sealing, Statement::allow("ReadSealingKeys", ["kms:DescribeKey"])),
+        (Target::Account, look("LookForSealing", scope.regions())),
+    ]);
     statements
 }
 
@@ -175,7 +179,10 @@ fn signing(scope: &IamScope) -> Vec<(Target, Statement)> {
             statements.push((Target::Signing, statement));
         }
     }
-    statements.push((Target::Signing, Statement::allow("ReadSigningKeys", READ_SIGNING)));
+    statements.extend([
+        (Target::Signing, Statement::allow("ReadSigningKeys", READ_SIGNING)),
+        (Target::Account, look("LookForSigning", scope.regions().iter().take(1))),
+    ]);
     statements
 }
 
@@ -187,14 +194,11 @@ fn switching(scope: &IamScope) -> Vec<(Target, Statement)> {
     ]
 }
 
-/// Actions that name what they seal or open: a wallet of the custodian, or something else by its
+/// Sealing and opening, which names what is sealed: a wallet of the custodian, or something else by its
 /// digest. Both name exactly what they must.
-fn under_contexts(
-    scope: &IamScope,
-    [for_wallets, others]: [&str; 2],
-    actions: [&'static str; 2],
-) -> Vec<(Target, Statement)> {
-    let wallets = Statement::allow(for_wallets, actions)
+fn under_contexts(scope: &IamScope) -> Vec<(Target, Statement)> {
+    let actions = ["kms:Decrypt", "kms:GenerateDataKey"];
+    let wallets = Statement::allow("SealForWallets", actions)
         .when("StringEquals", CONTEXT_CUSTODIAN, [scope.custodian()])
         .when("Null", "kms:EncryptionContext:custody:purpose", [false])
         .when("Null", "kms:EncryptionContext:custody:wallet", [false])
@@ -203,19 +207,20 @@ fn under_contexts(
             "kms:EncryptionContextKeys",
             ["custody:custodian", "custody:purpose", "custody:wallet"],
         );
-    let others = Statement::allow(others, actions)
+    let mut names = vec!["custody:context", "custody:purpose"];
+    names.extend(scope.house().map(|_| "custody:house"));
+    let mut others = Statement::allow("SealOtherThings", actions)
         .when("StringEquals", CONTEXT_PURPOSE, [OTHER_PURPOSE])
         .when("Null", "kms:EncryptionContext:custody:context", [false])
-        .when(
-            "ForAllValues:StringEquals",
-            "kms:EncryptionContextKeys",
-            ["custody:context", "custody:purpose"],
-        );
+        .when("ForAllValues:StringEquals", "kms:EncryptionContextKeys", names);
+    if let Some(house) = scope.house() {
+        others = others.when("StringEquals", CONTEXT_HOUSE, [house]);
+    }
     vec![(Target::Sealing, wallets), (Target::Sealing, others)]
 }
 
 /// Denies sealing and opening under contexts that are neither the custodian's nor of something else,
-/// whatever else is attached.
+/// whatever else is attached. Where the house has a name, something else is what bears it.
 pub(super) fn deny_other_contexts(scope: &IamScope) -> Statement {
     let actions = [
         "kms:Decrypt",
@@ -227,13 +232,25 @@ pub(super) fn deny_other_contexts(scope: &IamScope) -> Statement {
         "kms:ReEncryptFrom",
         "kms:ReEncryptTo",
     ];
-    Statement::deny("DenyOtherContexts", actions)
-        .when("StringNotEquals", CONTEXT_CUSTODIAN, [scope.custodian()])
-        .when("StringNotEquals", CONTEXT_PURPOSE, [OTHER_PURPOSE])
+    let statement = Statement::deny("DenyOtherContexts", actions).when(
+        "StringNotEquals",
+        CONTEXT_CUSTODIAN,
+        [scope.custodian()],
+    );
+    match scope.house() {
+        None => statement.when("StringNotEquals", CONTEXT_PURPOSE, [OTHER_PURPOSE]),
+        Some(house) => statement.when("StringNotEquals", CONTEXT_HOUSE, [house]),
+    }
 }
 
 fn lists(scope: &IamScope, sid: &str) -> Statement {
     Statement::allow(sid, LISTS).when("StringEquals", "aws:RequestedRegion", scope.regions())
+}
+
+/// What is asked for to tell whether KMS serves. It names no key: who is denied it is denied for himself.
+fn look<'a>(sid: &str, regions: impl IntoIterator<Item = &'a RegionName>) -> Statement {
+    let look = Statement::allow(sid, ["kms:ListAliases"]);
+    look.when("StringEquals", "aws:RequestedRegion", regions)
 }
 
 /// A deletion that can be taken back long enough. KMS itself takes seven days.
@@ -258,18 +275,55 @@ fn checked(statement: Statement) -> Statement {
 
 /// With the tags of the custodian and no others.
 fn tagged(scope: &IamScope, statement: Statement) -> Statement {
-    statement.when("StringEquals", "aws:RequestTag/custody:custodian", [scope.custodian()]).when(
+    let tag = format!("aws:RequestTag/{TAG_CUSTODIAN}");
+    statement.when("StringEquals", &tag, [scope.custodian()]).when(
         "ForAllValues:StringEquals",
         "aws:TagKeys",
         TAGS,
     )
 }
 
-/// The tag that tells whose a key is.
-pub(super) const RESOURCE_TAG: &str = "aws:ResourceTag/custody:custodian";
-/// The aliases of the custodian's keys.
-pub(super) const ALIASES: &str = "alias/custody/*";
-const TAGS: [&str; 4] = ["custody:custodian", "custody:key", "custody:name", "custody:wallet"];
+/// The key of the condition on the tag that tells whose a key is.
+pub(super) fn resource_tag() -> String {
+    format!("aws:ResourceTag/{TAG_CUSTODIAN}")
+}
+
 const CONTEXT_CUSTODIAN: &str = "kms:EncryptionContext:custody:custodian";
+const CONTEXT_HOUSE: &str = "kms:EncryptionContext:custody:house";
 const CONTEXT_PURPOSE: &str = "kms:EncryptionContext:custody:purpose";
 const DELETION_WINDOW: &str = "kms:ScheduleKeyDeletionPendingWindowInDays";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: &str = "account = '111122223333'\nregions = ['eu-central-1']\n\
+        custodian = 'cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc'\n";
+
+    /// The statements about things besides wallets, as text.
+    fn others(more: &str) -> [String; 2] {
+        let scope = IamScope::parse(&format!("{SCOPE}{more}")).unwrap();
+        let allowed = sealing(&scope).into_iter().map(|(_, statement)| statement);
+        let text = |statement: &Statement| serde_json::to_string(statement).unwrap();
+        let allowed = allowed.map(|one| text(&one)).find(|one| one.contains("SealOtherThings"));
+        [allowed.unwrap(), text(&deny_other_contexts(&scope))]
+    }
+
+    #[test]
+    fn things_besides_wallets_are_sealed_under_the_name_of_the_house_alone() {
+        let [allowed, denied] = others("house = 'house-1'");
+        let name = r#""kms:EncryptionContext:custody:house":"house-1""#;
+        assert!(allowed.contains(name) && denied.contains(name), "{allowed}\n{denied}");
+        let names = r#"["custody:context","custody:house","custody:purpose"]"#;
+        assert!(allowed.contains(names), "{allowed}");
+        assert!(!denied.contains("custody:purpose"), "{denied}");
+        for text in others("") {
+            assert!(!text.contains("custody:house"), "{text}");
+        }
+        for wrong in ["house = ''", "house = '*'", "house = 'a b'"] {
+            let read = IamScope::parse(&format!("{SCOPE}{wrong}"));
+            let expected = crate::iam::IamScopeError::Field { field: "house" };
+            assert_eq!(read.unwrap_err(), expected, "{wrong}");
+        }
+    }
+}

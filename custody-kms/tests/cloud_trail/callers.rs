@@ -133,20 +133,37 @@ fn a_wallet_counts_once_its_order_is_executed() {
 }
 
 #[test]
-fn other_contexts_can_be_named_and_then_there_are_no_others() {
+fn other_contexts_are_those_that_are_listed_and_no_others() {
     let house = House::new();
     let text = keys_text(&house);
     let mut records = Records::default();
     records.push(decrypt(KEK, at(0), &other_context()));
-    for (digest, is_clean) in [("07".repeat(32), true), ("08".repeat(32), false)] {
-        let text = text.replace("scopes", &format!("contexts = [\"{digest}\"]\nscopes"));
+    let listed = format!("[\"{}\"]", "07".repeat(32));
+    for (digests, is_clean) in [
+        (listed.clone(), true),
+        (listed.replace("07", "08"), false),
+        (format!("[\"{}\", {}", "08".repeat(32), listed.split_at(1).1), true),
+        // None are listed: none are known.
+        ("[]".to_owned(), false),
+    ] {
+        let text = text.replace(&listed, &digests);
         let (trail, log, keys) =
             (trail(&records.file()), house.log(), TrailKeys::parse(&text).unwrap());
         let tolerance = Duration::ZERO;
         let evidence =
             Evidence { trail: &trail, log: &log, keys: &keys, tolerance, period: Period::ALL };
-        assert_eq!(reconcile(&evidence).unwrap().is_clean(), is_clean, "{digest}");
+        let report = reconcile(&evidence).unwrap();
+        assert_eq!(report.is_clean(), is_clean, "{digests}");
+        let found = report.contexts.first().map(|one| one.fault);
+        assert_eq!(found, (!is_clean).then_some(ContextFault::UnknownContext), "{digests}");
+        let told = report.contexts.first().and_then(|one| one.context);
+        assert_eq!(told.is_some(), !is_clean, "{digests}");
+        assert_eq!(report.to_string().contains(&"07".repeat(32)), !is_clean, "{digests}");
     }
+    let unlisted = text.replace("contexts", "# contexts");
+    let keys = TrailKeys::parse(&unlisted).unwrap();
+    let report = compare_by(&house, &records, &keys);
+    assert_eq!(report.contexts[0].fault, ContextFault::UnknownContext);
 }
 
 #[test]
@@ -196,6 +213,33 @@ fn copies_of_a_call_in_two_accounts_count_once_and_name_the_caller() {
 }
 
 #[test]
+fn copies_of_a_call_that_differ_are_refused() {
+    let mut one = sign(HOT, at(0));
+    one["sharedEventID"] = json!("bed75623-31d1-4dcb-b0a0-c9d5f4a4c2e5");
+    for (field, value) in [
+        ("eventTime", json!("2026-03-01T12:00:01Z")),
+        ("eventName", json!("Verify")),
+        ("errorCode", json!("AccessDenied")),
+        ("eventType", json!("AwsServiceEvent")),
+        ("resources", json!([resource(WARM)])),
+        ("resources", json!([resource(HOT), resource(WARM)])),
+    ] {
+        for is_named in [true, false] {
+            let mut other = one.clone();
+            other["eventID"] = json!("another");
+            other[field] = value.clone();
+            if !is_named {
+                other = by(other, json!({ "type": "AWSAccount", "accountId": "444455556666" }));
+            }
+            for all in [vec![one.clone(), other.clone()], vec![other, one.clone()]] {
+                let error = Trail::default().read(&Records { all }.file()).unwrap_err();
+                assert_eq!(error, TrailError::Contradiction { record: 2, earlier: 1 }, "{field}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_replica_is_the_same_key() {
     let house = House::new();
     let replica = KEK.replace("eu-central-1", "us-east-1");
@@ -207,6 +251,34 @@ fn a_replica_is_the_same_key() {
     let mut records = Records::default();
     records.sign(&elsewhere, at(0));
     assert_eq!(compare(&house, &records).records.other_keys, 1);
+}
+
+#[test]
+fn what_a_replica_of_a_key_signs_is_another_use() {
+    let mut house = House::new();
+    house.sign(at(0), at(1), &["hot-1"]);
+    let several = KEK.replace("mrk-1234", "mrk-5678");
+    let replica = several.replace("eu-central-1", "us-east-1");
+    let text = keys_text(&house).replace(HOT, &several);
+    let keys = TrailKeys::parse(&text).unwrap();
+    let mut records = Records::default();
+    records.sign(&several, at(0));
+    // It is ours all the same: the custodian may look at it.
+    records.push(call("DescribeKey", &replica, at(0), Value::Null));
+    let report = compare_by(&house, &records, &keys);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.records.ours, 2);
+    let mut records = Records::default();
+    records.sign(&replica, at(0));
+    let report = compare_by(&house, &records, &keys);
+    assert_eq!((report.unexplained.len(), report.missing.len()), (1, 1));
+    let Unexplained { reason, arn, key, .. } = &report.unexplained[0];
+    assert_eq!((*reason, arn.as_str()), (Reason::OtherUse, replica.as_str()));
+    assert_eq!(key.as_ref().unwrap().as_str(), "hot-1");
+    // Two homes are none.
+    let both = text.replace(&several, &format!("{several}\", \"{replica}"));
+    let error = TrailKeys::parse(&both).unwrap_err();
+    assert_eq!(error, TrailKeysError::Twice { field: "signing" });
 }
 
 #[test]
@@ -254,4 +326,34 @@ fn a_log_of_another_custodian_is_not_compared() {
     let evidence =
         Evidence { trail: &trail, log: &log, keys: &keys, tolerance, period: Period::ALL };
     assert!(matches!(reconcile(&evidence), Err(CustodianMismatch { .. })));
+}
+
+#[test]
+fn what_is_of_no_wallet_names_the_house_of_the_keys() {
+    let house = House::new();
+    let mut of_one = other_context();
+    of_one["custody:house"] = json!("one");
+    let mut wallet = context(&house, "hot");
+    wallet["custody:house"] = json!("one");
+    for (name, context, expected) in [
+        (None, other_context(), None),
+        (None, of_one.clone(), Some(ContextFault::OtherHouse)),
+        (Some("one"), of_one.clone(), None),
+        (Some("one"), other_context(), Some(ContextFault::OtherHouse)),
+        (Some("two"), of_one, Some(ContextFault::OtherHouse)),
+        (Some("one"), context(&house, "hot"), None),
+        (Some("one"), wallet, Some(ContextFault::Incomplete)),
+    ] {
+        let named = name.map(|name| format!("house = \"{name}\"\n")).unwrap_or_default();
+        let keys = TrailKeys::parse(&format!("{named}{}", keys_text(&house))).unwrap();
+        let mut records = Records::default();
+        records.push(decrypt(KEK, at(0), &context));
+        let (trail, log) = (trail(&records.file()), house.log());
+        let tolerance = Duration::ZERO;
+        let evidence =
+            Evidence { trail: &trail, log: &log, keys: &keys, tolerance, period: Period::ALL };
+        let report = reconcile(&evidence).unwrap();
+        let found = report.contexts.first().map(|one| one.fault);
+        assert_eq!(found, expected, "{name:?}, {context}");
+    }
 }

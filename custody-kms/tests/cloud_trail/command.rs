@@ -122,6 +122,37 @@ fn an_exported_log_is_read_as_it_is() {
 }
 
 #[test]
+fn the_command_takes_files_as_they_are_delivered() {
+    for (house, records) in [good_day(), bad_day()] {
+        let files = Files::new(&house, &records);
+        let plain = files.run(&["--json"]);
+        let packed = packed::pack(&records.lines());
+        files.write("two.json", &packed);
+        let output = files.run(&["--json"]);
+        assert_eq!(output.status.code(), plain.status.code(), "{}", text(&output.stderr));
+        assert_eq!(output.stdout, plain.stdout);
+        files.write("two.json", &packed[..packed.len() - 1]);
+        let output = files.run(&[]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        assert!(text(&output.stderr).contains("compressed and damaged"));
+    }
+}
+
+#[test]
+fn the_command_names_a_key_that_is_not_listed_and_exits_with_1() {
+    let (house, records) = good_day();
+    let files = Files::new(&house, &records);
+    let unlisted = keys_text(&house).replace("sealed-1", "sealed-2");
+    files.write("keys.toml", unlisted.as_bytes());
+    let output = files.run(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let expected = "ALARM: keys of the log that are not listed: 1\n  key sealed-1  wallet hot  \
+                    perhaps in KMS  1 signatures\n";
+    assert!(text(&output.stdout).contains(expected), "{}", text(&output.stdout));
+}
+
+#[test]
 fn the_command_looks_at_the_period_it_is_told() {
     let (house, records) = bad_day();
     let files = Files::new(&house, &records);

@@ -11,9 +11,10 @@ use custody_core::document::{
     GenesisEvent, Hold, OrderClosed, OrderConcluded, OrderDecided, OrderDocument, OrderSubmitted,
     PayloadReference, Stored, TaskReference, V1, Verdict, Work,
 };
+use custody_core::effect::Action;
 use custody_core::id::{
-    CustodianId, DecoderId, EngineId, KeyId, OrderId, PayloadFormat, PolicyId, PrincipalId,
-    RequestId, WalletId,
+    BackendId, BackendIdentity, CustodianId, DecoderId, EngineId, KeyId, OrderId, PayloadFormat,
+    PolicyId, PrincipalId, RequestId, WalletId,
 };
 use custody_core::seam::Authentication;
 use custody_core::time::Timestamp;
@@ -39,8 +40,18 @@ impl House {
     }
 
     pub(crate) fn without_wallet() -> Self {
+        Self::with_backends(&[])
+    }
+
+    /// Without wallets, and with backends by name and identity.
+    pub(crate) fn with_backends(backends: &[(&str, &str)]) -> Self {
         let mut house = Self { events: Vec::new(), documents: BTreeMap::new(), orders: 0 };
-        house.push(NOON - 7_200_000, EventBody::Genesis(Box::new(genesis())));
+        let backend = |(id, identity): &(&str, &str)| {
+            (BackendId::parse(id).unwrap(), BackendIdentity::parse(identity).unwrap())
+        };
+        let backends = backends.iter().map(backend).collect();
+        let genesis = GenesisEvent { backends, ..genesis() };
+        house.push(NOON - 7_200_000, EventBody::Genesis(Box::new(genesis)));
         house
     }
 
@@ -170,12 +181,23 @@ impl House {
 
     /// A command, allowed and executed.
     pub(crate) fn execute(&mut self, at: u64, command: &Command, wallet: Option<&str>) {
+        self.execute_as(at, command.action(), command, wallet);
+    }
+
+    /// A command whose order says that it is for this action.
+    pub(crate) fn execute_as(
+        &mut self,
+        at: u64,
+        action: Action,
+        command: &Command,
+        wallet: Option<&str>,
+    ) {
         let reference = self.keep(serde_json::to_vec(command).unwrap());
         let order = self.next();
         let DocumentReference { sha256, size } = reference;
         let document = OrderDocument {
             wallet: wallet.map(|wallet| WalletId::parse(wallet).unwrap()),
-            work: Work::Command(CommandReference { action: command.action(), size, sha256 }),
+            work: Work::Command(CommandReference { action, size, sha256 }),
             tasks: Vec::new(),
             ..self.document(&order, &[])
         };
@@ -185,11 +207,36 @@ impl House {
     }
 
     pub(crate) fn make_wallet(&mut self, wallet: &str, at: u64) {
+        self.make_wallet_at(wallet, "aws", at);
+    }
+
+    pub(crate) fn make_wallet_at(&mut self, wallet: &str, backend: &str, at: u64) {
         let command: Command = serde_json::from_value(serde_json::json!({"create_wallet": {
-            "wallet": wallet, "chain": "eip155:1", "tier": "hot", "backend": "aws",
+            "wallet": wallet, "chain": "eip155:1", "tier": "hot", "backend": backend,
         }}))
         .unwrap();
         self.execute(at, &command, Some(wallet));
+    }
+
+    pub(crate) fn make_key(&mut self, wallet: &str, key: &str, at: u64) {
+        let command: Command = serde_json::from_value(serde_json::json!({"create_key": {
+            "wallet": wallet, "key": key, "algorithm": "ecdsa-secp256k1",
+            "exportability": "never", "start": "active",
+        }}))
+        .unwrap();
+        self.execute(at, &command, Some(wallet));
+    }
+
+    /// An order over a key of another wallet than `hot` that was allowed and ended.
+    pub(crate) fn end_in(&mut self, wallet: &str, key: &str, at: u64, outcome: Conclusion) {
+        let order = self.next();
+        let document = OrderDocument {
+            wallet: Some(WalletId::parse(wallet).unwrap()),
+            ..self.document(&order, &[(key, Algorithm::EcdsaSecp256k1)])
+        };
+        self.submit(at, document);
+        self.decide(at, &order, Verdict::Allowed);
+        self.conclude(at, &order, outcome);
     }
 
     pub(crate) fn resolve(&mut self, at: u64, order: &OrderId, resolution: Resolution) {

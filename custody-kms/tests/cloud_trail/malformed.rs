@@ -341,7 +341,11 @@ fn keys_that_are_malformed_are_named_by_their_field() {
         (WARM, HOT, TrailKeysError::Twice { field: "signing" }),
         (WARM, WORD, field("signing")),
         ("warm-1", "WARM", field("signing")),
-        ("scopes =", "contexts = [\"07\"]\nscopes =", field("contexts")),
+        (&"07".repeat(32), "07", field("contexts")),
+        ("scopes =", "house = \"s3cret-input!\"\nscopes =", field("house")),
+        ("sealed-1", "SEALED", field("elsewhere")),
+        ("sealed-1", "hot-1", TrailKeysError::Twice { field: "elsewhere" }),
+        ("sealed-1", "sealed-1\", \"sealed-1", TrailKeysError::Twice { field: "elsewhere" }),
     ] {
         let spoiled = text.replace(from, to);
         assert_ne!(spoiled, text, "{from}");

@@ -264,6 +264,38 @@ fn a_call_that_failed_is_ours_by_what_it_asked_for() {
 }
 
 #[test]
+fn a_key_is_told_by_its_resource_whether_or_not_its_type_is() {
+    // As in the examples of `Encrypt` and `GenerateDataKey` in the developer guide of AWS KMS.
+    let untyped = |arn: &str| json!({ "ARN": arn, "accountId": "111122223333" });
+    let alias = "arn:aws:kms:eu-central-1:111122223333:alias/custody/kek";
+    for (name, resources, is_ours) in [
+        ("of the type", json!([resource(KEK)]), true),
+        ("without one", json!([untyped(KEK)]), true),
+        ("behind an alias", json!([untyped(alias), untyped(KEK)]), true),
+        ("of another", json!([{ "type": "AWS::KMS::Alias", "ARN": KEK }]), true),
+        ("not ours", json!([untyped(FOREIGN)]), false),
+    ] {
+        for operation in ["Encrypt", "GenerateDataKey", "Decrypt"] {
+            let house = House::new();
+            let mut record = decrypt(KEK, at(0), &context(&house, "cold"));
+            record["eventName"] = json!(operation);
+            record["requestParameters"]["keyId"] = json!("alias/custody/kek");
+            record["resources"] = resources.clone();
+            let mut records = Records::default();
+            records.push(record);
+            let report = compare(&house, &records);
+            assert_eq!(report.records.ours, u64::from(is_ours), "{name}, {operation}");
+            assert_eq!(report.contexts.len(), usize::from(is_ours), "{name}, {operation}");
+        }
+    }
+    let mut records = Records::default();
+    records.sign(HOT, at(0))["resources"] = json!([untyped(alias)]);
+    records.all[0]["requestParameters"]["keyId"] = json!("alias/custody/hot-1");
+    let missing = TrailError::Field { record: 1, field: "resources", fault: FieldFault::Missing };
+    assert_eq!(Trail::default().read(&records.file()), Err(missing));
+}
+
+#[test]
 fn a_form_that_no_order_asks_for_is_not_explained() {
     let ecdsa = Algorithm::EcdsaSecp256k1;
     for (algorithm, scheme, form, reason) in [

@@ -108,10 +108,7 @@ fn each_call_of_the_backend_is_allowed() {
                 "kms:TagResource",
             ],
         ),
-        (
-            &[Use::Signing],
-            &["kms:DescribeKey", "kms:GetPublicKey", "kms:ListResourceTags", "kms:Sign"],
-        ),
+        (&[Use::Signing], &["kms:DescribeKey", "kms:GetPublicKey", "kms:ListAliases", "kms:Sign"]),
         (
             &[Use::Switching],
             &[
@@ -122,16 +119,16 @@ fn each_call_of_the_backend_is_allowed() {
                 "kms:ScheduleKeyDeletion",
             ],
         ),
-        (&[Use::Sealing], &["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]),
+        (
+            &[Use::Sealing],
+            &["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:ListAliases"],
+        ),
         (
             &[Use::Rotation],
             &[
                 "kms:DescribeKey",
                 "kms:EnableKeyRotation",
                 "kms:GetKeyRotationStatus",
-                "kms:ListKeyRotations",
-                "kms:ReEncryptFrom",
-                "kms:ReEncryptTo",
                 "kms:RotateKeyOnDemand",
             ],
         ),
@@ -179,17 +176,105 @@ fn keys_that_are_not_named_are_told_by_their_tag() {
 #[test]
 fn data_keys_are_sealed_under_the_custodians_contexts_alone() {
     let custodian = "c".repeat(64);
-    let key = "kms:EncryptionContext:custody:custodian";
-    for (one, wallets, others) in [
-        (Use::Sealing, "SealForWallets", "SealOtherThings"),
-        (Use::Rotation, "ReSealForWallets", "ReSealOtherThings"),
+    let under = "kms:EncryptionContext:custody:custodian";
+    let uses = [Use::Administration, Use::Audit, Use::Rotation, Use::Sealing];
+    for policy in [identity(&scope(), &[Use::Sealing]), key(&scope(), &uses)] {
+        let wallets = condition(&policy, "SealForWallets", "StringEquals", under);
+        assert_eq!(wallets, [custodian.as_str()]);
+        let purpose = "kms:EncryptionContext:custody:purpose";
+        let others = condition(&policy, "SealOtherThings", "StringEquals", purpose);
+        assert_eq!(others, ["custody/other/v1"]);
+        let denied = condition(&policy, "DenyOtherContexts", "StringNotEquals", under);
+        assert_eq!(denied, [custodian.as_str()]);
+    }
+}
+
+#[test]
+fn who_rotates_keys_neither_opens_nor_seals_nor_encrypts_anew() {
+    let policy = identity(&scope(), &[Use::Rotation]);
+    assert_eq!(allows_any(&policy, &USING), [""; 0]);
+    for (name, policy) in policies() {
+        let allowed = allows_any(&policy, &["kms:ReEncryptFrom", "kms:ReEncryptTo"]);
+        assert_eq!(allowed, [""; 0], "{name}");
+        let denied = actions(&policy, "Deny");
+        assert!(
+            denied.contains("kms:ReEncryptFrom") && denied.contains("kms:ReEncryptTo"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn who_signs_or_seals_sees_whether_kms_serves_there_and_nowhere_else() {
+    for (one, sid, regions) in [
+        (Use::Signing, "LookForSigning", &["eu-central-1"][..]),
+        (Use::Sealing, "LookForSealing", &["eu-central-1", "eu-west-1"]),
     ] {
         let policy = identity(&scope(), &[one]);
-        assert_eq!(condition(&policy, wallets, "StringEquals", key), [custodian.as_str()]);
-        let purpose = "kms:EncryptionContext:custody:purpose";
-        assert_eq!(condition(&policy, others, "StringEquals", purpose), ["custody/other/v1"]);
-        let denied = condition(&policy, "DenyOtherContexts", "StringNotEquals", key);
-        assert_eq!(denied, [custodian.as_str()]);
+        assert_eq!(condition(&policy, sid, "StringEquals", "aws:RequestedRegion"), regions);
+        assert_eq!(allows_any(&policy, &["kms:ListKeys"]), [""; 0], "{one}");
+    }
+}
+
+#[test]
+fn keys_are_read_by_their_ids_and_never_by_a_name() {
+    let policies = policies();
+    let text = |name: &str| {
+        let found = policies.iter().find(|(other, _)| other == name);
+        found.unwrap().1.to_json()
+    };
+    assert!(!text("identity-create.json").contains("kms:RequestAlias"));
+    assert!(!text("key-sealing.json").contains("kms:RequestAlias"));
+}
+
+#[test]
+fn a_replica_is_administered_and_does_not_sign() {
+    let replicated = SCOPE
+        .replace("1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-99999999999999999999999999999999");
+    let replicated = IamScope::parse(&replicated).unwrap();
+    let replica = "arn:aws:kms:eu-west-1:111122223333:key/mrk-99999999999999999999999999999999";
+    for uses in [&[Use::Signing][..], &[Use::Switching], &[Use::Signing, Use::Switching]] {
+        let text = identity(&replicated, uses).to_json();
+        assert!(!text.contains(replica), "{uses:?}: {text}");
+    }
+    for one in [Use::Administration, Use::Audit] {
+        assert!(identity(&replicated, &[one]).to_json().contains(replica), "{one}");
+    }
+    // Keys that are told by their tag sign where they are made.
+    let tagged = TAGGED.replace("\"eu-central-1\"", "\"eu-central-1\", \"eu-west-1\"");
+    let tagged = IamScope::parse(&format!("multi_region = true\n{tagged}")).unwrap();
+    for (one, sid) in [(Use::Signing, "SignEcdsa"), (Use::Switching, "Switch")] {
+        let statements = statements(&identity(&tagged, &[one]));
+        let found = statements.iter().find(|statement| statement["Sid"] == sid).unwrap();
+        let home = "arn:aws:kms:eu-central-1:111122223333:key/*";
+        assert_eq!(listed(&found["Resource"]), [home], "{sid}");
+    }
+}
+
+#[test]
+fn the_administration_gives_the_aliases_of_the_scope_to_keys_that_seal_and_no_others() {
+    let alias = |region: &str| format!("arn:aws:kms:{region}:111122223333:alias/custody-wallets");
+    let policy = identity(&scope(), &[Use::Administration]);
+    for statement in statements(&policy) {
+        if !listed(&statement["Action"]).contains(&"kms:CreateAlias".to_owned()) {
+            continue;
+        }
+        let resources = listed(&statement["Resource"]);
+        let is_alias = resources == [alias("eu-central-1"), alias("eu-west-1")];
+        let is_key =
+            resources.iter().all(|arn| arn.ends_with("key/mrk-1234abcd12ab34cd56ef1234567890ab"));
+        assert!(is_alias || is_key, "{statement}");
+    }
+    assert_eq!(allows_any(&policy, &["kms:CreateAlias"]), ["kms:CreateAlias"]);
+    let (admin, audit) = (Use::Administration, Use::Audit);
+    let sealing = key(&scope(), &[admin, audit, Use::Rotation, Use::Sealing]);
+    assert_eq!(allows_any(&sealing, &["kms:CreateAlias"]), ["kms:CreateAlias"]);
+    for policy in [
+        identity(&tagged(), &[admin]),
+        key(&scope(), &[admin, Use::Signing]),
+        key(&scope(), &[admin]),
+    ] {
+        assert_eq!(allows_any(&policy, &["kms:CreateAlias"]), [""; 0]);
     }
 }
 

@@ -1,9 +1,14 @@
 //! Who may do what: denials of IAM, of key policies and of signatures, as ministack really makes them.
 
+use std::collections::BTreeSet;
+
 use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::digest::Digest;
 use custody_core::seam::{ErrorKind, Health, KeyBackend as _, KeyEncryption as _, KeySwitch as _};
 use custody_core::secret::Secret;
+use custody_kms::iam::{IamScope, Use, identity_policy};
 use custody_kms::{KmsBackend, KmsKek, KmsReason};
+use serde_json::Value;
 
 use crate::MINISTACK;
 use crate::account::{Account, HOME, entropy, record, request};
@@ -27,6 +32,105 @@ fn people(policy: &str) -> (Account, Account) {
     let user = there.user(policy);
     let root = Account::of(&there, &there.root(), &endpoint);
     (root, Account::of(&there, &user.credentials, &endpoint))
+}
+
+/// The printed policy of an account's role, as far as ministack understands it: it knows no conditions of
+/// KMS, and an alias is created by whoever may for everything. The denial of other contexts is left out:
+/// without its conditions it would be one of all contexts.
+fn printed(account: &str, more: &str, uses: &[Use]) -> String {
+    let custodian = Digest::of(b"house");
+    let text = format!(
+        "account = \"{account}\"\nregions = [\"{HOME}\"]\ncustodian = \"{custodian}\"\n{more}"
+    );
+    let scope = IamScope::parse(&text).unwrap();
+    let policy = identity_policy(&scope, &uses.iter().copied().collect::<BTreeSet<_>>()).unwrap();
+    let mut policy: Value = serde_json::from_str(&policy.to_json()).unwrap();
+    let statements = policy.get_mut("Statement").unwrap().as_array_mut().unwrap();
+    statements.retain(|statement| statement["Sid"] != "DenyOtherContexts");
+    for statement in statements {
+        if statement["Action"] == serde_json::json!(["kms:CreateAlias"]) {
+            statement["Resource"] = "*".into();
+            statement.as_object_mut().unwrap().remove("Condition");
+        }
+        let Some(conditions) = statement.get_mut("Condition") else { continue };
+        let conditions = conditions.as_object_mut().unwrap();
+        for keys in conditions.values_mut() {
+            keys.as_object_mut().unwrap().retain(|key, _| !key.starts_with("kms:"));
+        }
+        conditions.retain(|_, keys| !keys.as_object().unwrap().is_empty());
+    }
+    policy.to_string()
+}
+
+/// An account, its root, and a user of it who may do what is printed for these uses.
+fn people_who(more: &str, uses: &[Use]) -> (Account, Account) {
+    let endpoint = told(MINISTACK);
+    let there = stand_in::Account::new();
+    let user = there.user(&printed(there.id(), more, uses));
+    let root = Account::of(&there, &there.root(), &endpoint);
+    (root, Account::of(&there, &user.credentials, &endpoint))
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn the_printed_rights_are_enough_to_make_keys_switch_them_and_sign() {
+    let (root, user) = people_who("", &[Use::Creation, Use::Signing, Use::Switching]);
+    // Others' keys are closed to the user, and in nobody's way.
+    root.symmetric_key().await;
+    let backend = user.backend();
+    let key = record(&*backend, &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let again = record(&*user.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    assert_eq!(again.public_key, key.public_key);
+    record(&*backend, &request("other", Algorithm::EcdsaP256)).await;
+    assert_eq!(root.keys().await, 3);
+    let signer = backend.signer(&key).await.unwrap();
+    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
+    backend.disable(&key).await.unwrap();
+    backend.enable(&key).await.unwrap();
+    backend.destroy(&key).await.unwrap();
+    backend.cancel_destroy(&key).await.unwrap();
+    assert_eq!(backend.health().await, Health::Ready);
+    assert!(user.kms().report().await.iter().all(|report| report.fault.is_none()));
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn the_printed_rights_of_one_use_show_health_and_do_not_reach_further() {
+    let (root, user) = people_who("", &[Use::Signing]);
+    let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
+    let backend = user.backend();
+    assert_eq!(backend.health().await, Health::Ready);
+    let signer = backend.signer(&key).await.unwrap();
+    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
+    for error in [
+        backend.disable(&key).await.unwrap_err(),
+        backend.destroy(&key).await.unwrap_err(),
+        backend.generate(&request("other", Algorithm::EcdsaSecp256k1)).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+    }
+    let (_, user) = people(SIGNER);
+    assert_eq!(user.backend().health().await, Health::Unavailable, "a denial is seen");
+    let report = user.kms().report().await;
+    assert_eq!(report[0].fault.as_ref().unwrap().reason, KmsReason::AccessDenied);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn the_printed_rights_are_enough_to_seal() {
+    let endpoint = told(MINISTACK);
+    let there = stand_in::Account::new();
+    let root = Account::of(&there, &there.root(), &endpoint);
+    let key = root.symmetric_key().await;
+    let more = format!("sealing_keys = [\"{key}\"]");
+    let user = there.user(&printed(there.id(), &more, &[Use::Sealing]));
+    let user = Account::of(&there, &user.credentials, &endpoint);
+    let kek = user.kek(&key).await;
+    let wrapped = kek.wrap(&Secret::new(vec![7; 32]), &[b"store", b"records"]).await.unwrap();
+    kek.wipe();
+    let opened = kek.unwrap(&wrapped, &[b"store", b"records"]).await.unwrap();
+    assert!(opened.expose() == [7; 32]);
+    assert!(user.kms().report().await.iter().all(|report| report.fault.is_none()));
 }
 
 #[tokio::test]

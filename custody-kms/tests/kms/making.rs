@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_sdk_kms::types::KeyState;
 use custody_core::crypto::{Algorithm, SignInput};
-use custody_core::seam::{ErrorKind, KeyBackend as _, KeySwitch as _};
-use custody_kms::{KmsBackend, KmsEvent, KmsReason, aws_sdk_kms};
+use custody_core::seam::{ErrorKind, KeyBackend as _, KeyRecord, KeySwitch as _};
+use custody_kms::{KmsEvent, KmsReason, aws_sdk_kms};
 
 use crate::account::{HOME, record, request};
 use crate::proxy::{Answer, Fault, Times};
@@ -48,15 +48,222 @@ async fn a_key_that_was_not_made_is_made_at_the_next_asking() {
 #[tokio::test]
 #[ignore = "needs a stand-in for KMS"]
 async fn a_key_left_without_its_alias_is_taken_up_again() {
+    // By whoever made it, and by another process.
+    for is_same in [true, false] {
+        let behind = Behind::new();
+        deny(&behind, "CreateAlias");
+        let backend = behind.backend();
+        let error = backend.generate(&request("key", K1)).await.unwrap_err();
+        // A key is there: nobody may say that nothing happened.
+        assert_eq!(error.kind(), ErrorKind::Indeterminate);
+        assert_eq!(reason(&error), KmsReason::AccessDenied);
+        behind.proxy.rule("CreateAlias", Times::Always, Fault::Pass);
+        let backend = if is_same { backend } else { behind.backend() };
+        record(&backend, &request("key", K1)).await;
+        assert_eq!((behind.account.keys().await, behind.proxy.calls("CreateKey")), (1, 1));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_new_key_whose_tags_are_denied_is_not_made_again() {
     let behind = Behind::new();
-    behind.proxy.rule("CreateAlias", Times::Next(1), Answer::error(400, "AccessDeniedException"));
+    for operation in ["CreateAlias", "ListResourceTags"] {
+        deny(&behind, operation);
+    }
     let backend = behind.backend();
-    let error = backend.generate(&request("key", K1)).await.unwrap_err();
-    // A key is there: nobody may say that nothing happened.
-    assert_eq!(error.kind(), ErrorKind::Indeterminate);
-    assert_eq!(reason(&error), KmsReason::AccessDenied);
-    record(&backend, &request("key", K1)).await;
+    for _ in 0..3 {
+        let error = backend.generate(&request("key", K1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Indeterminate);
+    }
     assert_eq!((behind.account.keys().await, behind.proxy.calls("CreateKey")), (1, 1));
+    // It was searched for once, before it was made.
+    assert_eq!((behind.proxy.calls("ListAliases"), behind.proxy.calls("ListKeys")), (1, 1));
+    behind.proxy.rule("CreateAlias", Times::Always, Fault::Pass);
+    let made = record(&backend, &request("key", K1)).await;
+    behind.proxy.rule("ListResourceTags", Times::Always, Fault::Pass);
+    let again = record(&behind.backend(), &request("key", K1)).await;
+    assert_eq!(made.public_key, again.public_key);
+    assert_eq!((behind.account.keys().await, behind.proxy.calls("CreateKey")), (1, 1));
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_key_that_was_made_is_not_given_to_another_wallet_or_algorithm() {
+    let behind = Behind::new();
+    deny(&behind, "CreateAlias");
+    let backend = behind.backend();
+    backend.generate(&request("key", K1)).await.unwrap_err();
+    behind.proxy.rule("CreateAlias", Times::Always, Fault::Pass);
+    let other = record(&backend, &request("key", Algorithm::EcdsaP256)).await;
+    assert_eq!(other.public_key.algorithm(), Algorithm::EcdsaP256);
+    // The name is taken by now: the first key is not given out under it.
+    let error = backend.generate(&request("key", K1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Indeterminate);
+    assert_eq!(behind.proxy.calls("CreateKey"), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn an_alias_that_is_denied_for_a_moment_is_asked_for_again() {
+    for name in ["AccessDeniedException", "NotFoundException"] {
+        let behind = Behind::new();
+        behind.proxy.rule("CreateAlias", Times::Next(2), Answer::error(400, name));
+        record(&behind.backend(), &request("key", K1)).await;
+        assert_eq!((behind.proxy.calls("CreateAlias"), behind.proxy.calls("CreateKey")), (3, 1));
+    }
+    let behind = Behind::new();
+    deny(&behind, "CreateAlias");
+    behind.backend().generate(&request("key", K1)).await.unwrap_err();
+    assert_eq!(behind.proxy.calls("CreateAlias"), 4, "it ends");
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_key_that_is_there_is_never_called_nothing() {
+    for (fault, expected) in [
+        (
+            Answer::error(400, "ThrottlingException").into(),
+            KmsReason::Throttled { retry_after: None },
+        ),
+        (Answer::error(400, "AccessDeniedException").into(), KmsReason::AccessDenied),
+        (Answer::error(400, "NotFoundException").into(), KmsReason::NotFound),
+        (Fault::DropAfter, KmsReason::TimedOut),
+    ] {
+        let behind = Behind::new();
+        behind.proxy.rule("GetPublicKey", Times::Always, fault);
+        let backend = behind.backend();
+        let error = backend.generate(&request("key", K1)).await.unwrap_err();
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Indeterminate, expected));
+        behind.proxy.rule("GetPublicKey", Times::Always, Fault::Pass);
+        record(&backend, &request("key", K1)).await;
+        assert_eq!((behind.account.keys().await, behind.proxy.calls("CreateKey")), (1, 1));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn keys_that_nobody_uses_are_told_once() {
+    let behind = Behind::new();
+    // Two processes make a key each, neither sees the other's, and neither may name it.
+    for operation in ["CreateAlias", "ListResourceTags"] {
+        deny(&behind, operation);
+    }
+    for _ in 0..2 {
+        behind.backend().generate(&request("key", K1)).await.unwrap_err();
+    }
+    for operation in ["CreateAlias", "ListResourceTags"] {
+        behind.proxy.rule(operation, Times::Always, Fault::Pass);
+    }
+    let left_behind = || {
+        let arn = |event: &KmsEvent| {
+            let KmsEvent::KeyLeftBehind { key } = event else { return None };
+            Some(key.as_str().to_owned())
+        };
+        behind.events().iter().filter_map(arn).collect::<Vec<_>>()
+    };
+    let backend = behind.backend();
+    let record = record(&backend, &request("key", K1)).await;
+    assert_eq!(behind.proxy.calls("CreateKey"), 2);
+    let told = left_behind();
+    assert_eq!(told.len(), 1);
+    assert_ne!(told[0], arn(&record));
+    // Whoever makes another key sees it too: its name is another's.
+    for key in ["two", "three"] {
+        crate::account::record(&backend, &request(key, K1)).await;
+    }
+    assert_eq!(left_behind(), told);
+    let other = behind.backend();
+    crate::account::record(&other, &request("four", K1)).await;
+    assert_eq!(left_behind(), [told[0].clone(), told[0].clone()]);
+    // One that is going to be deleted is nobody's concern.
+    let sdk = behind.account.sdk(HOME);
+    sdk.schedule_key_deletion().key_id(&told[0]).send().await.unwrap();
+    crate::account::record(&behind.backend(), &request("five", K1)).await;
+    assert_eq!(left_behind().len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_key_that_is_made_needs_few_calls_and_no_name_that_may_not_exist() {
+    let behind = Behind::new();
+    let backend = behind.backend();
+    record(&backend, &request("key", K1)).await;
+    let made = ["ListAliases", "ListKeys", "CreateKey", "CreateAlias", "GetPublicKey"];
+    assert_eq!(behind.proxy.operations(), made);
+    record(&behind.backend(), &request("key", K1)).await;
+    let found = ["ListAliases", "DescribeKey", "ListResourceTags", "GetPublicKey"];
+    assert_eq!(behind.proxy.operations()[5..], found);
+    for operation in ["DescribeKey", "ListResourceTags", "GetPublicKey"] {
+        let bodies = behind.proxy.bodies(operation);
+        assert!(bodies.iter().all(|body| !body.contains("alias/")), "{bodies:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn an_alias_that_is_not_listed_yet_is_whose_kms_says_it_is() {
+    let behind = Behind::new();
+    behind.proxy.rule("ListAliases", Times::Always, Answer::json("{\"Aliases\":[]}"));
+    let one = behind.backend();
+    let made = record(&one, &request("key", K1)).await;
+    // Another process makes a second key, learns that the name is taken, and not by whom.
+    let two = behind.backend();
+    deny(&behind, "ListResourceTags");
+    let error = two.generate(&request("key", K1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Indeterminate);
+    assert_eq!(behind.proxy.calls("ListAliases"), 5, "one search each, and three looks");
+    assert_eq!(behind.proxy.calls("ScheduleKeyDeletion"), 0);
+    behind.proxy.rule("ListAliases", Times::Always, Fault::Pass);
+    behind.proxy.rule("ListResourceTags", Times::Always, Fault::Pass);
+    let found = record(&two, &request("key", K1)).await;
+    assert_eq!(found.public_key, made.public_key);
+    assert_eq!(behind.proxy.calls("CreateKey"), 2);
+    let removed = |event: &KmsEvent| matches!(event, KmsEvent::DuplicateRemoved { .. });
+    assert_eq!(behind.events().iter().filter(|event| removed(event)).count(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_duplicate_that_has_another_name_is_not_removed() {
+    let behind = Behind::new();
+    let (one, two) = (behind.backend(), behind.backend());
+    for operation in ["CreateAlias", "ListResourceTags"] {
+        deny(&behind, operation);
+    }
+    one.generate(&request("key", K1)).await.unwrap_err();
+    behind.proxy.rule("CreateAlias", Times::Always, Fault::Pass);
+    let used = record(&two, &request("key", K1)).await;
+    behind.proxy.rule("ListResourceTags", Times::Always, Fault::Pass);
+    let sdk = behind.account.sdk(HOME);
+    let keys = sdk.list_keys().send().await.unwrap();
+    let mut others = keys.keys().iter().filter(|key| key.key_arn() != Some(&arn(&used)));
+    let other = others.next().unwrap().key_id().unwrap();
+    sdk.create_alias().alias_name("alias/kept").target_key_id(other).send().await.unwrap();
+    assert_eq!(record(&one, &request("key", K1)).await.public_key, used.public_key);
+    assert_eq!(behind.proxy.calls("ScheduleKeyDeletion"), 0);
+    let told = sdk.describe_key().key_id(other).send().await.unwrap();
+    assert_eq!(told.key_metadata.unwrap().key_state, Some(KeyState::Enabled));
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_key_that_is_going_to_be_deleted_is_neither_found_nor_made_again() {
+    let behind = Behind::new();
+    let backend = behind.backend();
+    let record = record(&backend, &request("key", K1)).await;
+    backend.destroy(&record).await.unwrap();
+    for backend in [&backend, &behind.backend()] {
+        let error = backend.generate(&request("key", K1)).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), reason(&error)),
+            (ErrorKind::Refused, KmsReason::PendingDeletion)
+        );
+    }
+    assert_eq!((behind.account.keys().await, behind.proxy.calls("CreateKey")), (1, 1));
+    backend.cancel_destroy(&record).await.unwrap();
+    let again = backend.generate(&request("key", K1)).await.unwrap();
+    assert_eq!(again.public_key, record.public_key);
 }
 
 #[tokio::test]
@@ -104,9 +311,6 @@ async fn a_moved_alias_changes_nothing_that_was_recorded() {
     let two = record(&backend, &request("two", K1)).await;
     let sdk = behind.account.sdk(HOME);
     let aliases = sdk.list_aliases().send().await.unwrap();
-    let arn = |record: &custody_core::seam::KeyRecord| {
-        String::from_utf8(record.handle.as_bytes()[33..].to_vec()).unwrap()
-    };
     let of_one = aliases
         .aliases()
         .iter()
@@ -180,25 +384,12 @@ async fn a_list_that_ends_without_saying_so_makes_no_key() {
     assert_eq!((error.kind(), behind.proxy.calls("CreateKey")), (ErrorKind::Unavailable, 0));
 }
 
-#[tokio::test]
-#[ignore = "needs a stand-in for KMS"]
-async fn switching_is_tried_again_and_ends_where_it_should() {
-    let behind = Behind::new();
-    let backend: KmsBackend = behind.backend();
-    let record = record(&backend, &request("key", K1)).await;
-    behind.proxy.rule("DisableKey", Times::Next(1), Fault::DropAfter);
-    backend.disable(&record).await.unwrap();
-    assert!(backend.signer(&record).await.is_err());
-    behind.proxy.rule("ScheduleKeyDeletion", Times::Next(1), Fault::DropAfter);
-    backend.destroy(&record).await.unwrap();
-    let error = backend.enable(&record).await.unwrap_err();
-    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::PendingDeletion));
-    let error = backend.signer(&record).await.err().unwrap();
-    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::PendingDeletion));
-    backend.cancel_destroy(&record).await.unwrap();
-    assert!(backend.signer(&record).await.is_err(), "a key that was brought back is disabled");
-    backend.enable(&record).await.unwrap();
-    backend.signer(&record).await.unwrap();
+fn deny(behind: &Behind, operation: &str) {
+    behind.proxy.rule(operation, Times::Always, Answer::error(400, "AccessDeniedException"));
+}
+
+fn arn(record: &KeyRecord) -> String {
+    String::from_utf8(record.handle.as_bytes().get(33..).unwrap().to_vec()).unwrap()
 }
 
 fn base64(bytes: &[u8]) -> String {

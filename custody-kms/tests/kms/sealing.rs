@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use custody_core::seam::{ErrorKind, KeyEncryption as _};
 use custody_core::secret::Secret;
-use custody_kms::{KmsKek, KmsReason};
+use custody_kms::{HouseName, KmsKek, KmsReason};
+use futures::future::join_all;
 
 use crate::account::entropy;
 use crate::proxy::{Answer, Fault, Times};
@@ -53,7 +54,7 @@ async fn ten_thousand_keys_of_a_wallet_cost_one_call_to_seal_and_one_to_open() {
             }
         })
     });
-    futures::future::join_all(tasks).await.into_iter().for_each(Result::unwrap);
+    join_all(tasks).await.into_iter().for_each(Result::unwrap);
     assert_eq!((behind.proxy.calls("Decrypt"), behind.proxy.calls("GenerateDataKey")), (1, 1));
 }
 
@@ -244,4 +245,126 @@ async fn an_alias_is_pinned_when_it_is_opened() {
     let moved = KmsKek::open(&behind.kms(), "alias/wallets", entropy()).await.unwrap();
     assert_ne!(moved.id(), kek.id());
     assert_eq!(moved.unwrap(&wrapped, &context).await.err().unwrap().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn what_is_of_no_wallet_is_asked_for_each_time_so_that_a_probe_is_one() {
+    let behind = Behind::new();
+    let key = behind.account.symmetric_key().await;
+    let kek = KmsKek::open(&behind.kms(), &key, entropy()).await.unwrap();
+    // As custody-soft asks whether its key-encrypting key serves.
+    let probe: [&[u8]; 1] = [b"custody/soft/health/v1"];
+    let mut wrapped = Vec::new();
+    for calls in 1..=3 {
+        wrapped = kek.wrap(&data_key(1), &probe).await.unwrap();
+        kek.unwrap(&wrapped, &probe).await.unwrap();
+        let asked = ["GenerateDataKey", "Decrypt"].map(|operation| behind.proxy.calls(operation));
+        assert_eq!(asked, [calls, calls]);
+    }
+    behind.account.sdk(crate::account::HOME).disable_key().key_id(&key).send().await.unwrap();
+    for error in [
+        kek.wrap(&data_key(1), &probe).await.err().unwrap(),
+        kek.unwrap(&wrapped, &probe).await.err().unwrap(),
+    ] {
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::Disabled));
+    }
+    behind.proxy.rule("Decrypt", Times::Always, Fault::DropBefore);
+    let error = kek.unwrap(&wrapped, &probe).await.err().unwrap();
+    assert_eq!((error.kind(), reason(&error)), (ErrorKind::Unavailable, KmsReason::TimedOut));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a stand-in for KMS"]
+async fn a_data_key_that_was_asked_for_before_the_wipe_is_not_kept_after_it() {
+    let behind = Behind::new();
+    let kek = kek(&behind).await;
+    let late = || Fault::Delay(Duration::from_millis(500));
+    behind.proxy.rule("GenerateDataKey", Times::Next(1), late());
+    let (wrapping, unwrapping) = (Arc::clone(&kek), Arc::clone(&kek));
+    let task = tokio::spawn(async move {
+        wrapping.wrap(&data_key(1), &context(b"hot", b"key")).await.unwrap()
+    });
+    behind.proxy.wait_for("GenerateDataKey", 1);
+    kek.wipe();
+    let wrapped = task.await.unwrap();
+    kek.wrap(&data_key(2), &context(b"hot", b"other")).await.unwrap();
+    assert_eq!(behind.proxy.calls("GenerateDataKey"), 2, "what was wiped sealed again");
+
+    behind.proxy.rule("Decrypt", Times::Next(1), late());
+    let late = wrapped.clone();
+    let task = tokio::spawn(async move {
+        unwrapping.unwrap(&late, &context(b"hot", b"key")).await.map(drop).unwrap();
+    });
+    behind.proxy.wait_for("Decrypt", 1);
+    kek.wipe();
+    task.await.unwrap();
+    kek.unwrap(&wrapped, &context(b"hot", b"key")).await.unwrap();
+    assert_eq!(behind.proxy.calls("Decrypt"), 2, "what was wiped opened again");
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn callers_that_need_the_same_data_key_share_a_failure() {
+    let behind = Behind::new();
+    let kek = kek(&behind).await;
+    let context = context(b"hot", b"key");
+    let wrapped = kek.wrap(&data_key(1), &context).await.unwrap();
+    kek.wipe();
+    for operation in ["Decrypt", "GenerateDataKey"] {
+        let before = behind.proxy.calls(operation);
+        behind.proxy.rule(operation, Times::Always, Answer::error(500, "KMSInternalException"));
+        let secret = data_key(1);
+        let failed = match operation {
+            "Decrypt" => join_all((0..50).map(|_| kek.unwrap(&wrapped, &context)))
+                .await
+                .into_iter()
+                .filter_map(Result::err)
+                .collect::<Vec<_>>(),
+            _ => join_all((0..50).map(|_| kek.wrap(&secret, &context)))
+                .await
+                .into_iter()
+                .filter_map(Result::err)
+                .collect(),
+        };
+        assert_eq!((failed.len(), behind.proxy.calls(operation) - before), (50, 3), "{operation}");
+        assert!(failed.iter().all(|error| error.kind() == ErrorKind::Unavailable), "{operation}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn what_is_of_no_wallet_opens_under_the_name_of_its_house_alone() {
+    let behind = Behind::new();
+    let key = behind.account.symmetric_key().await;
+    let mut keks = Vec::new();
+    for house in [None, Some("one"), Some("two")] {
+        let mut config = behind.config();
+        config.house = house.map(|name| HouseName::parse(name).unwrap());
+        keks.push(KmsKek::open(&behind.kms_with(config), &key, entropy()).await.unwrap());
+    }
+    let store: [&[u8]; 2] = [b"store", b"records"];
+    let wallet = context(b"hot", b"key");
+    for (sealer, sealing) in keks.iter().enumerate() {
+        let of_store = sealing.wrap(&data_key(1), &store).await.unwrap();
+        let of_wallet = sealing.wrap(&data_key(2), &wallet).await.unwrap();
+        for (opener, opening) in keks.iter().enumerate() {
+            let opened = opening.unwrap(&of_store, &store).await;
+            assert_eq!(opened.is_ok(), sealer == opener, "{sealer} {opener}");
+            if let Err(error) = opened {
+                assert_eq!(error.kind(), ErrorKind::Corrupt);
+            }
+            // Those of a wallet name the custodian.
+            assert!(opening.unwrap(&of_wallet, &wallet).await.unwrap().expose() == [2; 32]);
+        }
+    }
+    // What policies can ask for.
+    let bodies = behind.proxy.bodies("GenerateDataKey");
+    let named = |body: &String| {
+        let asked: serde_json::Value = serde_json::from_str(body).unwrap();
+        asked["EncryptionContext"].get("custody:house").cloned()
+    };
+    let named: Vec<_> = bodies.iter().map(named).collect();
+    // The data key of the wallet, which the first made, is opened and used by the others.
+    assert_eq!(named, [None, None, Some("one".into()), Some("two".into())]);
 }

@@ -107,12 +107,19 @@ impl Life {
     /// A step towards the end of a key that was made later, and now and then of a first one.
     fn end_key(&self) -> Option<Command> {
         let keys = self.referee.keys();
+        let going: Vec<_> =
+            keys.iter().map(|(key, _)| key).filter(|key| self.referee.is_scheduled(key)).collect();
+        if !going.is_empty() && self.dice.chance(400) {
+            let key = self.dice.pick(&going);
+            return Some(Command::CancelDestroy { key: (*key).clone() });
+        }
         let is_first = |key: &KeyId| key.as_str().ends_with(".0") || key.as_str().ends_with(".1");
         let takes_first = self.dice.chance(30);
         let keys: Vec<_> =
             keys.into_iter().filter(|(key, _)| takes_first || !is_first(key)).collect();
         let (key, state) = (!keys.is_empty()).then(|| self.dice.pick(&keys).clone())?;
-        let wait_ms = self.dice.time(0, 20_000).as_millis() as u64;
+        let longest = *self.dice.pick(&[20_000, 300_000]);
+        let wait_ms = self.dice.time(0, longest).as_millis() as u64;
         let has_ended = matches!(state, KeyState::Compromised | KeyState::Deactivated);
         Some(match (has_ended, self.dice.below(8)) {
             (true, 0..5) => Command::DestroyKey { key, wait_ms },

@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use custody_core::command::{Command, FreezeScope};
+use custody_core::key::KeyState;
 use custody_core::order::OrderState;
 use custody_core::principal::Verb;
 use futures::channel::oneshot;
 
 use super::Life;
 use crate::house::{WALLETS, short, wallet};
+use crate::switches::Switches;
 
 /// The end of a world: nothing goes wrong any more, and everything must come to its end.
 pub(crate) async fn settle(life: &Life) {
@@ -49,6 +51,9 @@ pub(crate) async fn settle(life: &Life) {
             life.referee.object(RULE, format_args!("{name} is signed and is kept back"));
         }
     }
+    if let Some(switches) = &life.switches {
+        all_are_switched_off(life, switches).await;
+    }
     let closed = life.custodian.close().await;
     if let Err(error) = &closed {
         life.referee.object(RULE, format_args!("it does not close: {error}"));
@@ -74,6 +79,28 @@ async fn take_back(life: &Life) {
             // Ledger time may be far ahead of a clock that was set back.
             let until = life.now().after(Duration::from_secs(30 * 86_400));
             life.say(person, Verb::Cancel, (id, tale.digest), until).await;
+        }
+    }
+}
+
+/// Keys that do not sign are off at their backend, too.
+async fn all_are_switched_off(life: &Life, switches: &Switches) {
+    const RULE: &str = "in calm weather every key that is off is switched off";
+    for _ in 0..600 {
+        if life.custodian.owed_switches().is_empty() {
+            break;
+        }
+        life.weather.sleep(Duration::from_secs(1)).await;
+    }
+    for owed in life.custodian.owed_switches() {
+        life.referee.object(RULE, format_args!("{} is owed still", owed.key));
+    }
+    for (id, state) in life.referee.keys() {
+        let is_scheduled = life.custodian.key(&id).is_some_and(|key| key.destruction().is_some());
+        let stops =
+            matches!(state, KeyState::Compromised | KeyState::Deactivated | KeyState::Suspended);
+        if (stops || is_scheduled) && switches.is_on(&id) {
+            life.referee.object(RULE, format_args!("{id} is {state} and on"));
         }
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Story {
     keys: BTreeMap<KeyId, KeyState>,
     /// Keys that an order's outcome suspended, which holds once it is published.
     suspected: BTreeSet<KeyId>,
+    /// The index of the event that suspended a key last, once more perhaps.
+    suspensions: BTreeMap<KeyId, u64>,
     /// When keys are to be destroyed.
     scheduled: BTreeMap<KeyId, Timestamp>,
     house_is_frozen: bool,
@@ -76,6 +78,7 @@ impl Story {
             people: BTreeMap::new(),
             keys: BTreeMap::new(),
             suspected: BTreeSet::new(),
+            suspensions: BTreeMap::new(),
             scheduled: BTreeMap::new(),
             house_is_frozen: false,
             frozen: BTreeSet::new(),
@@ -98,6 +101,10 @@ impl Story {
 
     pub(super) fn keys(&self) -> Vec<(KeyId, KeyState)> {
         self.keys.iter().map(|(key, state)| (key.clone(), *state)).collect()
+    }
+
+    pub(super) fn is_scheduled(&self, key: &KeyId) -> bool {
+        self.scheduled.contains_key(key)
     }
 
     pub(super) const fn log_key(&self) -> Option<&PublicKey> {

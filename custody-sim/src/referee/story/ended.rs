@@ -59,8 +59,11 @@ impl Story {
         match &concluded.outcome {
             Conclusion::Executed { .. } => {
                 self.go(id, OrderState::Reserved, OrderState::Executed, index)?;
-                let command = self.tales.get(id).and_then(|tale| tale.command.clone());
-                command.map_or(Ok(()), |command| self.execute(index, &command))
+                let Some(tale) = self.tales.get(id) else { return Ok(()) };
+                let (command, decided) = (tale.command.clone(), tale.decided);
+                let Some(command) = command else { return Ok(()) };
+                self.check_resumption(&command, decided)?;
+                self.execute(index, &command)
             }
             Conclusion::Failed { .. } => {
                 self.spent.remove(id);
@@ -88,6 +91,7 @@ impl Story {
             Conclusion::Unknown { suspends, .. } => {
                 self.go(id, OrderState::Reserved, OrderState::Unknown, index)?;
                 let Some(key) = suspends else { return Ok(()) };
+                self.suspensions.insert(key.clone(), index);
                 if self.keys.get(key) == Some(&KeyState::Active) {
                     self.suspected.insert(key.clone());
                     return self.move_key(key, KeyState::Suspended);
@@ -121,11 +125,38 @@ impl Story {
         Ok(())
     }
 
+    /// Whoever suspends a key stops what was allowed before.
+    fn check_resumption(&self, command: &Command, decided: Option<u64>) -> Check {
+        const RULE: &str = "a suspension outlasts what was allowed before it";
+        let Command::ResumeKey { key } = command else { return Ok(()) };
+        match self.suspensions.get(key) {
+            Some(suspended) if decided.is_none_or(|decided| decided < *suspended) => broken(
+                RULE,
+                format_args!("{key}, suspended at {suspended}, allowed at {decided:?}"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an allowed order is to make a key active.
+    fn is_resumed(&self, key: &KeyId) -> bool {
+        self.tales.values().any(|tale| {
+            let command = tale.command.as_ref();
+            tale.state == OrderState::Reserved
+                && matches!(command, Some(Command::ResumeKey { key: its }) if its == key)
+        })
+    }
+
     fn execute(&mut self, index: u64, command: &Command) -> Check {
         match command {
             Command::CreateKey { key, .. } => drop(self.keys.insert(key.clone(), KeyState::Active)),
             Command::SuspendKey { key } => {
                 self.suspected.remove(key);
+                self.suspensions.insert(key.clone(), index);
+                let is_suspended = self.keys.get(key) == Some(&KeyState::Suspended);
+                if is_suspended && self.is_resumed(key) {
+                    return Ok(());
+                }
                 return self.move_key(key, KeyState::Suspended);
             }
             Command::ResumeKey { key } => {
