@@ -13,7 +13,7 @@ use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::id::{BackendId, BackendIdentity, IdError};
 use custody_core::seam::{
     BackendError, ErrorKind, Exportability, Health, KeyBackend, KeyRecord, KeyRequest, KeySwitch,
-    NewKey, Signer,
+    Monotonic, NewKey, Signer,
 };
 use tracing::{debug, instrument};
 
@@ -30,7 +30,7 @@ use crate::signer::KmsSigner;
 ///
 /// # Limits
 /// A new key takes one call for each hundred aliases and each thousand keys that the account has in the
-/// first region, one for each key there that has no alias, and three more. At the usual 10 calls a
+/// first region, one or two for each key there that has no alias, and three more. At the usual 10 calls a
 /// second and within the 10 seconds that a custodian waits for a backend, that is up to about 9,000
 /// native keys. Beyond it no key is made, and what was made opens and signs as before: that takes no
 /// list. A house with more raises `manage_per_second` as far as its quotas of AWS allow, has a second
@@ -43,7 +43,7 @@ pub struct KmsBackend {
     /// The algorithms that KMS was asked for and does not have here.
     unsupported: Mutex<BTreeSet<Algorithm>>,
     /// The keys that were made here and have no alias yet.
-    pub(crate) unclaimed: Mutex<HashMap<Slot, KeyArn>>,
+    pub(crate) unclaimed: Mutex<HashMap<Slot, (KeyArn, Monotonic)>>,
     /// The keys that the host was told of, which nobody uses.
     pub(crate) left_behind: Mutex<HashSet<KeyArn>>,
 }

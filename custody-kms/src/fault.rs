@@ -135,7 +135,7 @@ impl KmsFault {
 
     /// Whether it may be tried again: nothing can have happened, and it may go better.
     pub(crate) const fn may_pass(&self, effect: Effect) -> bool {
-        // Whoever met our own limit has waited as long as a call may.
+        // Whoever met our own limit could not have its turn within the time of a call.
         if matches!(self.reason, KmsReason::OwnLimit { .. }) {
             return false;
         }

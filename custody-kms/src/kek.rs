@@ -54,7 +54,8 @@ impl KmsKek {
     /// The key with this ARN, or the one that an alias (`alias/…`) names in the first region now. It is
     /// pinned by its ARN: after an alias is moved, what was wrapped before does not open.
     ///
-    /// Of a multi-Region key KMS tells here in which regions it is; the others are not asked. It is the
+    /// Of a multi-Region key KMS tells here in which regions it is; the others are not asked, even if a
+    /// replica is made there later: open the key anew. It is the
     /// same key in each of them: its [id](KeyEncryption::id) names no region, and what was wrapped under
     /// it in one is unwrapped in any other. An alias is asked for in the first region alone, since
     /// another region may have given the same name to another key.

@@ -183,7 +183,9 @@ impl Kms {
                 Err(error) => error,
             };
             debug!(operation = ask.operation, region = %ask.region, reason = %error.reason, "failed");
-            if error.reason == KmsReason::ExpiredCredentials && !is_renewed {
+            let last = deadline.saturating_sub(self.0.config.limits.attempt).saturating_add(GRACE);
+            let is_in_time = self.clock().monotonic() <= last;
+            if error.reason == KmsReason::ExpiredCredentials && !is_renewed && is_in_time {
                 is_renewed = true;
                 continue;
             }

@@ -89,7 +89,11 @@ impl Places {
                     self.note(region, Presence::Present);
                     return Ok(answer);
                 }
-                Err(fault) if fault.reason == KmsReason::NotFound && presence.is_none() => {
+                // At home it is missed; elsewhere a replica may have been deleted.
+                Err(fault)
+                    if fault.reason == KmsReason::NotFound
+                        && (presence.is_none() || region != self.arn.region()) =>
+                {
                     self.note(region, Presence::Absent);
                     last = last.or(Some(fault));
                 }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: no change that KMS may have made is called none. A call whose answer did not come is
 //! judged by the key's state, which is read again, and if that does not say that the change is there,
-//! by nothing.
+//! by nothing. What switches a key on is then not sent again: the first call may be heard late, and
+//! whoever asked must know that.
 
 use std::time::Duration;
 
@@ -90,6 +91,21 @@ impl Change {
         }
     }
 
+    /// Whether nothing needs to be sent for a key in this state. What KMS says of a key may be old, so
+    /// that one is switched off, or on, whatever it is said to be.
+    fn needs_nothing(self, state: &KeyState) -> bool {
+        match self {
+            Self::CancelDestroy | Self::Destroy => self.is_done(state),
+            Self::Disable => is_going(state),
+            Self::Enable => false,
+        }
+    }
+
+    /// Whether it gives a right that was taken.
+    const fn gives(self) -> bool {
+        matches!(self, Self::CancelDestroy | Self::Enable)
+    }
+
     /// Whether the change, or an earlier one like it, may be there though KMS answered this.
     fn may_be_there(self, fault: &KmsFault) -> bool {
         // Of a key that is going already KMS refuses the deletion: our own call may have done it.
@@ -106,7 +122,7 @@ impl KmsBackend {
         arn: &KeyArn,
         state: &KeyState,
     ) -> Result<(), BackendError> {
-        if change.is_done(state) {
+        if change.needs_nothing(state) {
             return Ok(());
         }
         let operation = change.operation();
@@ -129,7 +145,8 @@ impl KmsBackend {
             }
             debug!(operation, %arn, reason = %fault.reason, "a change may be there or not");
             let next = self.now().saturating_add(PAUSE);
-            let may_pass = fault.may_pass(Effect::None) && attempts < limits.attempts.get();
+            let may_pass =
+                !change.gives() && fault.may_pass(Effect::None) && attempts < limits.attempts.get();
             if !may_pass || next.saturating_add(limits.attempt) > deadline {
                 return Err(
                     BackendError::new(ErrorKind::Indeterminate, operation).with_source(fault)

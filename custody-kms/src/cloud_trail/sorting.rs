@@ -30,6 +30,8 @@ pub(super) struct Sorting<'a> {
     sides: BTreeMap<&'a KeyId, Sides<'a>>,
     /// The signatures in the log of keys that have no sides.
     others: BTreeMap<&'a KeyId, u64>,
+    /// The accounts whose keys the records name.
+    accounts: BTreeSet<&'a str>,
     strangers: BTreeMap<(CallerName, EventName, KeyArn), StrangerCalls>,
     failures: BTreeMap<(EventName, ErrorCode), u64>,
     service: BTreeMap<EventName, u64>,
@@ -75,8 +77,9 @@ impl<'a> Sorting<'a> {
         };
         let sides = keys.signing().map(|key| (key, Sides::default())).collect();
         let (strangers, failures, service) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let others = BTreeMap::new();
-        let mut sorting = Self { evidence, report, sides, others, strangers, failures, service };
+        let (others, accounts) = (BTreeMap::new(), BTreeSet::new());
+        let mut sorting =
+            Self { evidence, report, sides, others, accounts, strangers, failures, service };
         log.orders().iter().for_each(|order| sorting.want(order));
         sorting
     }
@@ -107,6 +110,7 @@ impl<'a> Sorting<'a> {
 
     pub(super) fn take(&mut self, record: &'a Record) {
         let Evidence { keys, period, .. } = *self.evidence;
+        self.accounts.extend(record.keys.iter().map(KeyArn::account));
         if !period.contains(record.at) {
             return add(&mut self.report.records.outside, 1);
         }
@@ -219,7 +223,11 @@ impl<'a> Sorting<'a> {
         let Evidence { log, keys, .. } = *self.evidence;
         for (key, wallet, home) in log.keys().filter(|(key, ..)| !self.sides.contains_key(key)) {
             let place = match home {
-                Home::Kms(account) if keys.has_account(&account) => KeyPlace::Kms,
+                Home::Kms(account)
+                    if keys.has_account(&account) || self.accounts.contains(account.as_str()) =>
+                {
+                    KeyPlace::Kms
+                }
                 _ if keys.is_elsewhere(key) => KeyPlace::Elsewhere,
                 Home::Elsewhere => KeyPlace::OtherBackend,
                 Home::Kms(_) => KeyPlace::Kms,

@@ -20,7 +20,7 @@ use crate::observer::KmsEvent;
 impl KmsBackend {
     /// The key that was made for this and has no alias, as far as is known here.
     pub(super) fn unclaimed(&self, slot: &Slot) -> Option<KeyArn> {
-        lock(&self.unclaimed).get(slot).cloned()
+        lock(&self.unclaimed).get(slot).map(|(made, _)| made.clone())
     }
 
     /// Gives the key its alias. If another has it already, that one is the key and this one goes.
@@ -38,8 +38,9 @@ impl KmsBackend {
                 self.find_winner(wanted, &made).await.map_err(there)?
             }
             Err(fault) => {
-                // Somebody has it deleted; the next one is made anew.
-                if fault.reason == KmsReason::PendingDeletion {
+                // Somebody has it deleted, or had it deleted long ago; the next one is made anew.
+                let is_gone = fault.reason == KmsReason::NotFound && self.is_old(&slot);
+                if is_gone || fault.reason == KmsReason::PendingDeletion {
                     self.forget(&slot, &made);
                 }
                 return Err(there(fault.into_error(GENERATE, Effect::Some)));
@@ -115,13 +116,21 @@ impl KmsBackend {
     fn remember(&self, slot: &Slot, made: &KeyArn) {
         let mut unclaimed = lock(&self.unclaimed);
         if unclaimed.len() < UNCLAIMED_MAX {
-            unclaimed.entry(slot.clone()).or_insert_with(|| made.clone());
+            let now = self.kms.clock().monotonic();
+            unclaimed.entry(slot.clone()).or_insert_with(|| (made.clone(), now));
         }
+    }
+
+    /// Whether a key is remembered for so long that KMS would know it everywhere.
+    fn is_old(&self, slot: &Slot) -> bool {
+        let now = self.kms.clock().monotonic();
+        let unclaimed = lock(&self.unclaimed);
+        unclaimed.get(slot).is_some_and(|(_, since)| now.saturating_sub(*since) >= OLD)
     }
 
     fn forget(&self, slot: &Slot, made: &KeyArn) {
         let mut unclaimed = lock(&self.unclaimed);
-        if unclaimed.get(slot) == Some(made) {
+        if unclaimed.get(slot).is_some_and(|(known, _)| known == made) {
             unclaimed.remove(slot);
         }
     }
@@ -136,3 +145,5 @@ pub(crate) fn there(error: BackendError) -> BackendError {
 const CLAIM_PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 const UNCLAIMED_MAX: usize = 1_024;
+/// Longer than a new key may be unknown somewhere.
+const OLD: Duration = Duration::from_secs(3_600);

@@ -43,7 +43,8 @@ impl KmsBackend {
         let arn = self
             .fits(&metadata, wanted.owner.algorithm)
             .map_err(|unfit| corrupt(GENERATE, unfit))?;
-        let tags = self.tags(wanted.home, id).await?;
+        let tags = self.tags(wanted.home, id).await;
+        let tags = tags.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
         if !wanted.is_tagged(&tags) {
             return Err(corrupt(GENERATE, Unfit::Tags));
         }
@@ -64,14 +65,17 @@ impl KmsBackend {
     ) -> Result<Option<KeyArn>, BackendError> {
         let named: HashSet<&str> = aliases.0.values().map(String::as_str).collect();
         let keys = self.keys(wanted.home).await?;
+        let failed = |fault: KmsFault| fault.into_error(GENERATE, Effect::None);
         let mut found = None;
         for id in keys.iter().filter(|id| !named.contains(id.as_str())) {
             let tags = match self.tags(wanted.home, id).await {
                 // Others' keys may be closed to us.
-                Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) => {
+                Err(fault)
+                    if matches!(fault.reason, KmsReason::AccessDenied | KmsReason::NotFound) =>
+                {
                     continue;
                 }
-                tags => tags?,
+                tags => tags.map_err(failed)?,
             };
             if wanted.is_tagged(&tags) {
                 match self.unnamed(wanted, id).await? {
@@ -180,12 +184,11 @@ impl KmsBackend {
     }
 
     /// The tags of a key; KMS has at most fifty.
-    async fn tags(&self, home: &RegionName, key: &str) -> Result<Vec<Tag>, BackendError> {
+    async fn tags(&self, home: &RegionName, key: &str) -> Result<Vec<Tag>, KmsFault> {
         let page = self.kms.call(asked(home, Effect::None), |client: Client| {
             client.list_resource_tags().key_id(key).limit(50).send()
         });
-        let page = page.await.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
-        Ok(page.tags.unwrap_or_default())
+        Ok(page.await?.tags.unwrap_or_default())
     }
 }
 

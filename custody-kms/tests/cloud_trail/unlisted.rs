@@ -141,3 +141,17 @@ fn a_command_that_is_missing_or_another_is_refused() {
         assert_eq!(house.read().unwrap_err(), expected, "{action:?}");
     }
 }
+
+#[test]
+fn what_the_trail_shows_of_an_account_is_not_elsewhere() {
+    let mut house = house();
+    house.make_key("far", "key", at(10));
+    let report = compare_listing(&house, &Records::default(), "[\"key\"]");
+    assert!(report.is_clean(), "nothing of that account is told: {report}");
+    let mut records = Records::default();
+    let there = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    records.sign(there, at(20));
+    let report = compare_listing(&house, &records, "[\"key\"]");
+    assert_eq!(found(&report.unlisted), [("key", KeyPlace::Kms, 0)]);
+    assert!(!report.is_clean());
+}

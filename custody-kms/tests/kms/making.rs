@@ -89,6 +89,25 @@ async fn a_new_key_whose_tags_are_denied_is_not_made_again() {
 
 #[tokio::test]
 #[ignore = "needs a stand-in for KMS"]
+async fn only_who_may_not_see_tags_or_finds_no_key_passes_them_over() {
+    for name in ["UnrecognizedClientException", "SignatureDoesNotMatch", "ValidationException"] {
+        let behind = Behind::new();
+        deny(&behind, "CreateAlias");
+        behind.backend().generate(&request("key", K1)).await.unwrap_err();
+        behind.proxy.rule("CreateAlias", Times::Always, Fault::Pass);
+        behind.proxy.rule("ListResourceTags", Times::Always, Answer::error(400, name));
+        let error = behind.backend().generate(&request("key", K1)).await.unwrap_err();
+        assert!(error.kind().nothing_happened(), "{name}: {error}");
+        assert_eq!(
+            (behind.account.keys().await, behind.proxy.calls("CreateKey")),
+            (1, 1),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
 async fn a_key_that_was_made_is_not_given_to_another_wallet_or_algorithm() {
     let behind = Behind::new();
     deny(&behind, "CreateAlias");
