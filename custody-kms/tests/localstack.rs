@@ -1,8 +1,10 @@
-//! What ministack does not do as AWS does, over LocalStack.
+//! The conformance suites, and what ministack does not do as AWS does, over LocalStack.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "world/account.rs"]
 mod account;
+#[path = "localstack/conformance.rs"]
+mod conformance;
 #[path = "world/proxy.rs"]
 #[expect(dead_code, reason = "what is lost before LocalStack is tested over ministack")]
 mod proxy;
@@ -17,7 +19,7 @@ use custody_core::seam::{
     ErrorKind, KeyBackend as _, KeyEncryption as _, KeyRecord, KeySwitch as _,
 };
 use custody_core::secret::Secret;
-use custody_kms::{KmsBackend, KmsConfig, Observer};
+use custody_kms::{KmsBackend, Observer};
 use proxy::{Fault, Proxy, Times};
 use stand_in::told;
 
@@ -28,14 +30,11 @@ const CONTEXT: [&[u8]; 2] = [b"store", b"records"];
 #[ignore = "needs LocalStack"]
 async fn keys_sign_are_switched_and_are_found_again() {
     let account = Account::new(&told(LOCALSTACK));
-    let mut config: KmsConfig = account.config();
-    // It has no Ed25519.
-    config.algorithms.retain(|algorithm| *algorithm != Algorithm::Ed25519);
-    let backend = KmsBackend::new(account.kms_with(config, Observer::default())).unwrap();
+    let backend = conformance::keys(&account);
     for algorithm in [Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1] {
         let asked = request(&format!("key-{algorithm}"), algorithm);
-        let key = record(&backend, &asked).await;
-        assert_eq!(record(&backend, &asked).await.public_key, key.public_key);
+        let key = record(&*backend, &asked).await;
+        assert_eq!(record(&*backend, &asked).await.public_key, key.public_key);
         for fill in 0..20 {
             let digest = [fill; 32];
             let input = SignInput::Prehash(&digest);
