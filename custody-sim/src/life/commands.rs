@@ -22,6 +22,16 @@ impl Life {
             let same = command.clone();
             self.spawn(|life| async move { drop(life.carry(same).await) });
         }
+        if let Command::ResumeKey { key } = &command
+            && self.dice.chance(500)
+        {
+            // Somebody raises the alarm while it is under way.
+            let (key, delay) = (key.clone(), self.dice.time(0, *self.dice.pick(&[100, 5_000])));
+            self.spawn(move |life| async move {
+                life.weather.sleep(delay).await;
+                drop(life.carry(Command::SuspendKey { key }).await);
+            });
+        }
         let repeats = self.dice.chance(200);
         let answer = self.administer(command, repeats).await;
         if let Some(answer) = answer
