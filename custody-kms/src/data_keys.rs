@@ -69,7 +69,7 @@ impl DataKeys {
         state.take_use(&slot)
     }
 
-    /// To be told when what KMS is asked for now is kept.
+    /// What [`Self::keep`] is told of a data key that KMS is asked for after this.
     pub(crate) fn generation(&self) -> Generation {
         self.lock().generation
     }

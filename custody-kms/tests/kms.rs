@@ -10,6 +10,8 @@ mod account;
 mod conformance;
 #[path = "kms/making.rs"]
 mod making;
+#[path = "kms/naming.rs"]
+mod naming;
 #[path = "world/people.rs"]
 mod people;
 #[path = "world/ports.rs"]
@@ -35,9 +37,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use account::{Account, HOME};
-use custody_core::seam::BackendError;
+use custody_core::seam::{BackendError, KeyRecord};
 use custody_kms::{Kms, KmsBackend, KmsConfig, KmsEvent, KmsFault, KmsReason, Observer};
-use proxy::Proxy;
+use proxy::{Answer, Proxy, Times};
 use stand_in::told;
 
 /// Where ministack is, which checks signatures, IAM and key policies.
@@ -81,6 +83,11 @@ impl Behind {
         KmsBackend::new(self.kms()).unwrap()
     }
 
+    /// KMS denies this from now on.
+    fn deny(&self, operation: &str) {
+        self.proxy.rule(operation, Times::Always, Answer::error(400, "AccessDeniedException"));
+    }
+
     fn events(&self) -> Vec<KmsEvent> {
         self.events.lock().unwrap().clone()
     }
@@ -101,6 +108,11 @@ impl Account {
     pub(crate) async fn keys(&self) -> usize {
         self.sdk(HOME).list_keys().limit(1_000).send().await.unwrap().keys().len()
     }
+}
+
+/// The key of KMS behind a handle.
+fn arn(record: &KeyRecord) -> String {
+    String::from_utf8(record.handle.as_bytes().get(33..).unwrap().to_vec()).unwrap()
 }
 
 /// Why KMS failed, from the source of an error.

@@ -145,14 +145,14 @@ async fn off(shared: &Shared, id: &KeyId) -> Answer {
         Some(Err(error)) => {
             tracing::warn!(key = id.as_str(), kind = ?error.kind(), "the key was not switched off");
             // Its backend was told to destroy it, and may know no other switch any more.
-            let knows = matches!(
+            let may_pass = matches!(
                 error.kind(),
                 ErrorKind::Corrupt
                     | ErrorKind::Indeterminate
                     | ErrorKind::Throttled { .. }
                     | ErrorKind::Unavailable
             );
-            if key.is_scheduled && !knows { Answer::Done } else { Answer::Failed }
+            if key.is_scheduled && !may_pass { Answer::Done } else { Answer::Failed }
         }
         None => {
             tracing::warn!(key = id.as_str(), "the key was not switched off in time");

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::digest::Digest;
-use custody_core::seam::{ErrorKind, Health, KeyBackend as _, KeyEncryption as _, KeySwitch as _};
+use custody_core::seam::{
+    ErrorKind, Health, KeyBackend as _, KeyEncryption as _, KeyRecord, KeySwitch as _,
+};
 use custody_core::secret::Secret;
 use custody_kms::iam::{IamScope, Use, identity_policy};
 use custody_kms::{KmsBackend, KmsKek, KmsReason};
@@ -93,6 +95,18 @@ async fn the_printed_rights_are_enough_to_make_keys_switch_them_and_sign() {
     assert!(user.kms().report().await.iter().all(|report| report.fault.is_none()));
 }
 
+async fn assert_signs_and_no_more(backend: &KmsBackend, key: &KeyRecord) {
+    let signer = backend.signer(key).await.unwrap();
+    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
+    for error in [
+        backend.disable(key).await.unwrap_err(),
+        backend.destroy(key).await.unwrap_err(),
+        backend.generate(&request("other", Algorithm::EcdsaSecp256k1)).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a stand-in for KMS"]
 async fn the_printed_rights_of_one_use_show_health_and_do_not_reach_further() {
@@ -100,15 +114,7 @@ async fn the_printed_rights_of_one_use_show_health_and_do_not_reach_further() {
     let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
     let backend = user.backend();
     assert_eq!(backend.health().await, Health::Ready);
-    let signer = backend.signer(&key).await.unwrap();
-    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
-    for error in [
-        backend.disable(&key).await.unwrap_err(),
-        backend.destroy(&key).await.unwrap_err(),
-        backend.generate(&request("other", Algorithm::EcdsaSecp256k1)).await.unwrap_err(),
-    ] {
-        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
-    }
+    assert_signs_and_no_more(&backend, &key).await;
     let (_, user) = people(SIGNER);
     assert_eq!(user.backend().health().await, Health::Unavailable, "a denial is seen");
     let report = user.kms().report().await;
@@ -139,15 +145,7 @@ async fn who_signs_may_not_switch_nor_make_keys() {
     let (root, user) = people(SIGNER);
     let key = record(&*root.backend(), &request("key", Algorithm::EcdsaSecp256k1)).await;
     let backend = user.backend();
-    let signer = backend.signer(&key).await.unwrap();
-    assert_eq!(signer.sign(INPUT).await.unwrap().verify(&key.public_key, INPUT), Ok(()));
-    for error in [
-        backend.disable(&key).await.unwrap_err(),
-        backend.destroy(&key).await.unwrap_err(),
-        backend.generate(&request("other", Algorithm::EcdsaSecp256k1)).await.unwrap_err(),
-    ] {
-        assert_eq!((error.kind(), reason(&error)), (ErrorKind::Refused, KmsReason::AccessDenied));
-    }
+    assert_signs_and_no_more(&backend, &key).await;
     assert_eq!(root.keys().await, 1, "a key was made all the same");
 }
 

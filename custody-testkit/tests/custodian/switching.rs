@@ -98,6 +98,18 @@ async fn done(custodian: &Custodian, id: &str, command: Command) {
     assert_eq!(said(&govern(custodian, id, command).await), "released", "{id}");
 }
 
+/// Makes a key of the wallet `hot` that is not active yet.
+async fn make_unused(custodian: &Custodian, number: u8) {
+    let create = Command::CreateKey {
+        wallet: WalletId::parse("hot").unwrap(),
+        key: key(number),
+        algorithm: Algorithm::Ed25519,
+        exportability: Exportability::Never,
+        start: KeyStart::PreActivation,
+    };
+    done(custodian, "unused", create).await;
+}
+
 fn suspend(number: u8) -> Command {
     Command::SuspendKey { key: key(number) }
 }

@@ -7,13 +7,9 @@ use custody_audit::TileLog;
 use custody_audit::note::KeyName;
 use custody_audit::storage::DirectoryTiles;
 use custody_chain::EvmDecoder;
-use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Custodian, Genesis, Outcome};
-use custody_core::digest::Digest;
-use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
-use custody_core::seam::{
-    Clock, Entropy, Exportability, KeyBackend, KeyRecord, KeyRequest, PolicyCompiler, Signer, Store,
-};
+use custody_core::id::BackendId;
+use custody_core::seam::{Clock, Entropy, KeyBackend, PolicyCompiler, Signer, Store};
 use custody_core::secret::Secret;
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_soft::{KdfParameters, PassphraseKek, SoftBackend};
@@ -21,7 +17,7 @@ use custody_store::SqliteStore;
 
 use crate::Failure;
 use crate::entropy::OsEntropy;
-use crate::transactions;
+use crate::{place, transactions};
 
 /// What an example chooses.
 #[derive(Debug)]
@@ -67,18 +63,7 @@ pub fn software() -> Result<SoftBackend, Failure> {
 
 /// Heads of the log are signed with Ed25519, by a key that belongs to no wallet.
 async fn log_signer() -> Result<Arc<dyn Signer>, Failure> {
-    let soft = software()?;
-    let request = KeyRequest {
-        custodian: CustodianId::new(Digest::of(b"example-small/log-key")),
-        wallet: WalletId::parse("log")?,
-        key: KeyId::parse("log")?,
-        algorithm: Algorithm::Ed25519,
-        exportability: Exportability::Never,
-    };
-    let made = soft.generate(&request).await?;
-    let KeyRequest { custodian, wallet, key, .. } = request;
-    let (public_key, handle) = (made.public_key, made.handle);
-    Ok(soft.signer(&KeyRecord { custodian, wallet, key, public_key, handle }).await?)
+    place::log_signer(&software()?, "example-small/log-key").await
 }
 
 /// What became of a payment, in lines; an error if it neither ended nor waits.

@@ -231,17 +231,7 @@ impl Sequencer {
             self.broken = true;
             return self.fail(entries, || Error::Unavailable { order: None });
         }
-        for (event, _) in &draft.events {
-            if let EventBody::OrderConcluded(OrderConcluded { order, .. }) = &event.event {
-                lock(&self.shared.switches).forget(order);
-                if !draft.called_off.contains(order) {
-                    self.running.remove(order);
-                }
-            }
-        }
-        for order in &draft.over {
-            self.running.remove(order);
-        }
+        self.end_jobs(&draft);
         for command in &draft.commands {
             self.put_into_force(command);
         }
@@ -260,6 +250,24 @@ impl Sequencer {
             answer(entries.get_mut(number).and_then(Option::take), Err(error));
         }
         self.follow_later(draft.after, &mut entries);
+    }
+
+    /// Jobs whose orders are concluded are at work no more, but for those that were called off: they are
+    /// over when they say so themselves.
+    fn end_jobs(&mut self, draft: &Draft) {
+        let mut switches = lock(&self.shared.switches);
+        for (event, _) in &draft.events {
+            if let EventBody::OrderConcluded(OrderConcluded { order, .. }) = &event.event
+                && !draft.called_off.contains(order)
+            {
+                switches.forget(order);
+                self.running.remove(order);
+            }
+        }
+        for order in &draft.over {
+            switches.forget(order);
+            self.running.remove(order);
+        }
     }
 
     /// Folds what is durable into what callers see, a few events at a time so that they need not

@@ -208,14 +208,7 @@ fn a_destruction_that_is_half_taken_back_is_no_failure() {
         let house = House::new();
         house.run(async {
             let (custodian, backend) = five_keys(&house).await;
-            let made = Command::CreateKey {
-                wallet: WalletId::parse("hot").unwrap(),
-                key: key(7),
-                algorithm: Algorithm::Ed25519,
-                exportability: Exportability::Never,
-                start: KeyStart::PreActivation,
-            };
-            done(&custodian, "unused", made).await;
+            make_unused(&custodian, 7).await;
             done(&custodian, "destroy", Command::DestroyKey { key: key(7), wait_ms: 60_000 }).await;
             backend.plan().next(BackendCall::Enable, fault.clone());
             let cancel = Command::CancelDestroy { key: key(7) };

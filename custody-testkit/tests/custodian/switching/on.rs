@@ -149,14 +149,7 @@ fn a_key_that_was_never_used_signs_once_its_destruction_was_taken_back_and_it_is
     let house = House::new();
     house.run(async {
         let (custodian, backend) = five_keys(&house).await;
-        let create = Command::CreateKey {
-            wallet: WalletId::parse("hot").unwrap(),
-            key: key(5),
-            algorithm: Algorithm::Ed25519,
-            exportability: Exportability::Never,
-            start: KeyStart::PreActivation,
-        };
-        done(&custodian, "new", create).await;
+        make_unused(&custodian, 5).await;
         let destroy = Command::DestroyKey { key: key(5), wait_ms: 86_400_000 };
         done(&custodian, "destroy", destroy).await;
         done(&custodian, "cancel", Command::CancelDestroy { key: key(5) }).await;
