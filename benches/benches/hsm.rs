@@ -24,18 +24,25 @@ mod library;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use benches::Failure;
 use benches::token::{BenchToken, SOFTHSM, signer};
 use cryptoki::mechanism::Mechanism;
+use cryptoki::object::ObjectHandle;
+use cryptoki::session::Session;
 use custody_core::crypto::SignInput;
 use custody_core::seam::Signer;
+use custody_hsm::HsmBackend;
 
 const DIGEST: [u8; 32] = [7; 32];
 const SESSIONS: [u8; 4] = [1, 2, 4, 8];
-const ROUNDS: u8 = 120;
+/// How often processes are started, and how many turns each has.
+const STARTS: u8 = 12;
+const TURNS: u8 = 10;
 const LEAST: f64 = 0.95;
 const ROLE: &str = "HSM_BENCH_ROLE";
 
@@ -47,8 +54,10 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-/// Has three processes measure in turns, so short that a machine which changes its speed does so
-/// for all, and holds their sums against each other.
+/// Has processes measure in turns, so short that a machine which changes its speed does so for
+/// all, and holds their sums against each other. Each measures one thing, so that a bare loop is
+/// alone with its module, and new ones are started now and then: where a module's memory comes to
+/// lie makes up to a sixth of its speed.
 fn compare() -> Result<(), Failure> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let told = match BenchToken::told() {
@@ -66,29 +75,31 @@ fn compare() -> Result<(), Failure> {
         other.envs(conf.iter().map(|conf| (SOFTHSM, conf)));
         Other::start(&mut other)
     };
-    let mut direct = start(&[])?;
     // It makes the key.
-    direct.ask("ours", 1)?;
+    start(&[])?.ask("ours", 1)?;
     let before = library::library("pkcs11_faults", "-ldl").display().to_string();
     let real = token.module.display().to_string();
-    let module = [("HSM_BENCH_MODULE", before.as_str()), ("CUSTODY_MODULE", real.as_str())];
-    let mut asked = start(&module)?;
-    let mut unasked = start(&[&module[..], &[("CUSTODY_MODULE_LENGTHS", "1")]].concat())?;
+    let asked = [("HSM_BENCH_MODULE", before.as_str()), ("CUSTODY_MODULE", real.as_str())];
+    let unasked = [&asked[..], &[("CUSTODY_MODULE_LENGTHS", "1")]].concat();
     println!("{}, {} callers a session", token.module.display(), callers());
     println!("sessions  bare/s  custody-hsm/s  ratio  one call less");
     let mut is_enough = true;
     for sessions in SESSIONS {
         let mut sums = [0.0; 4];
-        for _ in 0..ROUNDS {
-            let rates = [
-                direct.ask("bare", sessions)?,
-                direct.ask("ours", sessions)?,
-                asked.ask("bare", sessions)?,
-                unasked.ask("bare", sessions)?,
+        for _ in 0..STARTS {
+            let mut others = [
+                ("bare", start(&[])?),
+                ("ours", start(&[])?),
+                ("bare", start(&asked)?),
+                ("bare", start(&unasked)?),
             ];
-            sums.iter_mut().zip(rates).for_each(|(sum, rate)| *sum += rate);
+            for _ in 0..TURNS {
+                for (sum, (what, other)) in sums.iter_mut().zip(&mut others) {
+                    *sum += other.ask(what, sessions)?;
+                }
+            }
         }
-        let [bare, ours, asked, unasked] = sums.map(|sum| sum / f64::from(ROUNDS));
+        let [bare, ours, asked, unasked] = sums.map(|sum| sum / f64::from(STARTS * TURNS));
         let (ratio, gain) = (ours / bare, unasked / asked);
         println!("{sessions:>8}  {bare:>6.0}  {ours:>13.0}  {ratio:>5.2}  {gain:>13.2}");
         is_enough &= ratio >= LEAST;
@@ -132,56 +143,122 @@ async fn measure(token: &BenchToken) -> Result<(), Failure> {
     for line in std::io::stdin().lines() {
         let line = line?;
         let (what, sessions) = line.split_once(' ').ok_or("no such question")?;
-        let sessions: u8 = sessions.parse()?;
-        if open.as_ref().is_none_or(|(of, _, _)| *of != sessions) {
-            drop(open.take());
-            let backend = token.open(sessions).await?;
-            let signer = signer(&backend).await?;
-            open = Some((sessions, backend, signer));
-        }
-        let Some((_, _, signer)) = &open else { return Err("nothing is open".into()) };
-        let rate = match what {
-            "ours" => ours(signer, sessions, turn()).await?,
-            _ => bare(token, sessions, turn()).await?,
+        let measured = match open.take() {
+            Some(measured) => measured,
+            None => Measured::open(token, what, sessions.parse()?).await?,
         };
-        println!("{rate}");
+        println!("{}", measured.rate().await?);
+        open = Some(measured);
     }
     Ok(())
 }
 
-/// So many threads, each with a session of its own.
-async fn bare(token: &BenchToken, sessions: u8, turn: Duration) -> Result<f64, Failure> {
-    let token = token.clone();
-    let measure = move || {
-        let start = Arc::new(Barrier::new(usize::from(sessions) + 1));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let threads: Vec<_> = (0..sessions)
-            .map(|_| {
-                let (token, start, is_over) =
-                    (token.clone(), Arc::clone(&start), Arc::clone(&is_over));
-                std::thread::spawn(move || -> Result<u64, Failure> {
-                    let opened = token.bare();
-                    start.wait();
-                    let ((session, key), mut count) = (opened?, 0);
-                    while !is_over.load(Ordering::Relaxed) {
-                        let _signature = session.sign(&Mechanism::Ecdsa, key, &DIGEST)?;
-                        count += 1;
-                    }
-                    Ok(count)
-                })
-            })
-            .collect();
-        start.wait();
-        let since = Instant::now();
+/// What a process measures.
+enum Measured {
+    Ours(Arc<dyn Signer>, u8),
+    /// The backend beside it keeps the module initialised and the user logged in.
+    Bare(Bare, #[expect(dead_code, reason = "kept")] HsmBackend),
+}
+
+impl Measured {
+    async fn open(token: &BenchToken, what: &str, sessions: u8) -> Result<Self, Failure> {
+        match what {
+            "ours" => Ok(Self::Ours(signer(&token.open(sessions).await?).await?, sessions)),
+            "bare" => {
+                let backend = token.open(1).await?;
+                Ok(Self::Bare(Bare::start(token, sessions)?, backend))
+            }
+            _ => Err("no such question".into()),
+        }
+    }
+
+    async fn rate(&self) -> Result<f64, Failure> {
+        match self {
+            Self::Ours(signer, sessions) => ours(signer, *sessions, turn()).await,
+            Self::Bare(bare, _) => bare.rate(turn()),
+        }
+    }
+}
+
+/// So many threads, each with a session of its own, which live through all turns like those of a
+/// backend.
+struct Bare {
+    turns: Vec<Sender<Arc<Turn>>>,
+    threads: Vec<JoinHandle<()>>,
+    counts: Receiver<Result<Counted, String>>,
+}
+
+/// What one thread did in a turn. It looks at the clock itself: where more threads than cores sign,
+/// whoever waits for them is woken long after they began.
+struct Counted {
+    began: Instant,
+    ended: Instant,
+    signatures: u64,
+}
+
+/// What the threads of a bare loop begin at once and end at once.
+struct Turn {
+    start: Barrier,
+    is_over: AtomicBool,
+}
+
+impl Bare {
+    fn start(token: &BenchToken, sessions: u8) -> Result<Self, Failure> {
+        let (counted, counts) = channel();
+        let (mut turns, mut threads) = (Vec::new(), Vec::new());
+        for _ in 0..sessions {
+            let ((session, key), counted) = (token.bare()?, counted.clone());
+            let (sender, wanted) = channel::<Arc<Turn>>();
+            turns.push(sender);
+            threads.push(std::thread::spawn(move || {
+                for turn in wanted {
+                    let count = turn.count(&session, key).map_err(|error| error.to_string());
+                    // Nobody waits for it if the measurement was given up.
+                    let _heard = counted.send(count);
+                }
+            }));
+        }
+        Ok(Self { turns, threads, counts })
+    }
+
+    /// Signatures a second in one turn. The thread of the runtime waits with it: nothing else runs.
+    fn rate(&self, turn: Duration) -> Result<f64, Failure> {
+        let start = Barrier::new(self.turns.len() + 1);
+        let this = Arc::new(Turn { start, is_over: AtomicBool::new(false) });
+        for thread in &self.turns {
+            thread.send(Arc::clone(&this)).map_err(|_| "a thread ended")?;
+        }
+        this.start.wait();
         std::thread::sleep(turn);
-        is_over.store(true, Ordering::Relaxed);
-        let counts = threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| Failure::from("a thread panicked")).flatten());
-        let count = counts.sum::<Result<u64, Failure>>()?;
-        Ok(count as f64 / since.elapsed().as_secs_f64())
-    };
-    tokio::task::spawn_blocking(measure).await?
+        this.is_over.store(true, Ordering::Relaxed);
+        let counted = self.counts.iter().take(self.turns.len());
+        let counted = counted.collect::<Result<Vec<Counted>, String>>()?;
+        let began = counted.iter().map(|one| one.began).min().ok_or("no session")?;
+        let ended = counted.iter().map(|one| one.ended).max().ok_or("no session")?;
+        let count: u64 = counted.iter().map(|one| one.signatures).sum();
+        Ok(count as f64 / ended.duration_since(began).as_secs_f64())
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.turns.clear();
+        // One that panicked has said so.
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+impl Turn {
+    /// One signature after the other until the turn is over; how many.
+    fn count(&self, session: &Session, key: ObjectHandle) -> cryptoki::error::Result<Counted> {
+        self.start.wait();
+        let (began, mut signatures) = (Instant::now(), 0);
+        while !self.is_over.load(Ordering::Relaxed) {
+            let _signature = session.sign(&Mechanism::Ecdsa, key, &DIGEST)?;
+            signatures += 1;
+        }
+        Ok(Counted { began, ended: Instant::now(), signatures })
+    }
 }
 
 /// Some callers for each session, each with one signature after the other.
@@ -213,5 +290,5 @@ fn callers() -> u16 {
 
 fn turn() -> Duration {
     let seconds = std::env::var("HSM_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs_f64(seconds.unwrap_or(6.0) / f64::from(ROUNDS))
+    Duration::from_secs_f64(seconds.unwrap_or(6.0) / f64::from(STARTS * TURNS))
 }

@@ -37,6 +37,7 @@ pub(crate) async fn open(config: &HsmConfig, observer: Observer) -> Result<Opene
     let opened = pool.call(call, |seat| seat.with(|_, _, _| Ok(()))).await;
     opened.map_err(|fault| HsmOpenError::Login(fault.into_error("log in")))?;
     let algorithms = able(&pool, call).await;
+    pool.settle(config.sessions.get()).map_err(HsmOpenError::Thread)?;
     Ok(Opened { pool, identity, algorithms })
 }
 
@@ -81,7 +82,7 @@ fn start(config: &HsmConfig, observer: Observer) -> Result<(Pool, BackendIdentit
             observer.tell(&HsmEvent::TokenChanged { what });
         }
     }
-    let pool = Pool::start(Arc::new(token), config.sessions.get(), config.limits, observer);
+    let pool = Pool::start(Arc::new(token), config.limits, observer);
     Ok((pool.map_err(HsmOpenError::Thread)?, identity))
 }
 

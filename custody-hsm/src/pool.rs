@@ -6,20 +6,25 @@
 //!
 //! Answers of quick calls are handed over a few at a time while others wait, for waking a caller
 //! costs as much as a good part of a signature. If all threads hang, the watch hands them over.
+//!
+//! What a module keeps for all threads is made when it is used first, and lies beside what that
+//! thread writes while it signs: its core and the others' would take these lines from each other
+//! (measured with openCryptoki: up to a third of a signature). So the thread that tries a token
+//! signs nothing afterwards.
+
+mod threads;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use custody_core::seam::ErrorKind;
-use futures::channel::oneshot;
 
-use crate::answers::{Answer, HeldAnswers, answer, hand_over};
+use crate::answers::{Asked, Begun, HeldAnswers, Question, hand_over};
 use crate::config::HsmLimits;
 use crate::fault::{Effect, Fault};
-use crate::observer::{HsmEvent, Observer};
+use crate::observer::Observer;
 use crate::report::Usage;
 use crate::seat::Seat;
 use crate::token::Token;
@@ -34,7 +39,6 @@ pub(crate) struct Pool {
 
 struct Shared {
     token: Arc<Token>,
-    sessions: u8,
     limits: HsmLimits,
     observer: Observer,
     state: Mutex<State>,
@@ -49,12 +53,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Job>,
-    running: BTreeMap<u64, Running>,
+    /// As many as there are threads, so that they are looked for one by one.
+    running: Vec<Running>,
     held: HeldAnswers,
     /// How many threads wait for work.
     idle: usize,
     begun: u64,
     threads: u64,
+    /// Threads up to this one hand their seats to others.
+    succeeded: u64,
+    /// How many threads there should be.
+    sessions: u8,
     lost: u8,
     /// Threads that were given up and have not come back.
     gone: u16,
@@ -64,32 +73,29 @@ struct State {
 
 struct Job {
     limit: Duration,
-    run: Run,
-    give_up: Box<dyn FnOnce(Begun) + Send>,
+    asked: Arc<dyn Asked>,
 }
 
-/// Does the work, and gives what hands its answer over.
-type Run = Box<dyn FnOnce(&mut Seat) -> Answer + Send>;
+/// A job that a thread has taken.
+struct Taken {
+    number: u64,
+    until: Instant,
+    asked: Arc<dyn Asked>,
+}
 
 /// A job that came back from the module.
 struct Done {
     number: u64,
-    /// None if it panicked: then nobody is left to be answered.
-    answer: Option<Answer>,
+    /// None if it panicked: then it is given up already.
+    answer: Option<Arc<dyn Asked>>,
     took: Duration,
 }
 
 struct Running {
+    number: u64,
     thread: u64,
     until: Instant,
-    give_up: Box<dyn FnOnce(Begun) + Send>,
-}
-
-/// Whether a job that is given up had begun.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    No,
-    Yes,
+    asked: Arc<dyn Asked>,
 }
 
 /// A call of a token: how long it may take, and whether it makes something.
@@ -100,30 +106,39 @@ pub(crate) struct Call {
 }
 
 impl Pool {
-    /// Starts so many threads, each with a session of its own, and one that watches them.
+    /// Starts one thread with a session of its own, which tries the token, and one that watches it.
     pub(crate) fn start(
         token: Arc<Token>,
-        sessions: u8,
         limits: HsmLimits,
         observer: Observer,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             token,
-            sessions,
             limits,
             observer,
-            state: Mutex::default(),
+            state: Mutex::new(State { sessions: 1, ..State::default() }),
             threads: Mutex::default(),
             work: Condvar::new(),
             over: Condvar::new(),
         });
         let mut pool = Self { shared: Arc::clone(&shared), watch: None };
-        for _ in 0..sessions {
-            spawn(&shared)?;
-        }
+        threads::spawn(&shared)?;
         let watch = thread::Builder::new().name("hsm-watch".into());
-        pool.watch = Some(watch.spawn(move || self::watch(&shared))?);
+        pool.watch = Some(watch.spawn(move || threads::watch(&shared))?);
         Ok(pool)
+    }
+
+    /// Has so many other threads sign from now on.
+    pub(crate) fn settle(&self, sessions: u8) -> std::io::Result<()> {
+        let mut state = self.shared.lock();
+        state.sessions = sessions;
+        state.succeeded = state.threads;
+        drop(state);
+        self.shared.work.notify_all();
+        for _ in 1..sessions {
+            threads::spawn(&self.shared)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn token(&self) -> &Arc<Token> {
@@ -152,35 +167,11 @@ impl Pool {
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         call: Call,
-        work: impl FnOnce(&mut Seat) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Seat) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (sender, receiver) = oneshot::channel();
-        let here = Arc::new(Mutex::new(Some(sender)));
-        let there = Arc::clone(&here);
-        let job = Job {
-            limit: call.limit,
-            run: Box::new(move |seat| {
-                let is_wanted = |sender: &oneshot::Sender<_>| !sender.is_canceled();
-                if !lock(&here).as_ref().is_some_and(is_wanted) {
-                    return Box::new(|| {});
-                }
-                let result = work(seat);
-                Box::new(move || answer(&here, result))
-            }),
-            give_up: Box::new(move |begun| answer(&there, Err(given_up(begun, call.effect)))),
-        };
-        self.shared.add(job)?;
-        // A sender that is gone is a panic on the way.
-        receiver.await.unwrap_or_else(|_| Err(given_up(Begun::Yes, call.effect)))
-    }
-}
-
-const fn given_up(begun: Begun, effect: Effect) -> Fault {
-    let what = "the module did not answer in time";
-    match (begun, effect) {
-        (Begun::Yes, Effect::Some) => Fault::found(ErrorKind::Indeterminate, what),
-        (Begun::Yes, Effect::None) => Fault::found(ErrorKind::Unavailable, what),
-        (Begun::No, _) => Fault::found(ErrorKind::Unavailable, "no thread was free to ask it"),
+        let (asked, awaited) = Question::new(work, call.effect);
+        self.shared.add(Job { limit: call.limit, asked })?;
+        awaited.await
     }
 }
 
@@ -190,7 +181,7 @@ impl Drop for Pool {
         state.is_closed = true;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
+        waiting.into_iter().for_each(|job| job.asked.give_up(Begun::No));
         self.shared.work.notify_all();
         self.shared.over.notify_all();
         // Whoever ends the process next must not find threads inside of the module; those that are
@@ -239,38 +230,42 @@ impl Shared {
     }
 
     /// Takes what a thread has done, and gives it the next job, noted as running; none once all is
-    /// over, or if the thread was given up.
-    fn turn(&self, thread: u64, done: Option<Done>) -> Option<(u64, Instant, Run)> {
+    /// over, or if the thread was given up or has a successor. `ready` is empty, and the thread's
+    /// own.
+    fn turn(
+        &self,
+        thread: u64,
+        done: Option<Done>,
+        ready: &mut Vec<Arc<dyn Asked>>,
+    ) -> Option<Taken> {
         let mut state = self.lock();
         if let Some(Done { number, answer, took }) = done {
             // Whoever was given up came back after all, and another thread has its place.
-            if state.running.remove(&number).is_none() {
+            if state.end(number).is_none() {
                 state.gone = state.gone.saturating_sub(1);
                 return None;
             }
             state.lost = 0;
             let others = state.waiting.len();
-            let answers = state.held.hold(answer, took, others);
-            if !answers.is_empty() {
+            state.held.hold(answer, took, others, ready);
+            if !ready.is_empty() {
                 drop(state);
-                hand_over(answers);
+                hand_over(ready);
                 state = self.lock();
             }
         }
         loop {
             if state.is_closed {
-                let answers = state.held.all();
+                state.held.all(ready);
                 drop(state);
-                hand_over(answers);
+                hand_over(ready);
+                return None;
+            }
+            if thread <= state.succeeded {
                 return None;
             }
             if let Some(job) = state.waiting.pop_front() {
-                state.begun = state.begun.wrapping_add(1);
-                let number = state.begun;
-                let now = Instant::now();
-                let until = now.checked_add(job.limit).unwrap_or(now);
-                state.running.insert(number, Running { thread, until, give_up: job.give_up });
-                return Some((number, until, job.run));
+                return Some(state.begin(job, thread));
             }
             state.idle = state.idle.saturating_add(1);
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -284,101 +279,36 @@ impl State {
         self.gone >= GONE_MAX || self.paused_until.is_some_and(|until| Instant::now() < until)
     }
 
+    fn begin(&mut self, Job { limit, asked }: Job, thread: u64) -> Taken {
+        self.begun = self.begun.wrapping_add(1);
+        let (number, now) = (self.begun, Instant::now());
+        let until = now.checked_add(limit).unwrap_or(now);
+        self.running.push(Running { number, thread, until, asked: Arc::clone(&asked) });
+        Taken { number, until, asked }
+    }
+
+    fn end(&mut self, number: u64) -> Option<Running> {
+        let at = self.running.iter().position(|running| running.number == number)?;
+        Some(self.running.swap_remove(at))
+    }
+
     /// Takes out what should have come back by now: its threads are gone.
     fn overdue(&mut self, now: Instant) -> Vec<Running> {
-        let late = self.running.iter().filter(|(_, job)| job.until <= now);
-        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
+        let late: Vec<Running> = self.running.extract_if(.., |job| job.until <= now).collect();
         self.gone = self.gone.saturating_add(u16::try_from(late.len()).unwrap_or(u16::MAX));
-        late.into_iter().filter_map(|number| self.running.remove(&number)).collect()
+        late
     }
 }
 
-fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
-    let its = Arc::clone(shared);
-    let number = {
-        let mut state = shared.lock();
-        state.threads = state.threads.wrapping_add(1);
-        state.threads
-    };
-    let thread = thread::Builder::new().name("hsm".into()).spawn(move || serve(&its, number))?;
-    lock(&shared.threads).insert(number, thread);
-    Ok(())
-}
-
-fn serve(shared: &Arc<Shared>, thread: u64) {
-    let mut seat = Seat::new(Arc::clone(&shared.token));
-    let mut done = None;
-    while let Some((number, until, run)) = shared.turn(thread, done) {
-        let since = Instant::now();
-        seat.set_until(until);
-        let answer = catch_unwind(AssertUnwindSafe(|| run(&mut seat))).ok();
-        if answer.is_none() {
-            tracing::error!("a call of a token panicked");
-            seat = Seat::new(Arc::clone(&shared.token));
-        }
-        done = Some(Done { number, answer, took: since.elapsed() });
+/// Nobody waits for ever, whatever became of the threads.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let (mut state, mut held) = (self.lock(), Vec::new());
+        state.held.all(&mut held);
+        hand_over(&mut held);
+        state.running.drain(..).for_each(|job| job.asked.give_up(Begun::Yes));
+        state.waiting.drain(..).for_each(|job| job.asked.give_up(Begun::No));
     }
-    seat.close();
-}
-
-fn watch(shared: &Arc<Shared>) {
-    let tick = shared.limits.sign.checked_div(TICKS).unwrap_or(TICK_MIN);
-    let tick = tick.clamp(TICK_MIN, TICK_MAX);
-    loop {
-        let mut state = shared.lock();
-        if state.is_closed {
-            return;
-        }
-        let (late, held) = (state.overdue(Instant::now()), state.held.all());
-        drop(state);
-        hand_over(held);
-        if !late.is_empty() {
-            lose(shared, late);
-        }
-        fill_up(shared);
-        let state = shared.lock();
-        if !state.is_closed {
-            drop(shared.over.wait_timeout(state, tick));
-        }
-    }
-}
-
-/// Starts the threads that are missing. Without any, nobody who waits would be answered.
-fn fill_up(shared: &Arc<Shared>) {
-    let missing = || usize::from(shared.sessions) > lock(&shared.threads).len();
-    let is_allowed = |state: MutexGuard<'_, State>| !state.is_closed && state.gone < GONE_MAX;
-    while missing() && is_allowed(shared.lock()) {
-        if let Err(error) = spawn(shared) {
-            tracing::error!(%error, "a thread for a token could not be started");
-            break;
-        }
-    }
-    if lock(&shared.threads).is_empty() {
-        let waiting = std::mem::take(&mut shared.lock().waiting);
-        waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
-    }
-}
-
-/// Answers for threads that do not come back, and after a few leaves the module alone.
-fn lose(shared: &Arc<Shared>, late: Vec<Running>) {
-    shared.token.module().set_stuck();
-    let lost = u8::try_from(late.len()).unwrap_or(u8::MAX);
-    for job in late {
-        drop(lock(&shared.threads).remove(&job.thread));
-        (job.give_up)(Begun::Yes);
-    }
-    let mut state = shared.lock();
-    state.lost = state.lost.saturating_add(lost);
-    if state.lost < shared.limits.lost_threads {
-        return;
-    }
-    let lost = std::mem::take(&mut state.lost);
-    state.paused_until = Instant::now().checked_add(shared.limits.pause);
-    let waiting = std::mem::take(&mut state.waiting);
-    drop(state);
-    waiting.into_iter().for_each(|job| (job.give_up)(Begun::No));
-    tracing::error!(lost, "calls of a module do not come back; it is left alone for a while");
-    shared.observer.tell(&HsmEvent::ThreadsLost { lost });
 }
 
 impl std::fmt::Debug for Shared {
@@ -389,9 +319,5 @@ impl std::fmt::Debug for Shared {
 
 /// So many threads may be lost in the module before it is left alone until some come back.
 const GONE_MAX: u16 = 32;
-/// How often in the time of a signature the watch looks.
-const TICKS: u32 = 10;
 /// How often it is looked whether a thread has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-const TICK_MIN: Duration = Duration::from_millis(10);
-const TICK_MAX: Duration = Duration::from_millis(500);

@@ -8,6 +8,7 @@ use custody_core::seam::{BackendError, ErrorKind, Signer};
 
 use crate::fault::{Effect, Fault};
 use crate::pool::{Call, Pool};
+use crate::seat::Seat;
 use crate::token::Tag;
 
 /// A key that a token holds.
@@ -31,22 +32,31 @@ impl Signer for HsmSigner {
     async fn sign(&self, input: SignInput<'_>) -> Result<Signature, BackendError> {
         let algorithm = self.algorithm();
         let unsupported = || BackendError::new(ErrorKind::Unsupported, SIGN);
-        let bytes = match (input, algorithm.signs_prehash()) {
+        let signed = match (input, algorithm.signs_prehash()) {
             // Modules sign digests of any length: the type says that these are 32 bytes.
-            (SignInput::Prehash(digest), true) => digest.to_vec(),
+            (SignInput::Prehash(digest), true) => self.ask(*digest).await,
             (SignInput::Message(message), false) if message.len() <= MESSAGE_MAX => {
-                message.to_vec()
+                self.ask(message.to_vec()).await
             }
             _ => return Err(unsupported()),
         };
-        let (tag, limit) = (self.tag, self.pool.limits().sign);
-        let call = Call { limit, effect: Effect::Some };
-        let signed = self.pool.call(call, move |seat| seat.sign(&tag, algorithm, &bytes)).await;
-        let bytes = signed.map_err(|fault| fault.into_error(SIGN))?;
-        read(algorithm, &bytes).ok_or_else(|| {
-            let fault = Fault::found(ErrorKind::Corrupt, "the module's answer is no signature");
-            fault.into_error(SIGN)
-        })
+        signed.map_err(|fault| fault.into_error(SIGN))
+    }
+}
+
+impl HsmSigner {
+    /// A digest is part of the call's memory, and so is the signature: what the module made of it
+    /// is read where it was made (see [`crate::answers`]).
+    async fn ask(&self, input: impl AsRef<[u8]> + Send + 'static) -> Result<Signature, Fault> {
+        let (tag, algorithm) = (self.tag, self.public_key.algorithm());
+        let call = Call { limit: self.pool.limits().sign, effect: Effect::Some };
+        let sign = move |seat: &mut Seat| {
+            let bytes = seat.sign(&tag, algorithm, input.as_ref())?;
+            read(algorithm, &bytes).ok_or_else(|| {
+                Fault::found(ErrorKind::Corrupt, "the module's answer is no signature")
+            })
+        };
+        self.pool.call(call, sign).await
     }
 }
 

@@ -331,3 +331,26 @@ fn the_report_counts_sessions_and_tells_the_login() {
     assert_eq!(busy.sessions, 4);
     assert!(busy.running <= 4 && (1..=64).contains(&busy.waiting), "{busy:?}");
 }
+
+#[test]
+#[ignore = "needs SoftHSM"]
+fn the_thread_that_tried_a_token_hands_its_session_over_and_ends() {
+    let tokens = Tokens::new(&["one"]);
+    let backend = block_on(tokens.open("one"));
+    let signer = block_on(async { backend.signer(&key(&backend, "key").await).await.unwrap() });
+    let signed = block_on(join_all((0..64).map(|_| sign(&signer))));
+    assert!(signed.into_iter().all(|signed| signed.is_ok()));
+    assert_eq!(block_on(backend.report()).unwrap().usage.sessions, 4);
+    let until = Instant::now() + Duration::from_secs(10);
+    while threads("hsm") != 4 {
+        assert!(Instant::now() < until, "{} threads for 4 sessions", threads("hsm"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How many threads of this process have the name.
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.join("comm")).ok());
+    names.filter(|comm| comm.trim_end() == name).count()
+}
