@@ -4,4 +4,4 @@ mod sealed;
 mod sqlite;
 
 pub use sealed::{SealedStore, SealedStoreError};
-pub use sqlite::{OpenError, SqliteStore};
+pub use sqlite::{OpenError, SqliteMoment, SqliteStore};

@@ -8,6 +8,7 @@ mod fault;
 mod file;
 mod journal;
 mod limit;
+mod moment;
 mod mover;
 mod query;
 mod queue;
@@ -29,6 +30,7 @@ use rusqlite::Connection;
 use self::fault::Fault;
 use self::file::StoreFile;
 use self::journal::SqliteJournal;
+pub use self::moment::SqliteMoment;
 use self::mover::Mover;
 use self::queue::Queue;
 use self::recent::Recent;
@@ -146,6 +148,23 @@ impl SqliteStore {
         self.read(VERIFY, query::verify).await
     }
 
+    /// What is committed now, to be read while commits go on.
+    ///
+    /// # Errors
+    /// `Unavailable` if the store is closed or cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes if the future is dropped.
+    pub async fn moment(&self) -> Result<SqliteMoment, StoreError> {
+        self.health.check(MOMENT)?;
+        let path = self.workers().as_ref().map(|workers| workers.file.path().to_owned());
+        let closed = || StoreError::new(ErrorKind::Unavailable, MOMENT);
+        let moment = SqliteMoment::take(path.ok_or_else(closed)?).await?;
+        // What was read around an undecided commit could be taken for its outcome.
+        self.health.check(MOMENT)?;
+        Ok(moment)
+    }
+
     fn workers(&self) -> MutexGuard<'_, Option<Workers>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -259,6 +278,7 @@ const READ_RECORD: &str = "read a record";
 const SCAN_RECORDS: &str = "scan records";
 const READ_EVENTS: &str = "read events";
 const VERIFY: &str = "verify what is stored";
+const MOMENT: &str = "keep a moment";
 
 const READERS: usize = 2;
 const COMMITS_WAITING_MAX: usize = 16;

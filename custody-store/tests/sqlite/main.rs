@@ -11,5 +11,6 @@ mod guest;
 mod limits;
 mod log;
 mod model;
+mod moment;
 mod opening;
 mod support;
