@@ -5,6 +5,7 @@
 //! an argument of a call or the source of an error.
 
 mod resealing;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;

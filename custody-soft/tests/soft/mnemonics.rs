@@ -1,13 +1,15 @@
 //! Words that are written: against the published ones, and read back.
 
 use custody_core::crypto::Algorithm;
+use custody_core::id::{KeyId, WalletId};
+use custody_core::seam::{ErrorKind, KeyDerivation, SeedRecord};
 use custody_core::secret::Secret;
 use custody_soft::{MnemonicLength, WriteMnemonicError, generate_mnemonic, write_mnemonic};
 use custody_testkit::runtime::TestEntropy;
 use custody_testkit::vectors;
 use proptest::prelude::*;
 
-use crate::support::{Bench, GivenEntropy};
+use crate::support::{Bench, GivenEntropy, run, seed_record, seed_request};
 
 const ACCOUNT: &str = "m/44'/60'/0'/0/0";
 
@@ -122,4 +124,39 @@ proptest! {
             .map(|seed| bench.derived(seed, ACCOUNT, Algorithm::EcdsaSecp256k1));
         prop_assert_eq!(one, other);
     }
+}
+
+#[test]
+fn a_seed_is_written_in_the_words_that_it_came_from() {
+    let bench = Bench::new();
+    for length in MnemonicLength::ALL {
+        let words = generate_mnemonic(length, &TestEntropy::seeded(3)).unwrap();
+        let seed = bench.import_mnemonic(text(&words), "").unwrap();
+        assert_eq!(text(&run(bench.backend.mnemonic(&seed)).unwrap()), text(&words));
+    }
+}
+
+#[test]
+fn the_words_of_a_seed_that_was_made_here_lead_to_its_keys() {
+    let bench = Bench::new();
+    let seed =
+        seed_record(&seed_request(), run(bench.backend.generate_seed(&seed_request())).unwrap());
+    let account = bench.derived(&seed, ACCOUNT, Algorithm::EcdsaSecp256k1);
+    let words = run(bench.backend.mnemonic(&seed)).unwrap();
+    assert_eq!(reference_account(text(&words), ""), account);
+}
+
+#[test]
+fn seeds_without_words_and_those_of_others_are_not_written() {
+    let bench = Bench::new();
+    let words = generate_mnemonic(MnemonicLength::Words12, &TestEntropy::seeded(4)).unwrap();
+    let kind = |seed: &SeedRecord| run(bench.backend.mnemonic(seed)).err().unwrap().kind();
+    let with_passphrase = bench.import_mnemonic(text(&words), "TREZOR").unwrap();
+    assert_eq!(kind(&with_passphrase), ErrorKind::Unsupported);
+    assert_eq!(kind(&bench.import_seed(&[7; 64]).unwrap()), ErrorKind::Unsupported);
+    let own = bench.import_mnemonic(text(&words), "").unwrap();
+    let wallet = WalletId::parse("other").unwrap();
+    assert_eq!(kind(&SeedRecord { wallet, ..own.clone() }), ErrorKind::Corrupt);
+    let key = KeyId::parse("other").unwrap();
+    assert_eq!(kind(&SeedRecord { key, ..own }), ErrorKind::Corrupt);
 }
