@@ -69,6 +69,7 @@ impl Case {
             approvals: &self.approvals,
             authentication: &self.authentication,
             submitted: now,
+            drilled: now,
             now,
             expires: now.after(Duration::from_secs(86_400)),
         })

@@ -89,6 +89,25 @@ pub async fn open(directory: &Path, in_flight: usize) -> Result<Kept, Failure> {
     Ok(Kept { custodian, opened_in, events })
 }
 
+/// What a closed house is archived from: its store, its log and its custodian.
+pub async fn closed(directory: &Path) -> Result<(Arc<SqliteStore>, TileLog, CustodianId), Failure> {
+    let backend = backend(directory)?;
+    let house = house_file(directory, &backend).await?;
+    let signer = log_signer(&house, backend.as_ref()).await?;
+    let file = Arc::new(SqliteStore::open(directory.join("custody.sqlite"))?);
+    let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&file);
+    let tiles = Arc::new(DirectoryTiles::open(directory.join("log"))?);
+    let log = TileLog::open(KeyName::parse("benches")?, store, tiles, vec![signer]).await?;
+    Ok((file, log, house.custodian.ok_or("the house has no custodian")?))
+}
+
+/// The software keys of a house.
+pub fn backend(directory: &Path) -> Result<Arc<dyn KeyBackend>, Failure> {
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+    software(directory, &entropy, &clock)
+}
+
 /// Makes wallets `w-0` to `w-(wallets - 1)` with `keys` keys each.
 pub async fn make_wallets(custodian: &Custodian, wallets: u64, keys: u64) -> Result<(), Failure> {
     each(wallets, custodian, move |custodian, number| async move {

@@ -20,6 +20,14 @@ use crate::id::{
 use crate::principal::{Credential, Principal};
 use crate::seam::{DerivationPath, Exportability, TaskSignature, WalletDescriptor};
 
+/// The name of the extension command whose execution is a recovery drill: rules see as
+/// `context.drilled` how long ago its last order was executed.
+///
+/// # Security
+/// Core does not know what the handler proves. A host registers one under this name that fails
+/// unless everything was recovered and proved, and its rules give the command to people.
+pub const DRILL: &str = "recovery/drill";
+
 /// A command, as it is stored and hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -18,6 +18,7 @@ mod open;
 mod owed;
 mod prepare;
 mod record;
+mod recover;
 mod request;
 mod sequencer;
 mod shared;
@@ -34,13 +35,14 @@ use futures::channel::mpsc;
 pub use builder::CustodianBuilder;
 pub use error::{Error, OpenError};
 pub use extension::CommandHandler;
+pub use recover::{Older, Recovery};
 pub use request::{Answer, Explanation, Outcome, Release, Request, RequestedWork};
 pub use switching::OwedSwitch;
 
 use crate::amount::Asset;
 use crate::digest::Digest;
 use crate::id::{BackendId, BackendIdentity, CustodianId, KeyId, OrderId, PolicyId, WalletId};
-use crate::ledger::{Key, Wallet};
+use crate::ledger::{Key, Recovered, Wallet};
 use crate::principal::{Principal, SignedStatement, Verb};
 use crate::seam::{Checkpoint, DerivationPath, Event, ExtendedPublicKey, PolicyDocument, Position};
 use message::{Entry, Message, Progress};
@@ -236,6 +238,20 @@ impl Custodian {
     #[must_use]
     pub fn owed_switches(&self) -> Vec<OwedSwitch> {
         lock(&self.shared.switches).owed()
+    }
+
+    /// The last recovery from an archive; none if there was none.
+    #[must_use]
+    pub fn recovered(&self) -> Option<Recovered> {
+        self.shared.read().ledger.recovered().cloned()
+    }
+
+    /// Which spending windows are still exhausted by the last recovery: those of the last hour, day,
+    /// week and thirty days.
+    #[must_use]
+    pub fn exhausted(&self) -> [bool; 4] {
+        let now = self.shared.now();
+        self.shared.read().ledger.exhausted(now)
     }
 
     /// How an order stands.

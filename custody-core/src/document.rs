@@ -14,8 +14,9 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use event::{
-    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, GenesisEvent, Hold,
-    OrderClosed, OrderConcluded, OrderDecided, OrderSubmitted, Verdict, WindowUse,
+    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, GenesisEvent,
+    HeadReference, Hold, OrderClosed, OrderConcluded, OrderDecided, OrderSubmitted, RecoveredEvent,
+    Verdict, WindowUse,
 };
 pub use order::{
     CommandReference, OrderDocument, PayloadReference, SignatureSet, SubmissionDocument,
@@ -26,6 +27,9 @@ use crate::digest::Digest;
 
 /// Largest event, in bytes.
 pub const EVENT_MAX: usize = 32 * 1024;
+
+/// Longest answer of the handler of an extension command, in bytes.
+pub const ANSWER_MAX: usize = 256 * 1024;
 
 /// A document with the bytes that are stored and hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]

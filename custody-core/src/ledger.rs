@@ -12,6 +12,7 @@ mod facts;
 mod index;
 mod looks;
 mod open_order;
+mod recovered;
 mod reseal;
 mod state;
 mod succession;
@@ -30,6 +31,7 @@ pub use facts::charges;
 use index::{KeyIndex, OrderIndex};
 use looks::Looks;
 pub use open_order::OpenOrder;
+pub use recovered::Recovered;
 pub use state::{StateDocuments, StateError, StateReader};
 pub(crate) use succession::compile;
 use wallet::SeedEntry;
@@ -58,6 +60,8 @@ use crate::window::Windows;
 pub struct Ledger {
     custodian: CustodianId,
     position: Position,
+    /// When its genesis event was written; no document of the state holds it.
+    began: Timestamp,
     time: Timestamp,
     engine: EngineId,
     log_key: PublicKey,
@@ -71,6 +75,12 @@ pub struct Ledger {
     /// Since when an address stands in which book.
     addresses: Parted<AccountId, Books>,
     frozen: bool,
+    /// When a drill was executed last.
+    drilled: Option<Timestamp>,
+    /// The last recovery from an archive.
+    recovered: Option<Recovered>,
+    /// How many of the orders that it found waiting or reserved are still to be ended.
+    unsettled: usize,
     windows: Windows,
     orders: BTreeMap<OrderId, OpenOrder>,
     open: OrderIndex,
@@ -116,6 +126,12 @@ impl Ledger {
         self.position
     }
 
+    /// The time of the genesis event.
+    #[must_use]
+    pub const fn began(&self) -> Timestamp {
+        self.began
+    }
+
     /// The time of the last event.
     #[must_use]
     pub const fn time(&self) -> Timestamp {
@@ -157,6 +173,11 @@ impl Ledger {
         self.wallets.get(id)
     }
 
+    /// Every wallet.
+    pub fn wallets(&self) -> impl Iterator<Item = (&WalletId, &Wallet)> {
+        self.wallets.iter()
+    }
+
     /// A key.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&Key> {
@@ -179,6 +200,12 @@ impl Ledger {
     #[must_use]
     pub fn backend(&self, id: &BackendId) -> Option<&BackendIdentity> {
         self.backends.get(id)
+    }
+
+    /// When an order named [`DRILL`](crate::command::DRILL) was executed last; none if there was none.
+    #[must_use]
+    pub const fn drilled(&self) -> Option<Timestamp> {
+        self.drilled
     }
 
     /// Whether the whole custodian is frozen.

@@ -23,4 +23,5 @@ pub mod secret;
 pub mod time;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+pub mod tree;
 pub mod window;

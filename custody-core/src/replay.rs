@@ -213,6 +213,7 @@ const fn ended(event: &EventBody) -> Option<&OrderId> {
         | EventBody::Genesis(_)
         | EventBody::KeyDestroyed(_)
         | EventBody::OrderSubmitted(_)
+        | EventBody::Recovered(_)
         | EventBody::Snapshot(_) => None,
     }
 }

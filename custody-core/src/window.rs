@@ -54,6 +54,8 @@ pub type Charges = BTreeMap<WindowKey, Units>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Windows {
     rings: Parted<WindowKey, Rings>,
+    /// When all of them were exhausted last, whatever is in them.
+    exhausted: Option<Timestamp>,
 }
 
 /// The four windows of one key.
@@ -73,7 +75,7 @@ impl Windows {
     /// Fails if a sum would pass 2^256 - 1; nothing is counted then.
     pub fn reserve(&mut self, charges: &Charges, time: Timestamp) -> Result<(), WindowOverflow> {
         for (key, units) in charges {
-            self.sums(key, *units, time)?;
+            self.counted(key, *units, time)?;
         }
         for (key, units) in charges {
             let rings = self.rings.or_default(key);
@@ -95,25 +97,55 @@ impl Windows {
         }
     }
 
-    /// The sums of one window at `now`, with `more` added.
+    /// Exhausts every window of every key at `time`, known or not: what was spent since the state
+    /// that was restored is not known.
+    pub const fn exhaust(&mut self, time: Timestamp) {
+        self.exhausted = Some(time);
+    }
+
+    /// Which of the four windows are still exhausted at `now`, in the order of [`WINDOWS`]. A window
+    /// is until the whole bucket in which it was exhausted is older than it.
+    #[must_use]
+    pub fn exhausted(&self, now: Timestamp) -> [bool; 4] {
+        WINDOWS.map(|(length, bucket)| {
+            self.exhausted.is_some_and(|time| index(time, bucket) >= oldest(now, length, bucket))
+        })
+    }
+
+    /// The sums of one window at `now`, with `more` added; the largest number where the window is
+    /// exhausted.
     ///
     /// # Errors
-    /// Fails if a sum passes 2^256 - 1.
+    /// Fails if a sum of what is known passes 2^256 - 1.
     pub fn sums(
         &self,
         key: &WindowKey,
         more: Units,
         now: Timestamp,
     ) -> Result<WindowSums, WindowOverflow> {
-        let Some(rings) = self.rings.get(key) else {
-            return Ok(WindowSums { h1: more, h24: more, d7: more, d30: more });
-        };
+        let mut sums = self.counted(key, more, now)?;
+        for (sum, is_exhausted) in sums.iter_mut().zip(self.exhausted(now)) {
+            if is_exhausted {
+                *sum = Units::MAX;
+            }
+        }
+        let [h1, h24, d7, d30] = sums;
+        Ok(WindowSums { h1, h24, d7, d30 })
+    }
+
+    /// What is known to count in the windows of one key, with `more` added.
+    fn counted(
+        &self,
+        key: &WindowKey,
+        more: Units,
+        now: Timestamp,
+    ) -> Result<[Units; 4], WindowOverflow> {
+        let Some(rings) = self.rings.get(key) else { return Ok([more; 4]) };
         let mut sums = [Units::ZERO; 4];
         for ((sum, ring), (length, bucket)) in sums.iter_mut().zip(rings).zip(WINDOWS) {
             *sum = ring.sum(oldest(now, length, bucket), more)?;
         }
-        let [h1, h24, d7, d30] = sums;
-        Ok(WindowSums { h1, h24, d7, d30 })
+        Ok(sums)
     }
 
     /// Forgets windows in which nothing counts any more at `now`.
@@ -229,6 +261,70 @@ mod tests {
                 assert_eq!(at(start + length + bucket), Units::ZERO, "{case}");
             }
         }
+    }
+
+    #[test]
+    fn an_exhausted_window_is_so_until_its_whole_bucket_is_older_than_it() {
+        for (index, (length, bucket)) in WINDOWS.into_iter().enumerate() {
+            for offset in [0, 1, bucket - 1] {
+                let start = 1_000 * 2_592_000_000;
+                let mut windows = Windows::default();
+                windows.exhaust(Timestamp::from_millis(start + offset));
+                let at = |millis| {
+                    let now = Timestamp::from_millis(millis);
+                    let sums = windows.sums(&key(), Units::from(3_u64), now).unwrap();
+                    let sum = [sums.h1, sums.h24, sums.d7, sums.d30][index];
+                    assert_eq!(windows.exhausted(now)[index], sum == Units::MAX);
+                    sum
+                };
+                let case = format!("window {index}, offset {offset}");
+                assert_eq!(at(start), Units::MAX, "{case}: before it");
+                assert_eq!(at(start + offset), Units::MAX, "{case}");
+                assert_eq!(at(start + length), Units::MAX, "{case}");
+                assert_eq!(at(start + length + bucket - 1), Units::MAX, "{case}");
+                assert_eq!(at(start + length + bucket), Units::from(3_u64), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_in_exhausted_windows_counts_once_they_are_not() {
+        let time = Timestamp::from_millis(600_000);
+        let mut windows = Windows::default();
+        windows.reserve(&charge(2), time).unwrap();
+        windows.exhaust(time);
+        windows.reserve(&charge(5), time).unwrap();
+        assert_eq!(windows.sums(&key(), Units::ZERO, time).unwrap().d30, Units::MAX);
+        let later = Timestamp::from_millis(600_000 + 3_660_000);
+        let sums = windows.sums(&key(), Units::ZERO, later).unwrap();
+        assert_eq!((sums.h1, sums.h24), (Units::ZERO, Units::MAX));
+        let later = Timestamp::from_millis(600_000 + 86_400_000);
+        assert_eq!(windows.sums(&key(), Units::ZERO, later).unwrap().h24, Units::MAX);
+        windows.exhausted = None;
+        let counted = windows.sums(&key(), Units::ZERO, later).unwrap();
+        assert_eq!(counted.h24, Units::from(7_u64));
+    }
+
+    #[test]
+    fn what_overflows_is_not_reserved_in_an_exhausted_window_either() {
+        let time = Timestamp::from_millis(1);
+        let mut windows = Windows::default();
+        windows.exhaust(time);
+        let most = Charges::from([(key(), Units::MAX)]);
+        windows.reserve(&most, time).unwrap();
+        assert_eq!(windows.reserve(&charge(1), time), Err(WindowOverflow));
+        assert_eq!(windows.sums(&key(), Units::from(1_u64), time), Err(WindowOverflow));
+    }
+
+    #[test]
+    fn windows_that_are_pruned_stay_exhausted() {
+        let time = Timestamp::from_millis(60_000);
+        let mut windows = Windows::default();
+        windows.reserve(&charge(5), time).unwrap();
+        windows.exhaust(time);
+        windows.prune(Timestamp::from_millis(60_000 + 604_800_000));
+        let now = Timestamp::from_millis(60_000 + 2_592_000_000);
+        assert_eq!(windows.exhausted(now), [false, false, false, true]);
     }
 
     #[test]

@@ -12,12 +12,16 @@
 mod approvals;
 #[path = "ledger/commands.rs"]
 mod commands;
+#[path = "ledger/drills.rs"]
+mod drills;
 #[path = "ledger/house.rs"]
 mod house;
 #[path = "ledger/judging.rs"]
 mod judging;
 #[path = "ledger/keys.rs"]
 mod keys;
+#[path = "ledger/recovering.rs"]
+mod recovering;
 #[path = "ledger/resealing.rs"]
 mod resealing;
 #[path = "ledger/sequences.rs"]

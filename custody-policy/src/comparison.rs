@@ -119,7 +119,7 @@ fn literal(expression: &Expr, leaf: Leaf) -> Option<i64> {
     if leaf.is_money() {
         return ticks::of_literal(text(expression, UnaryOp::Decimal)?);
     }
-    if matches!(leaf, Leaf::Age | Leaf::Clock | Leaf::Cooled | Leaf::Login) {
+    if matches!(leaf, Leaf::Age | Leaf::Clock | Leaf::Cooled | Leaf::Drilled | Leaf::Login) {
         let text = text(expression, UnaryOp::Duration)?;
         return evaluate(&format!("duration(\"{text}\").toMilliseconds()"));
     }

@@ -28,6 +28,8 @@ pub(crate) enum Leaf {
     Destination,
     /// Midnight of today.
     Day,
+    Drilled,
+    DrilledExact,
     Facts,
     Factors,
     Fee,
@@ -116,6 +118,7 @@ impl Leaf {
         match self {
             Self::Age => Self::AgeExact,
             Self::Cooled => Self::CooledExact,
+            Self::Drilled => Self::DrilledExact,
             Self::Login => Self::LoginExact,
             Self::Now => Self::NowExact,
             other => other,
@@ -150,6 +153,8 @@ impl Leaf {
             | Self::Clock
             | Self::Count
             | Self::Day
+            | Self::Drilled
+            | Self::DrilledExact
             | Self::Facts
             | Self::Factors
             | Self::Ip
@@ -209,6 +214,7 @@ fn single(name: &str) -> Option<Leaf> {
         "books" => Leaf::Books,
         "cooled" => Leaf::Cooled,
         "destination" => Leaf::Destination,
+        "drilled" => Leaf::Drilled,
         "facts" => Leaf::Facts,
         "fee" => Leaf::Fee,
         "fee_rate" => Leaf::FeeRate,

@@ -34,6 +34,8 @@ pub(crate) struct Points {
     pub(crate) ages: BTreeSet<i64>,
     /// Ages of a known destination.
     pub(crate) cooled: BTreeSet<i64>,
+    /// Times since the last drill.
+    pub(crate) drilled: BTreeSet<i64>,
     /// Times of day.
     pub(crate) clocks: BTreeSet<i64>,
     /// Points in time.
@@ -75,6 +77,7 @@ impl Points {
         }
         self.ages.extend(&other.ages);
         self.cooled.extend(&other.cooled);
+        self.drilled.extend(&other.drilled);
         self.clocks.extend(&other.clocks);
         self.instants.extend(&other.instants);
         self.daily |= other.daily;
@@ -114,6 +117,7 @@ impl Lowering<'_> {
         match leaf {
             Leaf::Age => points.ages.extend(changes),
             Leaf::Cooled => points.cooled.extend(changes),
+            Leaf::Drilled => points.drilled.extend(changes),
             Leaf::Clock => points.clocks.extend(changes),
             Leaf::Now => points.instants.extend(changes),
             Leaf::Approvals(_) | Leaf::Organisations(_) => {
@@ -132,7 +136,8 @@ impl Lowering<'_> {
             return Arc::new(attribute(NOWHERE));
         };
         self.reading.points.daily |= leaf == Leaf::Weekday;
-        self.reading.points.open |= matches!(leaf, Leaf::Age | Leaf::Cooled | Leaf::Now);
+        self.reading.points.open |=
+            matches!(leaf, Leaf::Age | Leaf::Cooled | Leaf::Drilled | Leaf::Now);
         self.read(leaf.exact())
     }
 

@@ -1,7 +1,8 @@
 //! What would allow an order that is not allowed now: a bounded search.
 //!
 //! Only approvals and time can move while an order waits, approvals up and time forward. The
-//! search judges the order at the points where a rule's answer can change, and nowhere else.
+//! search judges the order at the points where a rule's answer can change, and nowhere else. A
+//! recovery drill is neither: an order that only a drill would let through waits for nothing.
 //!
 //! Invariant: an option is a point that was judged and allowed. If the search ends early it says
 //! so.

@@ -127,8 +127,8 @@ type Spent = { wallet: Window, requester: Window, destination: Window };
 type Authn = { factors: Long, age: duration, signed: Bool, ip?: ipaddr };";
 
 const COMMON: &str =
-    "approvals: Counts, organisations: Counts, age: duration, now: datetime, weekday: Long,
-  authn: Authn, facts: Set<String>";
+    "approvals: Counts, organisations: Counts, age: duration, drilled: duration, now: datetime,
+  weekday: Long, authn: Authn, facts: Set<String>";
 
 const ORDER: &str = "order: { count: Long }";
 

@@ -106,6 +106,8 @@ impl<'a> Values<'a> {
             Leaf::Count => i64::try_from(self.facts.effects.len()).ok().map(number),
             Leaf::Day => Some(number(millis(moment.now).saturating_sub(clock(moment.now)))),
             Leaf::Destination => self.counterparty(),
+            Leaf::Drilled => Some(number(self.drilled(moment))),
+            Leaf::DrilledExact => Some(duration(self.drilled(moment))),
             Leaf::Facts => Some(self.decoded()),
             Leaf::Factors => Some(number(authentication.factors.into())),
             Leaf::Fee => self.money(self.effect.money.as_ref()?.fee),
@@ -214,6 +216,10 @@ impl<'a> Values<'a> {
     fn cooled(&self, moment: &Moment) -> Option<i64> {
         let known = self.destination()?.known_since;
         Some(known.map_or(0, |since| span(moment.now.since(since).as_millis())))
+    }
+
+    fn drilled(&self, moment: &Moment) -> i64 {
+        span(moment.now.since(self.facts.drilled).as_millis())
     }
 
     fn login(&self) -> i64 {

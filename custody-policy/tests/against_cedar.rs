@@ -30,7 +30,7 @@ mod reference;
 mod support;
 
 use reference::Reference;
-use support::{ETHER, HOUR, NOW, Order, USDC, document};
+use support::{DAY, ETHER, HOUR, NOW, Order, USDC, document};
 
 const ROLES: [&str; 3] = ["operator", "treasurer", "administrator"];
 
@@ -89,6 +89,9 @@ const CONDITIONS: &[&str] = &[
     "context.age.toHours() == 4",
     "context.cooled > duration(\"24h\") && context.known",
     "context.cooled == duration(\"0ms\") || context.self_owned",
+    "context.drilled > duration(\"90d\")",
+    "duration(\"90d\") >= context.drilled && context.drilled != duration(\"0ms\")",
+    "context.drilled.toDays() < 90 || context.drilled > context.age",
     "context.now >= datetime(\"2026-01-07T12:00:00Z\")",
     "context.now != datetime(\"2026-01-07T10:00:00Z\")",
     "context.now.toTime() >= duration(\"8h\") && context.now.toTime() < duration(\"18h\")",
@@ -228,6 +231,7 @@ fn arb_order() -> impl Strategy<Value = Order> {
         select(vec!["acme", "other"]),
         any::<bool>(),
     );
+    let drilled = select(vec![0, 1, DAY * 90 - 1, DAY * 90, DAY * 90 + 1, DAY * 1_000]);
     let waited = select(vec![0, 1, HOUR * 4 - 1, HOUR * 4, HOUR * 4 + 1, HOUR * 26, HOUR * 60]);
     let login = (0..3_u8, select(vec![0, 899_999, 900_000, 660_000]), any::<bool>());
     let ip = prop::option::of(select(vec!["10.1.2.3", "192.168.0.1", "::1"]));
@@ -238,9 +242,12 @@ fn arb_order() -> impl Strategy<Value = Order> {
         prop::option::weighted(0.2, (select(Action::ALL.to_vec()), any::<Option<bool>>())),
         any::<bool>(),
     );
-    (person, waited, login, ip, counts, decoded, what).prop_map(
-        |((roles, id, organisation, service), waited, login, ip, counts, decoded, what)| {
+    let times = (waited, drilled);
+    (person, times, login, ip, counts, decoded, what).prop_map(
+        |((roles, id, organisation, service), times, login, ip, counts, decoded, what)| {
+            let (waited, drilled) = times;
             let mut order = Order::by(&roles, &document("")).waited(waited);
+            order.drilled = Timestamp::from_millis(order.now.as_millis() - drilled);
             order.requester.id = PrincipalId::parse(id).unwrap();
             order.requester.organisation = OrganisationId::parse(organisation).unwrap();
             order.requester.service = service;

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 
+use custody_core::effect::Action;
 use custody_core::id::RoleId;
 use custody_core::seam::{Missing, PolicyEngine, Requirement};
 use custody_core::time::Timestamp;
@@ -167,6 +168,7 @@ fn times_are_those_at_which_the_rules_change() {
     let later = |hours: u64| format!("[not before {}]", Timestamp::from_millis(NOW + hours * HOUR));
     let after = |millis: u64| Timestamp::from_millis(NOW + millis);
     let one_more = format!("[not before {}]", after(HOUR + 1));
+    let after_one = format!("[not before {}]", after(1));
     for (condition, expected) in [
         ("context.age >= duration(\"4h\")", later(4)),
         ("context.age > duration(\"1h\")", one_more),
@@ -174,6 +176,8 @@ fn times_are_those_at_which_the_rules_change() {
         ("context.age == duration(\"4h\")", later(4)),
         ("context.age != duration(\"0h\")", format!("[not before {}]", after(1))),
         ("context.cooled >= duration(\"3h\") && context.known", later(2)),
+        ("context.drilled >= duration(\"10h\")", later(5)),
+        ("duration(\"4h\") < context.drilled && context.drilled != duration(\"5h\")", after_one),
         ("context.now >= datetime(\"2026-01-07T15:00:00Z\")", later(5)),
         ("context.now.toTime() >= duration(\"18h\")", later(8)),
         ("context.now.toTime() < duration(\"8h\")", later(14)),
@@ -181,7 +185,7 @@ fn times_are_those_at_which_the_rules_change() {
         ("context.now.toDate() == datetime(\"2026-01-08\")", later(14)),
         ("context.now.toTime() >= duration(\"9h\") && context.weekday >= 4", later(23)),
     ] {
-        let order = order().known_since(NOW - HOUR);
+        let order = order().known_since(NOW - HOUR).drilled_at(NOW - 5 * HOUR);
         assert_eq!(shown(&engine(condition).missing(&order.facts())), (vec![expected], true));
     }
 }
@@ -196,11 +200,57 @@ fn what_time_takes_away_is_not_promised() {
         ("context.age >= duration(\"24h\")", true),
         ("context.age >= duration(\"1439m\")", false),
         ("context.cooled >= duration(\"1h\") && !context.known", true),
+        ("context.drilled < duration(\"1h\") && context.age >= duration(\"1h\")", true),
+        ("context.drilled <= duration(\"1h\") && context.age >= duration(\"1h\")", false),
     ] {
         let order = order().known_since(NOW);
         let missing = engine(condition).missing(&order.facts());
         assert_eq!(missing == Missing::Never, never, "{condition}");
     }
+}
+
+/// No new keys when a drill is overdue, and two administrators for the others.
+const DRILLED: &str = "
+@id(\"key\") permit (principal, action == Action::\"create_key\", resource)
+    when { context.approvals.administrator >= 2 };
+@id(\"drill-overdue\") forbid (principal, action == Action::\"create_key\", resource)
+    when { context.drilled > duration(\"90d\") };";
+
+#[test]
+fn what_only_a_drill_would_release_waits_for_nothing() {
+    let engine = rules(DRILLED);
+    let order = || Order::by(&["operator"], &document("")).command(Action::CreateKey);
+    for (drilled, never) in [
+        (NOW, false),
+        (NOW - 90 * DAY, false),
+        (NOW - 90 * DAY - 1, true),
+        (NOW - 1_000 * DAY, true),
+        (0, true),
+    ] {
+        let order = order().drilled_at(drilled);
+        let missing = engine.missing(&order.facts());
+        assert_eq!(missing == Missing::Never, never, "{drilled}");
+        let approved = order.approved("administrator", 2, 1);
+        assert_eq!(engine.judge(&approved.facts()).allowed, !never, "{drilled}");
+    }
+}
+
+#[test]
+fn a_drill_that_becomes_overdue_meanwhile_takes_nothing_from_what_is_missing_now() {
+    let engine = rules(DRILLED);
+    let order = Order::by(&["operator"], &document("")).command(Action::CreateKey);
+    let order = order.drilled_at(NOW - 90 * DAY + HOUR);
+    let missing = engine.missing(&order.facts());
+    assert_eq!(shown(&missing), (vec!["[2 more of administrator]".to_owned()], true));
+    for (waited, allowed) in [(HOUR, true), (HOUR + 1, false)] {
+        let later = order.clone().waited(waited).approved("administrator", 2, 1);
+        assert_eq!(engine.judge(&later.facts()).allowed, allowed, "{waited}");
+    }
+    let patient = rules(&format!(
+        "{DRILLED} @id(\"wait\") forbid (principal, action, resource)
+        unless {{ context.age > duration(\"1h\") }};"
+    ));
+    assert_eq!(patient.missing(&order.facts()), Missing::Never, "then it is overdue");
 }
 
 #[test]
@@ -239,6 +289,7 @@ fn a_time_read_in_another_way_is_said_to_be_incomplete() {
     for condition in [
         "context.approvals.treasurer >= 1 || context.age.toHours() >= 4",
         "context.approvals.treasurer >= 1 || context.age > context.cooled",
+        "context.approvals.treasurer >= 1 || context.drilled.toHours() >= 4",
         "context.approvals.treasurer >= 1 \
          || context.now.durationSince(datetime(\"2026-01-01\")) > duration(\"9d\")",
     ] {
@@ -313,6 +364,8 @@ fn arb_atom() -> impl Strategy<Value = String> {
         "context.age < duration(\"9h\")",
         "duration(\"12h\") >= context.age",
         "context.cooled >= duration(\"24h\")",
+        "context.drilled <= duration(\"90d\")",
+        "context.drilled > duration(\"7d12h\")",
         "context.now.toTime() >= duration(\"8h\") && context.now.toTime() < duration(\"18h\")",
         "context.weekday <= 3",
         "context.now >= datetime(\"2026-01-08T06:00:00Z\")",
@@ -380,6 +433,7 @@ proptest! {
         permits in prop::collection::vec(arb_condition(), 1..3),
         forbids in prop::collection::vec(arb_condition(), 0..2),
         given in (0..2_u32, 0..2_u32),
+        drilled in select(vec![NOW - 90 * DAY + 5 * HOUR, NOW - 7 * DAY, NOW - 100 * DAY]),
     ) {
         let permits = permits.iter().enumerate().map(|(number, condition)| {
             format!("@id(\"p{number}\") permit ({SPEND}) when {{ {condition} }};")
@@ -392,7 +446,8 @@ proptest! {
         // Some conditions contradict themselves and do not load.
         let Ok(engine) = CedarEngine::new(&document(&text.join("\n"))) else { return Ok(()) };
         let (people, others) = given;
-        let order = order().approved("treasurer", people, people).known_since(NOW - 20 * HOUR)
+        let order = order().drilled_at(drilled).known_since(NOW - 20 * HOUR)
+            .approved("treasurer", people, people)
             .approved("administrator", others, 1);
         let missing = engine.missing(&order.facts());
         let all = every_option(&engine, &order);

@@ -158,6 +158,12 @@ impl Referee {
         self.note(checked);
     }
 
+    /// The disk was lost, and holds an older copy now: what came after it is no more.
+    pub(crate) fn restored(&self, content: &Content) {
+        let checked = self.state().restored(content);
+        self.note(checked);
+    }
+
     /// The log's signer was asked to sign a head.
     pub(crate) fn head_signed(&self, size: u64, root: Digest) {
         self.trace.note(format_args!("log: head over {size} events"));
@@ -281,6 +287,19 @@ impl State {
     }
 
     fn rewound(&mut self, content: &Content) -> Check {
+        self.begin_anew(content)?;
+        self.answers.still_hold(&self.story)
+    }
+
+    fn restored(&mut self, content: &Content) -> Check {
+        self.begin_anew(content)?;
+        self.answers.forget(&self.story);
+        let story = &self.story;
+        self.made.retain(|(key, input), _| story.order_of(key, input).is_some());
+        Ok(())
+    }
+
+    fn begin_anew(&mut self, content: &Content) -> Check {
         (self.replay, self.story) = (None, Story::new());
         self.documents.clear();
         self.heads.rewind(content.events.len() as u64);
@@ -292,7 +311,7 @@ impl State {
         for (index, bytes) in (0..).zip(&content.events) {
             self.event(index, bytes, None)?;
         }
-        self.answers.still_hold(&self.story)
+        Ok(())
     }
 
     /// A key is used only for an order whose reservation is durable, sealed and anchored, that

@@ -1,12 +1,14 @@
 //! One seed is one world: what outlives the process, and its lives one after the other.
 
+mod copies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use custody_audit::TileLog;
 use custody_audit::note::KeyName;
 use custody_core::crypto::Algorithm;
-use custody_core::custodian::{Config, Custodian, CustodianBuilder, OpenError};
+use custody_core::custodian::{Config, Custodian, CustodianBuilder, OpenError, Recovery};
 use custody_core::seam::{AuditError, AuditLog, Clock as _, ErrorKind, PolicyCompiler, Signer};
 use custody_core::time::Timestamp;
 use custody_testkit::decoder::TestDecoder;
@@ -47,6 +49,8 @@ pub(crate) struct World {
     switches: Switches,
     /// An older copy of disk and files.
     backup: Option<(Content, Kept)>,
+    /// The last recovery from an older copy.
+    recovery: Option<Recovery>,
     pub(crate) lives: u64,
 }
 
@@ -90,6 +94,7 @@ impl World {
             },
             switches: Switches::default(),
             backup: None,
+            recovery: None,
             lives: 0,
             dice,
             clock,
@@ -213,7 +218,10 @@ impl World {
         let builder = self.builder(executor, weather).store(store).audit(log);
         match self.referee.custodian() {
             None => builder.create(genesis(&self.people)).await,
-            Some(id) => builder.open(id).await,
+            Some(id) => match self.next_recovery() {
+                None => builder.open(id).await,
+                Some(recovery) => builder.recover(id, recovery).await,
+            },
         }
     }
 
@@ -282,6 +290,9 @@ impl World {
         if self.dice.chance(150) {
             self.roll_back();
         }
+        if self.sabotage.is_none() && self.dice.chance(50) {
+            self.recover_older();
+        }
         if self.dice.chance(300) {
             self.backup = Some((self.disk.snapshot(), self.files.snapshot()));
         }
@@ -309,41 +320,6 @@ impl World {
         self.trace.note(format_args!("crash: the newest batch is lost, {left} events are left"));
         self.trace.count("crashes that lost a batch");
         self.referee.rewound(&self.disk.snapshot());
-    }
-
-    /// Somebody puts an older copy in place, of the disk alone or of the log's files too. It must
-    /// not open if a head was kept that it lacks.
-    fn roll_back(&mut self) {
-        let Some((content, kept)) = self.backup.clone() else { return };
-        let (disk, files) = (self.disk.snapshot(), self.files.snapshot());
-        let takes_files = self.dice.chance(500);
-        let signed = if takes_files { 0 } else { files.size() };
-        let anchored = self.anchor.as_ref().map_or(0, Anchor::size);
-        if content.events.len() as u64 >= anchored.max(signed) {
-            return;
-        }
-        self.disk.restore(content);
-        if takes_files {
-            self.files.restore(kept);
-        }
-        let executor = Executor::new(self.clock.clone(), self.dice.clone());
-        let weather = self.weather(&executor, Sky::calm());
-        let opened = executor.run(Box::pin(self.open(&executor, &weather)), 100_000, || false);
-        self.trace.note(format_args!("an older copy is put in place: {opened:?}"));
-        self.trace.count("older copies put in place");
-        let refused = match &opened {
-            Ending::Done(Err(OpenError::RolledBack { .. })) => true,
-            // The log itself may refuse to open over fewer events than its checkpoint covers.
-            Ending::Done(Err(OpenError::Audit(_))) => !takes_files,
-            _ => false,
-        };
-        if !refused {
-            self.referee.object("an older copy is refused", format_args!("{opened:?}"));
-        }
-        drop(opened);
-        executor.kill();
-        self.disk.restore(disk);
-        self.files.restore(files);
     }
 
     fn sabotage_disk(&self) {

@@ -59,7 +59,7 @@ fn worlds<T: Send>(seeds: Range<u64>, work: impl Fn(&Outcome) -> T + Sync) -> Ve
 }
 
 /// Words of the trace.
-const HAPPENS: [&str; 42] = [
+const HAPPENS: [&str; 46] = [
     " allowed ",
     " denied ",
     " executed",
@@ -73,6 +73,10 @@ const HAPPENS: [&str; 42] = [
     " expired",
     " rejected",
     " snapshot",
+    ": recovered",
+    " recovered, behind",
+    " cancelled by a recovery",
+    "an older copy of ",
     " destroyed",
     "error: the clock jumped",
     "error: the request id was used for another submission",

@@ -92,6 +92,7 @@ impl Oracle {
             .map_err(|error| Invariant::Replay.broken(format!("event {index}: {error}")))?;
         let moved = self.keys_of(&event.event);
         let before: Vec<_> = moved.iter().map(|key| self.key_state(key)).collect();
+        self.check_restored(&event.event)?;
         self.replay.event(bytes, documents).map_err(|error| not_replayed(index, &error))?;
         self.tree.append(bytes);
         self.history.event(index, &event, documents)?;
@@ -167,6 +168,16 @@ impl Oracle {
             (Conclusion::Unknown { suspends, .. }, _) => suspends.iter().cloned().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// A recovery names the head over all events before it.
+    fn check_restored(&self, event: &EventBody) -> Result<(), Breach> {
+        let EventBody::Recovered(recovered) = event else { return Ok(()) };
+        let restored = recovered.restored;
+        let is_own = restored.size.value() == self.tree.size()
+            && Some(restored.root) == self.tree.root(self.tree.size());
+        let told = || format!("a recovery names a head over {} events", restored.size);
+        if is_own { Ok(()) } else { Err(Invariant::Log.broken(told())) }
     }
 
     fn note_log_key(&mut self) {

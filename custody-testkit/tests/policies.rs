@@ -91,6 +91,7 @@ fn each_rule_of_the_format_does_what_its_line_says() {
         ("allow\nlimit-order 9", false),
         ("allow\nlimit-day 10", true),
         ("allow\nlimit-day 9", false),
+        ("allow\ndrill 0", true),
         ("need officer 0", true),
         ("need officer 1", false),
         ("allow\nwait 0", true),
@@ -105,6 +106,17 @@ fn each_rule_of_the_format_does_what_its_line_says() {
     let mut stranger = order();
     stranger.requester.roles.clear();
     assert!(!engine("allow\nrole officer").judge(&stranger.facts()).allowed);
+    let mut later = order();
+    later.now = later.drilled.after(std::time::Duration::from_millis(60_001));
+    for (rules, allowed) in [
+        ("allow\ndrill 61", true),
+        ("allow\ndrill 60", false),
+        ("allow\ndrill 60 transfer", false),
+        ("allow\ndrill 60 call", true),
+    ] {
+        assert_eq!(engine(rules).judge(&later.facts()).allowed, allowed, "{rules:?}");
+    }
+    assert_eq!(engine("allow\ndrill 60").missing(&later.facts()), Missing::Never);
 }
 
 #[test]

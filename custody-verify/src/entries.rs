@@ -10,6 +10,7 @@ use custody_audit::verify::{KeyHistory, LogDirectory};
 use custody_core::crypto::PublicKey;
 use custody_core::id::EngineId;
 use custody_core::replay::Depth;
+use custody_core::seam::Head;
 
 use crate::arguments::Arguments;
 use crate::decoders::Decoders;
@@ -32,6 +33,8 @@ pub(crate) struct Entries {
     pub(crate) foreign: Option<ForeignDecisions>,
     /// The log keys; none before the genesis event.
     pub(crate) keys: Option<Keys>,
+    /// The entries that say that the custodian was restored, with the head that each names.
+    pub(crate) recoveries: Vec<(u64, Head)>,
     /// What is wrong with the first wrong entry.
     pub(crate) failure: Option<Failure>,
 }
@@ -78,12 +81,14 @@ impl Entries {
             own_engine: own_engine.ok_or(Failure::Empty)?,
             foreign: None,
             keys: None,
+            recoveries: Vec::new(),
             failure: None,
         };
         let mut requests = HashMap::new();
         for Walked { trail, failure } in walked {
             entries.add(&trail);
             entries.follow_keys(&trail, name)?;
+            entries.recoveries.extend(&trail.found().recoveries);
             let repeated = trail
                 .found()
                 .requests
@@ -160,8 +165,8 @@ fn walk(
         Trail::new(arguments.genesis, documents, depth, decoders)
     };
     let mut trail = new()?;
-    if let Some(state) = stretch.snapshot {
-        trail = match trail.starting_at(state) {
+    if let Some(start) = stretch.snapshot {
+        trail = match trail.starting_at(start) {
             Ok(trail) => trail,
             Err(source) => {
                 let failure = Failure::Entry { index: stretch.first, source };

@@ -163,6 +163,9 @@ pub(crate) enum EntryError {
     /// A request id or order id was used before, in another stretch of the log.
     #[error("the request id or order id was used before")]
     Repeated,
+    /// A recovery names another head than the one over the entries before it.
+    #[error("the recovery names another head than the one over the entries before it")]
+    Restored,
     /// The log says why in a way that this verifier does not know.
     #[error("it cannot be told why")]
     Unknown,

@@ -7,6 +7,7 @@ mod entries;
 mod evidence;
 mod failure;
 mod findings;
+mod recoveries;
 mod report;
 mod stretch;
 mod trail;

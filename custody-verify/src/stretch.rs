@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use custody_audit::verify::{LogDirectory, ReplayedLog};
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
+use custody_core::time::Timestamp;
 
 use crate::failure::Failure;
 
@@ -21,14 +22,24 @@ pub(crate) struct Stretch {
     /// The entry after its last one.
     pub(crate) end: u64,
     /// The state that its first entry names; none for the beginning of the log.
-    pub(crate) snapshot: Option<Digest>,
+    pub(crate) snapshot: Option<Start>,
+}
+
+/// The state that a stretch begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// SHA-256 of the state's head.
+    pub(crate) state: Digest,
+    /// The time of the log's first entry, which no state holds; the stretch of that entry checks
+    /// that it is the genesis event.
+    pub(crate) began: Timestamp,
 }
 
 /// A snapshot in the log, not believed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cut {
     index: u64,
-    state: Digest,
+    start: Start,
 }
 
 /// Goes through the log once: the entries lead to its root. Cuts it into at most `count` stretches.
@@ -41,12 +52,16 @@ pub(crate) fn cut(
     let apart = size.checked_div(CUTS_MAX).unwrap_or_default().max(1);
     let mut cuts: Vec<Cut> = Vec::new();
     let mut next = apart;
+    let mut began = Timestamp::default();
     let replayed = directory.clone().replay(|index, entry| {
         show(index, entry);
+        if index == 0 {
+            began = EventDocument::read(entry).map_or(began, |event| event.at);
+        }
         if index >= next
             && let Some(state) = snapshot(entry)
         {
-            cuts.push(Cut { index, state });
+            cuts.push(Cut { index, start: Start { state, began } });
             next = index.saturating_add(apart);
         }
         Ok::<_, Infallible>(())
@@ -72,9 +87,9 @@ fn stretches(size: u64, cuts: &[Cut], count: u64) -> Vec<Stretch> {
         let wanted = size.saturating_mul(number).checked_div(count).unwrap_or_default();
         let Some(last) = stretches.last_mut() else { break };
         let cut = cuts.iter().find(|cut| cut.index >= wanted && cut.index > last.first);
-        let Some(Cut { index, state }) = cut.copied() else { break };
+        let Some(Cut { index, start }) = cut.copied() else { break };
         last.end = index.saturating_add(1);
-        stretches.push(Stretch { first: index, end: size, snapshot: Some(state) });
+        stretches.push(Stretch { first: index, end: size, snapshot: Some(start) });
     }
     stretches
 }
@@ -86,12 +101,12 @@ const CUTS_MAX: u64 = 256;
 mod tests {
     use custody_core::document::{DocumentReference, V1};
     use custody_core::id::KeyId;
-    use custody_core::time::Timestamp;
 
     use super::*;
 
     fn cuts(indexes: &[u64]) -> Vec<Cut> {
-        indexes.iter().map(|index| Cut { index: *index, state: Digest::of(b"state") }).collect()
+        let start = Start { state: Digest::of(b"state"), began: Timestamp::default() };
+        indexes.iter().map(|index| Cut { index: *index, start }).collect()
     }
 
     #[test]

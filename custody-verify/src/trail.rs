@@ -12,12 +12,13 @@ use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, EngineId};
 use custody_core::ledger::{Ledger, StateError};
 use custody_core::replay::{Depth, Documents as _, Replay, ReplayError, Report};
-use custody_core::seam::PolicyCompiler;
+use custody_core::seam::{Head, PolicyCompiler};
 use custody_policy::CedarCompiler;
 
 use crate::decoders::Decoders;
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
+use crate::stretch::Start;
 
 /// The entries of a stretch so far.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct TrailFound {
     /// Who asked for what, each with its entry: the replay of one stretch does not know the
     /// requests of another.
     pub(crate) requests: Vec<(Digest, u64)>,
+    /// The entries that say that the custodian was restored, with the head that each names.
+    pub(crate) recoveries: Vec<(u64, Head)>,
 }
 
 /// Decisions by engines that this verifier does not have.
@@ -69,13 +72,14 @@ impl Trail {
     }
 
     /// Goes on from the state in this document, which the stretch before this one must reach.
-    pub(crate) fn starting_at(mut self, state: Digest) -> Result<Self, EntryError> {
+    pub(crate) fn starting_at(mut self, start: Start) -> Result<Self, EntryError> {
+        let Start { state, began } = start;
         let bytes = self.documents.get(&state).ok_or(ReplayError::Missing);
         let bytes = bytes.map_err(|error| self.explain(error))?;
         if Digest::of(&bytes) != state {
             return Err(EntryError::WrongDocument { digest: state });
         }
-        let read = Ledger::read(&bytes, |part| self.documents.get(part));
+        let read = Ledger::read(&bytes, began, |part| self.documents.get(part));
         let state = read.map_err(|error| {
             let is_missing = error == StateError::Missing;
             self.explain(if is_missing { ReplayError::Missing } else { error.into() })
@@ -106,6 +110,7 @@ impl Trail {
         if self.report().orders != orders {
             self.note_request(index, entry)?;
         }
+        self.note_recovery(index, entry)?;
         self.follow_key(index);
         Ok(())
     }
@@ -147,6 +152,18 @@ impl Trail {
             self.found.requests.push((Digest::tagged(REQUEST, &names), index));
             let order = [submitted.order.as_str().as_bytes()];
             self.found.requests.push((Digest::tagged(ORDER, &order), index));
+        }
+        Ok(())
+    }
+
+    fn note_recovery(&mut self, index: u64, entry: &[u8]) -> Result<(), EntryError> {
+        let recovered = self.replay.state().and_then(Ledger::recovered);
+        if recovered.is_none_or(|recovered| recovered.index().value() != index) {
+            return Ok(());
+        }
+        let event = EventDocument::read(entry).map_err(|error| EntryError::Replay(error.into()))?;
+        if let EventBody::Recovered(recovered) = event.event {
+            self.found.recoveries.push((index, recovered.restored.into()));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::entries::{Entries, Keys};
 use crate::evidence::{KeptCheckpoint, KeptReceipts};
 use crate::failure::Failure;
 use crate::findings::{DecisionsFound, DocumentsFound, Findings, KeyFound, LogFound, TrustedKey};
-use crate::stretch;
+use crate::{recoveries, stretch};
 
 /// Verifies a log and notes what was checked.
 pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(
         let entries = Entries::check(&directory, &stretches, arguments);
         (entries, files.and_then(|files| files.join().ok()))
     });
-    let Entries { found, decisions, own_engine, foreign, keys, failure } = entries?;
+    let Entries { found, decisions, own_engine, foreign, keys, recoveries, failure } = entries?;
     findings.entries = found;
     findings.genesis = keys.as_ref().map(|_| arguments.genesis.to_string());
     let count = foreign.as_ref().map(|foreign| foreign.count).unwrap_or_default();
@@ -50,6 +50,7 @@ pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(
     if let Some(failure) = failure {
         return Err(failure);
     }
+    recoveries::check(&directory, &recoveries)?;
     let keys = keys.ok_or(Failure::Empty)?;
     let log = replayed.authenticate(keys.history.clone())?;
     note_log(&log, findings);

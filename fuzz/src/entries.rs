@@ -117,7 +117,8 @@ fn replay(at: usize, entry: &[u8], documents: &BTreeMap<Digest, Vec<u8>>) -> boo
     }
     assert_eq!(oracle.report().events, at as u64 + 1);
     let ledger = oracle.ledger().unwrap();
-    assert_eq!(kept::read(&kept::lines(ledger)).as_ref(), Some(ledger), "the state can be kept");
+    let read = kept::read(&kept::lines(ledger), ledger.began());
+    assert_eq!(read.as_ref(), Some(ledger), "the state can be kept");
     for event in &record.events[at + 1..] {
         if refused(oracle.event(event, documents)) {
             break;

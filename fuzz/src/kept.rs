@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use custody_core::digest::Digest;
 use custody_core::ledger::{Ledger, StateReader};
+use custody_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::json::has_unique_keys;
@@ -15,12 +16,12 @@ pub(crate) fn lines(ledger: &Ledger) -> Vec<u8> {
     [documents.head()].into_iter().chain(parts).collect::<Vec<_>>().join(&b'\n')
 }
 
-/// The state in these lines, if it is one. The head names the parts that follow, whatever digests
+/// The state in these lines, if it is one, of a custodian that began at `began`. The head names the parts that follow, whatever digests
 /// stand in it: else nothing but what somebody wrote could ever be read.
 ///
 /// # Panics
 /// If a document is taken in which a key stands twice.
-pub(crate) fn read(bytes: &[u8]) -> Option<Ledger> {
+pub(crate) fn read(bytes: &[u8], began: Timestamp) -> Option<Ledger> {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let head = lines.next()?;
     let parts: BTreeMap<_, _> = lines.clone().map(|part| (Digest::of(part), part)).collect();
@@ -38,7 +39,8 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Ledger> {
         name.insert("size".to_owned(), json!(part.len()));
     }
     let head = serde_json::to_vec(&named).unwrap();
-    let ledger = Ledger::read(&head, |sha256| parts.get(sha256).map(|part| part.to_vec())).ok()?;
+    let find = |sha256: &Digest| parts.get(sha256).map(|part| part.to_vec());
+    let ledger = Ledger::read(&head, began, find).ok()?;
     assert!(parts.values().all(|part| has_unique_keys(part)), "a key stands twice in a part");
     Some(ledger)
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use custody_core::command::{Command, CommandResult};
 use custody_core::digest::Digest;
 use custody_core::document::{
-    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, Hold, OrderClosed,
-    OrderConcluded, OrderDecided, OrderDocument, V1, Verdict, Work, parse,
+    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, HeadReference, Hold,
+    OrderClosed, OrderConcluded, OrderDecided, OrderDocument, RecoveredEvent, V1, Verdict, Work,
+    parse,
 };
 use custody_core::id::{KeyId, OrderId};
 use custody_core::ledger::{Attached, Ledger};
 use custody_core::order::OrderState;
+use custody_core::seam::Position;
 use custody_core::time::Timestamp;
 
 use crate::Seed;
@@ -87,7 +89,7 @@ fn whole(ledger: &Ledger, folded: &[(EventDocument, &Attached)]) {
     }
     assert_eq!(&rebuilt, ledger, "the events make another state when they are folded again");
     let lines = kept::lines(ledger);
-    let read = kept::read(&lines).unwrap();
+    let read = kept::read(&lines, ledger.began()).unwrap();
     assert_eq!(&read, ledger, "a state that was kept is another one");
     assert_eq!(kept::lines(&read), lines);
     for principal in ledger.principals() {
@@ -121,6 +123,7 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
     steps.extend(claims.map(|body| (body, Attached::default())));
     let key = EventBody::KeyDestroyed(KeyId::parse("hot.0").unwrap());
     steps.push((key, Attached::default()));
+    steps.extend((0..RECOVERIES).map(|size| (recovered(size as u64), Attached::default())));
     steps.push((events[0].event.clone(), Attached::default()));
     Pool { start, steps, recorded }
 });
@@ -133,6 +136,7 @@ fn claims(order: &OrderId, start: &Ledger) -> Vec<EventBody> {
         Conclusion::Failed { reason: Hold::BackendRefused },
         Conclusion::Signed { signatures: reference },
         Conclusion::Unknown { reason: Hold::TimedOut, suspends: None },
+        Conclusion::Unknown { reason: Hold::Interrupted, suspends: None },
         Conclusion::Unknown {
             reason: Hold::BadSignature,
             suspends: Some(KeyId::parse("hot.0").unwrap()),
@@ -152,8 +156,31 @@ fn claims(order: &OrderId, start: &Ledger) -> Vec<EventBody> {
             windows: Vec::new(),
         })
     });
-    let expired = OrderClosed { order: order.clone(), reason: CloseReason::Expired {} };
-    concluded.chain(decided).chain([EventBody::OrderClosed(expired)]).collect()
+    let closed = [CloseReason::Expired {}, CloseReason::Recovered {}]
+        .into_iter()
+        .map(|reason| EventBody::OrderClosed(OrderClosed { order: order.clone(), reason }));
+    concluded.chain(decided).chain(closed).collect()
+}
+
+/// That the custodian was restored after so many events, with something lost or not.
+fn recovered(size: u64) -> EventBody {
+    let head = |size| HeadReference { size: Position::new(size), root: Digest::of(b"root") };
+    let archive = Digest::of(&size.to_be_bytes());
+    let behind = size.is_multiple_of(2).then(|| head(size + 1));
+    EventBody::Recovered(RecoveredEvent { archive, restored: head(size), behind })
+}
+
+/// The steps that end orders as a recovery does.
+fn claims_of_ends(pool: &Pool) -> impl Iterator<Item = usize> {
+    let is_end = |(_, (body, _)): &(usize, &(EventBody, Attached))| match body {
+        EventBody::OrderClosed(closed) => closed.reason == CloseReason::Recovered {},
+        EventBody::OrderConcluded(concluded) => matches!(
+            concluded.outcome,
+            Conclusion::Unknown { reason: Hold::Interrupted, suspends: None }
+        ),
+        _ => false,
+    };
+    pool.steps.iter().enumerate().filter(is_end).map(|(number, _)| number)
 }
 
 /// The documents that folding needs.
@@ -171,6 +198,8 @@ fn attached(event: &EventBody) -> Attached {
     Attached { order: Some(Arc::new(order)), command }
 }
 
+/// After how many events the custodian may have been restored.
+const RECOVERIES: usize = 32;
 /// How much later an event is than the one before.
 const WAITS_MS: [u64; 6] = [0, 1, 60_000, 3_600_000, 86_400_000, Timestamp::MAX.as_millis()];
 const STEPS_MAX: usize = 120;
@@ -211,7 +240,14 @@ pub(crate) fn seeds() -> Vec<Seed> {
         let claims = claims.clone().take(24).flat_map(|number| step(number, 0));
         seeds.push((
             format!("first-{steps}-then-claims"),
-            taken.into_iter().chain(claims).collect(),
+            taken.iter().copied().chain(claims).collect(),
+        ));
+        // The genesis event comes before the recorded ones.
+        let recovery = pool.steps.len() - 1 - RECOVERIES + steps + 1;
+        let ends = claims_of_ends(pool).flat_map(|number| step(number, 0));
+        seeds.push((
+            format!("first-{steps}-then-recovered"),
+            taken.into_iter().chain(step(recovery, 0)).chain(ends).collect(),
         ));
     }
     seeds

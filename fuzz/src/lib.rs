@@ -13,6 +13,7 @@
 
 pub mod corpus;
 
+mod archives;
 mod cloud_trails;
 mod custodian_sequences;
 mod documents;
@@ -38,6 +39,7 @@ mod psbts;
 mod receipts;
 mod record;
 mod sealed_records;
+mod slip39_shares;
 mod solana_messages;
 mod states;
 mod texts;
@@ -89,6 +91,8 @@ macro_rules! targets {
 }
 
 targets! {
+    /// Archives, changed and forged, their headers, and what is written into them.
+    archives;
     /// Records of AWS CloudTrail, plain and compressed, and the file that names the keys.
     cloud_trails;
     /// A whole custodian and its callers: what they do and what fails meanwhile.
@@ -131,6 +135,8 @@ targets! {
     receipts;
     /// What a sealed store finds in the store below it.
     sealed_records;
+    /// Words of SLIP-39, alone and together.
+    slip39_shares;
     /// Solana messages, with and without lookup tables, and off-chain messages.
     solana_messages;
     /// A custodian's state, as a snapshot keeps it.

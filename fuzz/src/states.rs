@@ -17,9 +17,9 @@ pub(crate) fn parts() -> Vec<&'static str> {
 }
 
 pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
-    let ledger = kept::read(bytes)?;
+    let ledger = kept::read(bytes, Timestamp::default())?;
     let written = kept::lines(&ledger);
-    let again = kept::read(&written).unwrap();
+    let again = kept::read(&written, ledger.began()).unwrap();
     assert_eq!(again, ledger, "what is written reads the same");
     assert_eq!(kept::lines(&again), written, "it is always written alike");
     ask(&ledger);

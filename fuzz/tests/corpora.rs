@@ -136,6 +136,7 @@ mod every_input_holds_and_every_part_takes_one {
     use super::*;
 
     targets! { holds:
+        archives
         cloud_trails
         custodian_sequences
         documents
@@ -157,6 +158,7 @@ mod every_input_holds_and_every_part_takes_one {
         psbts
         receipts
         sealed_records
+        slip39_shares
         solana_messages
         states
         texts
@@ -169,6 +171,7 @@ mod every_input_holds_when_it_is_changed {
     use super::*;
 
     targets! { holds_when_changed:
+        archives
         cloud_trails
         custodian_sequences
         documents
@@ -190,6 +193,7 @@ mod every_input_holds_when_it_is_changed {
         psbts
         receipts
         sealed_records
+        slip39_shares
         solana_messages
         states
         texts

@@ -23,7 +23,7 @@ pub(crate) struct SetupError {
     reason: String,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need { name: "cargo-nextest", packages: &[], ensure: nextest },
     Need { name: "a C compiler called cc", packages: &[], ensure: compiler },
     Need {
@@ -37,6 +37,11 @@ const NEEDS: [Need; 7] = [
         name: "a Python with the packages of the examples",
         packages: &["examples-chains"],
         ensure: python,
+    },
+    Need {
+        name: "the reference implementation of SLIP-39",
+        packages: &["custody-recovery"],
+        ensure: slip39,
     },
     Need { name: "what stands in for AWS KMS", packages: &stand_in::PACKAGES, ensure: stand_ins },
 ];
@@ -127,6 +132,13 @@ fn python() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let wanted = root.join("examples/chains/requirements.txt");
     python::make(Path::new("python3"), &root.join("target/python"), &wanted, install_python)
+}
+
+/// What the shares of `custody-recovery` are held against: an environment of its own.
+fn slip39() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let wanted = root.join("custody-recovery/tests/slip39/requirements.txt");
+    python::make(Path::new("python3"), &root.join("target/slip39"), &wanted, install_python)
 }
 
 /// What stands in for AWS KMS, LocalStack among them where its Python runs. Where it does not, the

@@ -14,7 +14,7 @@ pub enum CommandResult {
     Done {},
     /// An extension's own result.
     Extension {
-        /// SHA-256 of what the handler answered.
+        /// SHA-256 of what the handler answered, a document of the order.
         sha256: Digest,
     },
     /// A new key.

@@ -9,6 +9,7 @@ use super::error::OpenError;
 use super::extension::CommandHandler;
 use super::limits::{Limit, Limited};
 use super::open::{self, Opened};
+use super::recover::{self, Recovery};
 use super::sequencer::{Queues, Sequencer};
 use super::shared::{Backend, Holds, Published, Shared};
 use super::switching::Switches;
@@ -138,7 +139,8 @@ impl CustodianBuilder {
     pub async fn create(self, genesis: Genesis) -> Result<Custodian, OpenError> {
         let seams = self.seams()?;
         let custodian = open::create(&seams, genesis).await?;
-        start(seams, custodian).await
+        let opened = open::open(&seams, custodian).await?;
+        Ok(start(seams, opened))
     }
 
     /// Opens a custodian. Its id comes from the host's own configuration, and so does the log key
@@ -148,9 +150,41 @@ impl CustodianBuilder {
     /// Fails if a seam is missing or fails, or if what is stored is not what was signed.
     ///
     /// # Cancel safety
-    /// Safe: nothing but log heads is written.
+    /// Safe: nothing is written but log heads and what a recovery that was cut short has left to do.
     pub async fn open(self, custodian: CustodianId) -> Result<Custodian, OpenError> {
-        start(self.seams()?, custodian).await
+        let seams = self.seams()?;
+        let opened = open::open(&seams, custodian).await?;
+        Ok(start(seams, opened))
+    }
+
+    /// Opens a custodian that was restored from an archive, and records that it was.
+    ///
+    /// All spending windows start exhausted, orders that waited are cancelled, and those that were
+    /// reserved are unknown; what was signed is delivered as always. If a newer head is known than the
+    /// restored one, the store is refused, or opened with the whole house frozen. A second call for the
+    /// same archive changes nothing more, and [`Self::open`] goes on with a recovery that was cut short.
+    ///
+    /// The anchor must lead to what was restored, or be a fresh one: an anchor never goes back. The head
+    /// of the old one is then [`Recovery::newest`].
+    ///
+    /// # Errors
+    /// As for [`Self::open`]. `RolledBack` if what was restored is refused as older, `AnchorAhead` if it
+    /// is not and the anchor keeps the newer head, `Corrupt` if a head of the same size has another root.
+    ///
+    /// # Security
+    /// Whoever opens a restored copy with [`Self::open`] alone has the limits of its time once more.
+    /// Never go on where the lost custodian may still run: both would sign.
+    ///
+    /// # Cancel safety
+    /// If dropped, the recovery may be recorded; calling it again goes on.
+    pub async fn recover(
+        self,
+        custodian: CustodianId,
+        recovery: Recovery,
+    ) -> Result<Custodian, OpenError> {
+        let seams = self.seams()?;
+        let opened = recover::recover(&seams, custodian, &recovery).await?;
+        Ok(start(seams, opened))
     }
 
     fn seams(self) -> Result<Seams, OpenError> {
@@ -176,8 +210,8 @@ impl CustodianBuilder {
     }
 }
 
-async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenError> {
-    let Opened { ledger, engine, anchored, snapshot } = open::open(&seams, custodian).await?;
+fn start(seams: Seams, opened: Opened) -> Custodian {
+    let Opened { ledger, engine, anchored, snapshot } = opened;
     let sealed = AtomicU64::new(ledger.position().value());
     // A channel has one place more than it is asked for, for its sender.
     let places = seams.config.queue.saturating_sub(1);
@@ -227,5 +261,5 @@ async fn start(seams: Seams, custodian: CustodianId) -> Result<Custodian, OpenEr
     let queues = Queues { urgent: urgent_queue, finished: finished_queue, normal };
     let sequencer = Sequencer::new(Arc::clone(&shared), queues, anchored, snapshot);
     shared.spawner.spawn(Box::pin(sequencer.run()));
-    Ok(Custodian::new(shared))
+    Custodian::new(shared)
 }

@@ -6,7 +6,7 @@ use super::message::{Carried, Ended};
 use super::record::{OrderRecord, order_key};
 use super::request::{Answer, Outcome, Release};
 use super::shared::Shared;
-use crate::command::{Command, Resolution};
+use crate::command::{Command, CommandResult, Resolution};
 use crate::document::{
     CloseReason, Conclusion, EventBody, EventDocument, Hold, OrderDocument, OrderSubmitted,
     SignatureSet, Verdict, Work, parse,
@@ -51,6 +51,7 @@ fn is_held(shared: &Shared, ended: &Ended) -> bool {
     ledger_holds || shared.holds().stops_wallet(document)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
 async fn release(
     shared: &Shared,
     ended: &Ended,
@@ -58,8 +59,14 @@ async fn release(
 ) -> Result<Release, Error> {
     let receipt = shared.audit.receipt(ended.index).await?;
     if let Some(Conclusion::Executed { result }) = conclusion {
+        let extension = match result {
+            CommandResult::Extension { sha256 } => {
+                Some(shared.document(ended.order.as_str(), sha256).await?)
+            }
+            _ => None,
+        };
         let result = Some(result.clone());
-        return Ok(Release { signed: None, signatures: Vec::new(), result, receipt });
+        return Ok(Release { signed: None, signatures: Vec::new(), result, extension, receipt });
     }
     let document = ended.document.as_ref().ok_or(Error::NotFound { what: "order document" })?;
     let loaded;
@@ -81,7 +88,7 @@ async fn release(
     let signed = catch_unwind(AssertUnwindSafe(assemble))
         .map_err(|_| Error::Decoder { what: "the decoder panicked" })??;
     let signatures = ended.signatures.clone();
-    Ok(Release { signed: Some(signed), signatures, result: None, receipt })
+    Ok(Release { signed: Some(signed), signatures, result: None, extension: None, receipt })
 }
 
 /// What an order carries, read from the store and checked against the order document.
@@ -156,7 +163,7 @@ async fn read_end(
             Ok(OrderState::Denied)
         }
         EventBody::OrderClosed(closed) if closed.order == *id => Ok(match closed.reason {
-            CloseReason::Cancelled(_) => OrderState::Cancelled,
+            CloseReason::Cancelled(_) | CloseReason::Recovered {} => OrderState::Cancelled,
             CloseReason::Expired {} => OrderState::Expired,
             CloseReason::Rejected(_) => OrderState::Denied,
         }),

@@ -82,7 +82,7 @@ pub(super) enum After {
 }
 
 impl Draft {
-    fn new(ledger: &Ledger) -> Self {
+    pub(super) fn new(ledger: &Ledger) -> Self {
         Self {
             at: ledger.time(),
             expected: ledger.position(),

@@ -103,6 +103,15 @@ pub enum OpenError {
     /// The anchor failed.
     #[error("the head anchor failed")]
     Anchor(#[from] AnchorError),
+    /// The anchor keeps a head that what was restored does not lead to. An anchor never goes back: a
+    /// recovery that accepts the loss needs a fresh one, and that head as its newest.
+    #[error(
+        "the anchor keeps a head over {anchored} events that the restored log does not lead to"
+    )]
+    AnchorAhead {
+        /// Events under the anchored head.
+        anchored: u64,
+    },
     /// The log failed.
     #[error("the log failed")]
     Audit(#[from] AuditError),
@@ -121,7 +130,7 @@ pub enum OpenError {
         /// Which one.
         what: &'static str,
     },
-    /// The store is older than a head that was signed or anchored.
+    /// The store is older than a head that was signed, anchored or witnessed, or does not lead to it.
     #[error("the store was rolled back: it has {stored} events, a signed head has {signed}")]
     RolledBack {
         /// Events in the store.

@@ -16,6 +16,13 @@ pub trait CommandHandler: Debug + Send + Sync {
 
     /// Does it. A second call for the same order must change nothing more.
     ///
+    /// The answer is kept as a document of the order, beside the log and readable by whoever verifies
+    /// it, and handed out with the release. It has at most 256 KiB: of an order with a larger one it is
+    /// not known what became of it.
+    ///
+    /// # Security
+    /// The answer must hold nothing secret.
+    ///
     /// # Errors
     /// `Indeterminate` if it may have happened.
     async fn run(

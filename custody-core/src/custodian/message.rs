@@ -101,7 +101,7 @@ pub(crate) struct Finished {
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) enum JobResult {
-    Executed { result: CommandResult, handles: Vec<Record> },
+    Executed { result: CommandResult, records: Vec<Record> },
     Failed(Hold),
     Signed(Vec<TaskSignature>),
     Unknown { reason: Hold, suspends: Option<KeyId> },

@@ -6,12 +6,13 @@ use super::error::{Error, OpenError};
 use super::limits::Limit;
 use super::record::{document_key, snapshot_keys};
 use super::shared::Shared;
-use super::{Genesis, builder::Seams};
+use super::{Genesis, builder::Seams, recover};
 use crate::bytes::HexBytes;
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
 use crate::document::{
-    DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, V1, size_of_bytes,
+    DocumentReference, EventBody, EventDocument, GenesisEvent, OrderSubmitted, RecoveredEvent, V1,
+    size_of_bytes,
 };
 use crate::id::CustodianId;
 use crate::ledger::{Ledger, StateReader, compile};
@@ -19,6 +20,7 @@ use crate::replay::{Depth, Replay};
 use crate::seam::{
     AuditError, Batch, ErrorKind, Event, Head, PolicyEngine, Position, Record, RecordKey, Store,
 };
+use crate::time::Timestamp;
 
 const PAGE: u16 = 1_000;
 const WRONG_SNAPSHOT: OpenError = OpenError::Corrupt { what: "the snapshot contradicts the log" };
@@ -71,9 +73,31 @@ pub(super) async fn create(seams: &Seams, genesis: Genesis) -> Result<CustodianI
     Ok(custodian)
 }
 
-/// Finds the state of a custodian: checks head and anchor, loads the last snapshot, folds what is
-/// under a signed head and replays in full what is not.
+/// Opens a custodian from what is stored, and ends what a recovery that was cut short has left.
 pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened, OpenError> {
+    let heads = heads(seams).await?;
+    if let Some(anchored) = heads.anchored.filter(|anchored| anchored.size > heads.stored) {
+        return Err(heads.rolled_back(anchored));
+    }
+    let found = find(seams, custodian, &heads).await?;
+    begin(seams, found, heads.anchored, None).await
+}
+
+/// How far store, log and anchor say that they are.
+pub(super) struct Heads {
+    pub(super) stored: Position,
+    pub(super) signed: Option<Head>,
+    pub(super) anchored: Option<Head>,
+}
+
+impl Heads {
+    pub(super) const fn rolled_back(&self, newer: Head) -> OpenError {
+        OpenError::RolledBack { stored: self.stored.value(), signed: newer.size.value() }
+    }
+}
+
+/// The heads of a store that has at least what its own log has signed.
+pub(super) async fn heads(seams: &Seams) -> Result<Heads, OpenError> {
     let stored = seams.store.head().await?;
     if stored == Position::START {
         return Err(OpenError::Corrupt { what: "the store is empty" });
@@ -83,23 +107,51 @@ pub(super) async fn open(seams: &Seams, custodian: CustodianId) -> Result<Opened
         Some(anchor) => anchor.load().await?,
         None => None,
     };
-    for head in signed.iter().chain(&anchored) {
-        if head.size > stored {
-            let (stored, signed) = (stored.value(), head.size.value());
-            return Err(OpenError::RolledBack { stored, signed });
-        }
+    let heads = Heads { stored, signed, anchored };
+    match signed.filter(|signed| signed.size > stored) {
+        Some(signed) => Err(heads.rolled_back(signed)),
+        None => Ok(heads),
     }
-    let size = signed.map_or(Position::START, |head| head.size);
-    check_genesis(seams, custodian, size).await?;
-    let (state, snapshot) = load_snapshot(seams, custodian, size).await?;
+}
+
+/// What is stored, read and checked.
+pub(super) struct Found {
+    pub(super) ledger: Ledger,
+    engine: Arc<dyn PolicyEngine>,
+    snapshot: Kept,
+}
+
+/// Finds the state of a custodian: loads the last snapshot, folds what is under a signed head and
+/// replays in full what is not.
+pub(super) async fn find(
+    seams: &Seams,
+    custodian: CustodianId,
+    heads: &Heads,
+) -> Result<Found, OpenError> {
+    let size = heads.signed.map_or(Position::START, |head| head.size);
+    let began = check_genesis(seams, custodian, size).await?;
+    let (state, snapshot) = load_snapshot(seams, custodian, began, size).await?;
     let ledger = replay(seams, custodian, state, size).await?;
-    if ledger.position() != stored {
+    if ledger.position() != heads.stored {
         return Err(OpenError::Corrupt { what: "the store's head is not where its events end" });
     }
     let engine = compile(seams.compiler.as_ref(), ledger.policy().document())?;
+    Ok(Found { ledger, engine, snapshot })
+}
+
+/// Records a recovery if there is one, ends the orders that it ends, seals everything and moves the
+/// anchor.
+pub(super) async fn begin(
+    seams: &Seams,
+    found: Found,
+    anchored: Option<Head>,
+    recovered: Option<RecoveredEvent>,
+) -> Result<Opened, OpenError> {
+    let Found { mut ledger, engine, snapshot } = found;
     if log_key(seams).await? != *ledger.log_key() {
         seams.audit.rotate(ledger.log_key()).await?;
     }
+    recover::settle(seams, &mut ledger, recovered).await?;
     let sealed = seams.audit.seal(ledger.position()).await?.head;
     check_anchor(anchored, sealed)?;
     if let Some(anchor) = &seams.anchor {
@@ -118,20 +170,22 @@ async fn log_key(seams: &Seams) -> Result<PublicKey, OpenError> {
     Ok(limit.of(seams.audit.public_key()).await.ok_or_else(hangs)?)
 }
 
+/// The time of the genesis event, which is the one that the custodian's id names.
 async fn check_genesis(
     seams: &Seams,
     custodian: CustodianId,
     signed: Position,
-) -> Result<(), OpenError> {
+) -> Result<Timestamp, OpenError> {
     let events = seams.store.events(Position::START, 1).await?;
-    let first = events.first().map(|event| CustodianId::new(Digest::of(&event.bytes)));
-    if first != Some(custodian) {
+    let first = events.first();
+    let first = first.filter(|first| CustodianId::new(Digest::of(&first.bytes)) == custodian);
+    let Some(first) = first else {
         return Err(OpenError::Corrupt { what: "the store is of another custodian" });
-    }
+    };
     if signed > Position::START {
         seams.audit.includes(&events).await?;
     }
-    Ok(())
+    Ok(EventDocument::read(&first.bytes)?.at)
 }
 
 /// The last snapshot under the signed head, if there is one. A pointer to an older one is no harm:
@@ -139,6 +193,7 @@ async fn check_genesis(
 async fn load_snapshot(
     seams: &Seams,
     custodian: CustodianId,
+    began: Timestamp,
     signed: Position,
 ) -> Result<(Option<Ledger>, Kept), OpenError> {
     for key in snapshot_keys()? {
@@ -146,7 +201,7 @@ async fn load_snapshot(
         let text = std::str::from_utf8(&pointer.value).map_err(|_| WRONG_SNAPSHOT)?;
         let index = Position::new(text.parse().map_err(|_| WRONG_SNAPSHOT)?);
         if index < signed {
-            let (state, parts) = snapshot_at(seams, index).await?;
+            let (state, parts) = snapshot_at(seams, index, began).await?;
             if *state.custodian() != custodian || state.position() != index {
                 return Err(WRONG_SNAPSHOT);
             }
@@ -160,6 +215,7 @@ async fn load_snapshot(
 async fn snapshot_at(
     seams: &Seams,
     index: Position,
+    began: Timestamp,
 ) -> Result<(Ledger, BTreeSet<Digest>), OpenError> {
     let events = seams.store.events(index, 1).await?;
     seams.audit.includes(&events).await?;
@@ -175,7 +231,7 @@ async fn snapshot_at(
         let part = kept(seams.store.as_ref(), &sha256).await?.ok_or(WRONG_SNAPSHOT)?;
         reader.part(&part)?;
     }
-    Ok((reader.finish()?, names))
+    Ok((reader.finish(began)?, names))
 }
 
 /// A document of a snapshot.
@@ -249,7 +305,8 @@ async fn documents(
         EventBody::ApprovalAdded(_)
         | EventBody::KeyDestroyed(_)
         | EventBody::OrderClosed(_)
-        | EventBody::OrderDecided(_) => {}
+        | EventBody::OrderDecided(_)
+        | EventBody::Recovered(_) => {}
     }
     let mut documents = BTreeMap::new();
     for owner in owners {

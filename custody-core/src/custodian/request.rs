@@ -135,6 +135,8 @@ pub struct Release {
     pub signatures: Vec<TaskSignature>,
     /// What a command left behind.
     pub result: Option<CommandResult>,
+    /// What the handler of an extension command answered.
+    pub extension: Option<Vec<u8>>,
     /// Proof that the outcome is under the log's head.
     pub receipt: Receipt,
 }

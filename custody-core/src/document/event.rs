@@ -12,7 +12,7 @@ use crate::id::{
     BackendId, BackendIdentity, EngineId, KeyId, OrderId, PolicyId, PrincipalId, RequestId, RuleId,
 };
 use crate::principal::{Principal, SignedStatement, SubmissionSignature};
-use crate::seam::{Authentication, WindowSums};
+use crate::seam::{Authentication, Head, Position, WindowSums};
 use crate::time::Timestamp;
 use crate::window::WindowKey;
 
@@ -67,6 +67,8 @@ pub enum EventBody {
     OrderDecided(OrderDecided),
     /// An order was submitted.
     OrderSubmitted(OrderSubmitted),
+    /// The custodian goes on from a state that was restored from an archive.
+    Recovered(RecoveredEvent),
     /// The state so far was kept as a document.
     Snapshot(DocumentReference),
 }
@@ -80,6 +82,47 @@ pub struct DocumentReference {
     pub sha256: Digest,
     /// Size in bytes.
     pub size: u64,
+}
+
+/// Size and root of the log, as a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "verifiers read it")]
+pub struct HeadReference {
+    /// Number of events.
+    pub size: Position,
+    /// Root over them (RFC 6962, section 2.1).
+    pub root: Digest,
+}
+
+impl From<Head> for HeadReference {
+    fn from(Head { size, root }: Head) -> Self {
+        Self { size, root }
+    }
+}
+
+impl From<HeadReference> for Head {
+    fn from(HeadReference { size, root }: HeadReference) -> Self {
+        Self { size, root }
+    }
+}
+
+/// The custodian goes on from a state that was restored from an archive.
+///
+/// All spending windows are exhausted from its time on, and until each order that waited or was
+/// reserved has ended nothing else happens. If a newer head is known than the restored one, the
+/// house is frozen: whoever may thaw it accepts what is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "verifiers read it")]
+pub struct RecoveredEvent {
+    /// The id of the archive.
+    pub archive: Digest,
+    /// The head of what was restored: all events before this one.
+    pub restored: HeadReference,
+    /// A head that was anchored or witnessed and that what was restored does not lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<HeadReference>,
 }
 
 /// The first event: who may do what, from the start.
@@ -265,6 +308,8 @@ pub enum CloseReason {
     Cancelled(SignedStatement),
     /// Its time was up.
     Expired {},
+    /// It waited when the custodian was restored from an archive.
+    Recovered {},
     /// Somebody entitled to rejected it.
     Rejected(SignedStatement),
 }

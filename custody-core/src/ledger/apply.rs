@@ -63,6 +63,12 @@ pub enum LedgerError {
     /// A window's sum passes 2^256 - 1.
     #[error("a spending window overflows")]
     Overflow(#[from] WindowOverflow),
+    /// A recovery contradicts the events before it, or is not settled.
+    #[error("the recovery does not fit: {what}")]
+    Recovery {
+        /// What does not fit.
+        what: &'static str,
+    },
     /// A command's result does not fit the command.
     #[error("the result does not fit the command")]
     Result,
@@ -118,6 +124,7 @@ impl Ledger {
         Self {
             custodian,
             position: Position::new(1),
+            began: event.at,
             time: event.at,
             engine: genesis.engine.clone(),
             log_key: genesis.log_key.clone(),
@@ -134,6 +141,9 @@ impl Ledger {
             backends: genesis.backends.clone(),
             addresses: Parted::default(),
             frozen: false,
+            drilled: None,
+            recovered: None,
+            unsettled: 0,
             windows: Windows::default(),
             orders: BTreeMap::new(),
             open: OrderIndex::default(),
@@ -151,6 +161,7 @@ impl Ledger {
             return Err(LedgerError::Time);
         }
         self.time = event.at;
+        self.check_settling(&event.event)?;
         match &event.event {
             EventBody::Genesis(_) => return Err(LedgerError::Exists),
             EventBody::OrderSubmitted(submitted) => self.submitted(submitted, attached)?,
@@ -159,6 +170,7 @@ impl Ledger {
             EventBody::OrderConcluded(concluded) => self.concluded(concluded)?,
             EventBody::OrderClosed(closed) => self.closed(closed)?,
             EventBody::KeyDestroyed(key) => self.destroyed(key)?,
+            EventBody::Recovered(recovered) => self.recover(recovered)?,
             EventBody::Snapshot(_) => self.windows.prune(event.at),
         }
         self.position = self.position.plus(1);
@@ -281,6 +293,7 @@ impl Ledger {
                 let order = self.open_order(id)?;
                 order.state = order.state.apply(OrderStep::Lose)?;
                 order.lost = Some(*reason);
+                self.settled();
                 match suspends {
                     Some(key) if self.find_key(key)?.state == KeyState::Active => {
                         self.move_key(key, KeyState::Suspended)
@@ -318,6 +331,11 @@ impl Ledger {
                     return Err(LedgerError::Time);
                 }
                 self.end(&closed.order, OrderStep::Expire)
+            }
+            CloseReason::Recovered {} => {
+                self.end(&closed.order, OrderStep::Cancel)?;
+                self.settled();
+                Ok(())
             }
             CloseReason::Cancelled(statement) => {
                 self.check_closing(closed, statement, Verb::Cancel)?;

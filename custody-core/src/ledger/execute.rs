@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::index::Mark;
 use super::{Key, Ledger, LedgerError, Member, PolicyInForce, SeedEntry, Wallet};
-use crate::command::{Command, CommandResult, FreezeScope, KeyStart};
+use crate::command::{Command, CommandResult, DRILL, FreezeScope, KeyStart};
 use crate::crypto::PublicKey;
 use crate::document::parse;
 use crate::id::{KeyId, PrincipalId};
@@ -65,9 +65,13 @@ impl Ledger {
                 self.register(command, at);
                 Ok(())
             }
-            Command::ConfirmClock {} | Command::ResolveOrder { .. } | Command::Extension { .. } => {
+            Command::Extension { name, .. } => {
+                if name.as_str() == DRILL {
+                    self.drilled = Some(at);
+                }
                 Ok(())
             }
+            Command::ConfirmClock {} | Command::ResolveOrder { .. } => Ok(()),
         }
     }
 

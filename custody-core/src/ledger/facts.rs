@@ -108,6 +108,7 @@ impl Ledger {
             approvals: &approvals,
             authentication: &order.authentication,
             submitted: document.submitted,
+            drilled: self.drilled.unwrap_or(self.began),
             now,
             expires: document.expires,
         }))

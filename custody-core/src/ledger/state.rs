@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use reader::StateReader;
 
-use super::{Ledger, Member, OpenOrder, PolicyInForce};
+use super::{Ledger, Member, OpenOrder, PolicyInForce, Recovered};
 use crate::amount::Asset;
 use crate::caip::AssetId;
 use crate::crypto::PublicKey;
@@ -98,6 +98,10 @@ struct Head {
     #[serde(deserialize_with = "unique_keys")]
     backends: BTreeMap<BackendId, BackendIdentity>,
     frozen: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drilled: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recovered: Option<Recovered>,
     parts: Vec<PartReference>,
 }
 
@@ -177,6 +181,8 @@ impl Ledger {
             assets: self.assets.clone(),
             backends: self.backends.clone(),
             frozen: self.frozen,
+            drilled: self.drilled,
+            recovered: self.recovered.clone(),
             parts,
         }
     }

@@ -29,6 +29,9 @@ impl Ledger {
     /// Whether `engine`, compiled from `policy`, could ever allow the next `update_policy` to
     /// somebody who is enrolled. A set that could not would be the last one.
     ///
+    /// It must be possible however long ago the last recovery drill was: a house whose backups
+    /// turn out to be lost can drill no more.
+    ///
     /// # Errors
     /// Refuses such a set.
     pub fn check_succession(
@@ -39,17 +42,28 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut ledger = self.clone();
         ledger.set_policy(policy)?;
-        let hopeful = ledger.members.keys().any(|requester| {
-            let Ok(order) = ledger.hypothetical(requester, now) else { return false };
-            let decision = ledger.decide(engine, &order, now);
-            decision.allowed
-                || (!decision.is_final && ledger.missing(engine, &order, now) != Missing::Never)
-        });
-        if hopeful {
-            return Ok(());
+        let refused = |reason: &str| {
+            let reason = reason.to_owned();
+            Err(CommandRefusal::Policy { reason }.into())
+        };
+        if !ledger.is_hopeful(engine, now) {
+            return refused("update_policy could never be allowed under it");
         }
-        let reason = "update_policy could never be allowed under it".to_owned();
-        Err(CommandRefusal::Policy { reason }.into())
+        ledger.drilled = Some(Timestamp::default());
+        if !ledger.is_hopeful(engine, now) {
+            return refused("update_policy could not be allowed under it long after a drill");
+        }
+        Ok(())
+    }
+
+    /// Whether somebody's `update_policy` would be allowed, or may be later.
+    fn is_hopeful(&self, engine: &dyn PolicyEngine, now: Timestamp) -> bool {
+        self.members.keys().any(|requester| {
+            let Ok(order) = self.hypothetical(requester, now) else { return false };
+            let decision = self.decide(engine, &order, now);
+            decision.allowed
+                || (!decision.is_final && self.missing(engine, &order, now) != Missing::Never)
+        })
     }
 
     /// An order of `requester` to replace the rules, with the strongest login.

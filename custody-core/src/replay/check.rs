@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::{Depth, Documents, Replay, ReplayError, document, sized, wrong};
 use crate::command::{Command, CommandResult, Resolution};
 use crate::document::{
-    Conclusion, EventBody, EventDocument, Hold, OrderConcluded, OrderDecided, OrderDocument,
-    OrderSubmitted, SignatureSet, SubmissionDocument, TaskReference, Verdict, Work, parse,
-    size_of_bytes,
+    ANSWER_MAX, Conclusion, EventBody, EventDocument, Hold, OrderConcluded, OrderDecided,
+    OrderDocument, OrderSubmitted, SignatureSet, SubmissionDocument, TaskReference, Verdict, Work,
+    parse, size_of_bytes,
 };
 use crate::id::{KeyId, OrderId};
 use crate::ledger::{Attached, Ledger, OpenOrder};
@@ -44,9 +44,10 @@ impl Replay {
                     Err(wrong("the snapshot is of another state"))
                 }
             }
-            EventBody::Genesis(_) | EventBody::KeyDestroyed(_) | EventBody::OrderClosed(_) => {
-                Ok(())
-            }
+            EventBody::Genesis(_)
+            | EventBody::KeyDestroyed(_)
+            | EventBody::OrderClosed(_)
+            | EventBody::Recovered(_) => Ok(()),
         }
     }
 
@@ -198,6 +199,11 @@ impl Replay {
                 self.report.commands = self.report.commands.saturating_add(1);
                 let command = order.command().ok_or(wrong("a payload was executed"))?;
                 self.check_account(ledger, command, result)?;
+                if let CommandResult::Extension { sha256 } = result
+                    && document(documents, sha256)?.len() > ANSWER_MAX
+                {
+                    return Err(wrong("a handler's answer is too large"));
+                }
                 match command.as_ref() {
                     Command::ResolveOrder {
                         order,

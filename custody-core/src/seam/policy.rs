@@ -95,6 +95,8 @@ pub struct Facts<'a> {
     pub authentication: &'a Authentication,
     /// When the order was submitted.
     pub submitted: Timestamp,
+    /// When the last recovery drill was executed; if none was, when the log began.
+    pub drilled: Timestamp,
     /// Ledger time.
     pub now: Timestamp,
     /// When the order expires.

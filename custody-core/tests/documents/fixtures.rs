@@ -10,9 +10,9 @@ use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::digest::Digest;
 use custody_core::document::{
     CloseReason, CommandReference, Conclusion, DocumentReference, EventBody, EventDocument,
-    GenesisEvent, Hold, OrderClosed, OrderConcluded, OrderDecided, OrderDocument, OrderSubmitted,
-    PayloadReference, SignatureSet, SubmissionDocument, TaskReference, V1, Verdict, WindowUse,
-    Work,
+    GenesisEvent, HeadReference, Hold, OrderClosed, OrderConcluded, OrderDecided, OrderDocument,
+    OrderSubmitted, PayloadReference, RecoveredEvent, SignatureSet, SubmissionDocument,
+    TaskReference, V1, Verdict, WindowUse, Work,
 };
 use custody_core::effect::{
     Action, Arguments, DecodeFact, Effect, GovernanceTarget, MessageKind, Selector,
@@ -26,8 +26,8 @@ use custody_core::principal::{
     Credential, Principal, SignedStatement, Statement, SubmissionSignature, Verb,
 };
 use custody_core::seam::{
-    Authentication, ContextAccount, DecodeContext, DerivationPath, PolicyDocument, TaskSignature,
-    WalletDescriptor, WindowSums,
+    Authentication, ContextAccount, DecodeContext, DerivationPath, PolicyDocument, Position,
+    TaskSignature, WalletDescriptor, WindowSums,
 };
 use custody_core::time::Timestamp;
 use custody_core::window::{WindowKey, WindowScope};
@@ -293,15 +293,24 @@ pub(crate) fn events() -> Vec<(&'static str, EventDocument)> {
     for (name, reason) in [
         ("order closed, cancelled", CloseReason::Cancelled(statement(Verb::Cancel))),
         ("order closed, expired", CloseReason::Expired {}),
+        ("order closed, recovered", CloseReason::Recovered {}),
         ("order closed, rejected", CloseReason::Rejected(statement(Verb::Reject))),
     ] {
         events.push((name, EventBody::OrderClosed(OrderClosed { order: order_id(), reason })));
+    }
+    for (name, behind) in [("recovered", None), ("recovered, behind", Some(head(90, 0x9b)))] {
+        let recovered = RecoveredEvent { archive: digest(0xa1), restored: head(80, 0x8a), behind };
+        events.push((name, EventBody::Recovered(recovered)));
     }
     for (name, outcome) in conclusions() {
         let order = order_id();
         events.push((name, EventBody::OrderConcluded(OrderConcluded { order, outcome })));
     }
     events.into_iter().map(|(name, body)| (name, event(body))).collect()
+}
+
+const fn head(size: u64, root: u8) -> HeadReference {
+    HeadReference { size: Position::new(size), root: Digest::new([root; 32]) }
 }
 
 fn genesis() -> GenesisEvent {

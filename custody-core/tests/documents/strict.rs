@@ -45,10 +45,11 @@ fn cases() -> Vec<Case> {
 }
 
 /// Fields that a document may leave out.
-const OPTIONAL: [&str; 18] = [
+const OPTIONAL: [&str; 19] = [
     "account",
     "after",
     "arguments",
+    "behind",
     "chain",
     "descriptors",
     "errors",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use custody_core::amount::Units;
 use custody_core::command::{
-    Command, CommandResult, FreezeScope, KeyStart, ResealedKey, Resolution,
+    Command, CommandResult, DRILL, FreezeScope, KeyStart, ResealedKey, Resolution,
 };
 use custody_core::digest::Digest;
 use custody_core::document::{
@@ -17,10 +17,12 @@ use custody_core::order::OrderState;
 use custody_core::principal::Verb;
 use proptest::prelude::*;
 
+use crate::drills::extension;
 use crate::house::{
     Asked, House, create_key, credential, credential_id, key_id, key_result, newcomer, principal,
     wallet,
 };
+use crate::recovering::{archive, interrupted, recovered};
 use crate::state::{read, read_parts};
 
 /// Something that may or may not be possible now.
@@ -38,6 +40,10 @@ enum Step {
     Expire(usize),
     Destroy(&'static str),
     Snapshot,
+    /// A recovery, after which so many orders end at once.
+    Recover(u8, usize),
+    /// Orders that a recovery left end.
+    Settle(usize),
 }
 
 const KEYS: [&str; 3] = ["key-1", "key-2", "key-3"];
@@ -73,6 +79,8 @@ fn arb_command() -> impl Strategy<Value = (Command, CommandResult)> {
             let (principal, credential) = (principal(name), credential_id(seed));
             done(Command::EnrollCredential { principal, credential, key: self::credential(seed) })
         }),
+        prop::sample::select(&[DRILL, "recovery/split"][..])
+            .prop_map(move |name| done(extension(name))),
         (1_usize..9).prop_map(move |number| {
             let order = OrderId::parse(&format!("order-{number:04}")).unwrap();
             let resolution = Resolution::Failed { reason: "wiped".to_owned() };
@@ -110,6 +118,8 @@ fn arb_step() -> impl Strategy<Value = Step> {
         1 => order.prop_map(Step::Expire),
         1 => prop::sample::select(&KEYS[..]).prop_map(Step::Destroy),
         1 => Just(Step::Snapshot),
+        1 => (0_u8..3, 0_usize..4).prop_map(|(archive, ends)| Step::Recover(archive, ends)),
+        3 => (0_usize..8).prop_map(Step::Settle),
     ]
 }
 
@@ -123,6 +133,11 @@ fn open(house: &House, number: usize) -> OrderId {
 /// Takes a step, or is refused; and an order never takes a step that its state does not allow.
 fn take(house: &mut House, step: Step) {
     let state = |house: &House, id: &OrderId| house.ledger.order(id).map(|order| order.state());
+    if is_settling(house) && !matches!(step, Step::Wait(_) | Step::Recover(..) | Step::Settle(_)) {
+        let reference = DocumentReference { sha256: Digest::of(b"state"), size: 1 };
+        assert!(house.push(EventBody::Snapshot(reference)).is_err());
+        return;
+    }
     match step {
         Step::Wait(millis) => house.wait(Duration::from_millis(millis)),
         Step::Pay(units) => {
@@ -165,6 +180,43 @@ fn take(house: &mut House, step: Step) {
         Step::Snapshot => {
             let reference = DocumentReference { sha256: Digest::of(b"state"), size: 1 };
             house.push(EventBody::Snapshot(reference)).unwrap();
+        }
+        Step::Recover(number, ends) => {
+            let behind = (number == 2).then_some(10_000);
+            let event = recovered(house, archive(number), behind);
+            let is_done = house.push(event).is_ok();
+            assert!(!is_done || house.ledger.exhausted(house.now) == [true; 4]);
+            settle(house, ends);
+        }
+        Step::Settle(ends) => settle(house, ends),
+    }
+}
+
+/// Whether orders are left that the last recovery found waiting or reserved.
+fn is_settling(house: &House) -> bool {
+    let Some(recovered) = house.ledger.recovered() else { return false };
+    house
+        .ledger
+        .orders()
+        .any(|order| order.state() != OrderState::Unknown && order.submitted() < recovered.index())
+}
+
+/// Ends some of the orders that a recovery left.
+fn settle(house: &mut House, ends: usize) {
+    for _ in 0..ends {
+        let mut orders = house.ledger.orders();
+        let left = orders.find(|order| order.state() != OrderState::Unknown);
+        let Some((id, state)) = left.map(|open| (open.document().order.clone(), open.state()))
+        else {
+            return;
+        };
+        drop(orders);
+        let was_settling = is_settling(house);
+        if state == OrderState::Pending {
+            let is_done = house.close(&id, CloseReason::Recovered {}).is_ok();
+            assert_eq!(is_done, was_settling);
+        } else {
+            house.conclude(&id, interrupted()).unwrap();
         }
     }
 }

@@ -9,7 +9,7 @@ use custody_core::ledger::{Ledger, StateDocuments, StateError, StateReader};
 use custody_core::order::OrderState;
 use serde_json::{Value, json};
 
-use crate::house::{House, account, credential_id, principal};
+use crate::house::{House, START, account, credential_id, principal};
 use crate::steps::{in_state, unknown};
 
 /// The state that these documents are.
@@ -21,7 +21,7 @@ pub(crate) fn read(documents: &StateDocuments) -> Ledger {
 /// The state with this head, whose parts are among `parts`.
 pub(crate) fn read_parts(head: &[u8], parts: &[Vec<u8>]) -> Result<Ledger, StateError> {
     let parts: BTreeMap<_, _> = parts.iter().map(|bytes| (Digest::of(bytes), bytes)).collect();
-    Ledger::read(head, |name| parts.get(name).map(|bytes| bytes.to_vec()))
+    Ledger::read(head, START, |name| parts.get(name).map(|bytes| bytes.to_vec()))
 }
 
 /// A house in which every kind of part has something in it.
@@ -178,7 +178,7 @@ fn parts_that_are_missing_damaged_or_foreign_are_refused() {
         assert_eq!(reader.part(&damaged), Err(StateError::Stranger));
         reader.part(&part).unwrap();
         assert_eq!(reader.part(&part), Err(StateError::Stranger));
-        assert_eq!(reader.finish().unwrap_err(), StateError::Missing);
+        assert_eq!(reader.finish(START).unwrap_err(), StateError::Missing);
     }
 }
 

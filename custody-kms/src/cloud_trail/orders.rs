@@ -128,9 +128,10 @@ impl OrderLog {
                 }
                 Ok(())
             }
-            EventBody::ApprovalAdded(_) | EventBody::KeyDestroyed(_) | EventBody::Snapshot(_) => {
-                Ok(())
-            }
+            EventBody::ApprovalAdded(_)
+            | EventBody::KeyDestroyed(_)
+            | EventBody::Recovered(_)
+            | EventBody::Snapshot(_) => Ok(()),
             _ => Err(EventFault::Unknown),
         }
     }

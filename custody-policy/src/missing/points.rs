@@ -36,6 +36,9 @@ pub(crate) fn times(points: &Points, facts: &Facts<'_>) -> Times {
     for age in &points.ages {
         later.insert(millis(facts.submitted).saturating_add(*age));
     }
+    for drilled in &points.drilled {
+        later.insert(millis(facts.drilled).saturating_add(*drilled));
+    }
     for effect in &facts.effects {
         let known = effect.destination.as_ref().and_then(|destination| destination.known_since);
         if let Some(since) = known {

@@ -50,13 +50,15 @@ pub(crate) struct Order {
     pub(crate) approvals: ApprovalFacts,
     pub(crate) authentication: Authentication,
     pub(crate) submitted: Timestamp,
+    pub(crate) drilled: Timestamp,
     pub(crate) now: Timestamp,
     pub(crate) expires: Timestamp,
 }
 
 impl Order {
-    /// An order about the wallet `hot-1` by a person with these roles, submitted now, with nothing
-    /// approved and three people of two organisations in every role of the document.
+    /// An order about the wallet `hot-1` by a person with these roles, submitted now and right after
+    /// a drill, with nothing approved and three people of two organisations in every role of the
+    /// document.
     pub(crate) fn by(roles: &[&str], document: &PolicyDocument) -> Self {
         let eligible = RoleFacts { eligible: 3, eligible_organisations: 2, ..RoleFacts::default() };
         let known = document.roles.iter().map(|role| (role.clone(), eligible)).collect();
@@ -77,6 +79,7 @@ impl Order {
             approvals: ApprovalFacts { roles: known },
             authentication: Authentication { factors: 2, ..Authentication::default() },
             submitted: Timestamp::from_millis(NOW),
+            drilled: Timestamp::from_millis(NOW),
             now: Timestamp::from_millis(NOW),
             expires: Timestamp::from_millis(NOW + DAY),
         }
@@ -116,6 +119,12 @@ impl Order {
         self.submitted = Timestamp::from_millis(millis);
         self.now = self.submitted;
         self.expires = Timestamp::from_millis(millis + DAY);
+        self
+    }
+
+    /// When the last drill was executed.
+    pub(crate) fn drilled_at(mut self, millis: u64) -> Self {
+        self.drilled = Timestamp::from_millis(millis);
         self
     }
 
@@ -257,6 +266,7 @@ impl Order {
             approvals: &self.approvals,
             authentication: &self.authentication,
             submitted: self.submitted,
+            drilled: self.drilled,
             now: self.now,
             expires: self.expires,
         }

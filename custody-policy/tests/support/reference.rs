@@ -141,6 +141,7 @@ impl Reference {
             "approvals": count(|facts| facts.approvals),
             "organisations": count(|facts| facts.organisations),
             "age": format!("{}ms", now - order.submitted.as_millis()),
+            "drilled": format!("{}ms", now - order.drilled.as_millis()),
             "now": order.now.to_string(),
             "weekday": (now / 86_400_000 + 3) % 7 + 1,
             "authn": authentication,

@@ -174,6 +174,13 @@ impl Answers {
         Ok(())
     }
 
+    /// Forgets what was heard and is lost.
+    pub(super) fn forget(&mut self, story: &Story) {
+        let state = |order: &OrderId| story.tale(order).map(|tale| tale.state);
+        self.last_words.retain(|order, _| state(order).is_some_and(OrderState::is_terminal));
+        self.heard.retain(|order, _| state(order).is_some());
+    }
+
     /// What was heard is still durable.
     pub(super) fn still_hold(&self, story: &Story) -> Check {
         const RULE: &str = "what was answered stays";

@@ -5,7 +5,7 @@ use custody_audit::proof::LogProof;
 use custody_audit::tree::{Frontier, TreeHash};
 use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
-use custody_core::seam::{Head, Receipt};
+use custody_core::seam::{Head, Position, Receipt};
 
 use super::{Check, broken};
 
@@ -94,6 +94,12 @@ impl Heads {
     /// How many events the largest head covers.
     pub(super) fn size(&self) -> u64 {
         self.signed.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// The largest head.
+    pub(super) fn newest(&self) -> Option<Head> {
+        let (size, root) = self.signed.last_key_value()?;
+        Some(Head { size: Position::new(*size), root: *root })
     }
 
     /// Whether an event is under a head that was signed, and anchored if there is an anchor.

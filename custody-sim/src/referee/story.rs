@@ -2,6 +2,7 @@
 
 mod ended;
 mod judged;
+mod recovered;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,7 @@ pub(super) struct Story {
     spent: BTreeMap<OrderId, (Timestamp, WalletId, Units)>,
     log_key: Option<PublicKey>,
     last: Timestamp,
+    recovery: recovered::Recovery,
 }
 
 impl Story {
@@ -88,6 +90,7 @@ impl Story {
             spent: BTreeMap::new(),
             log_key: None,
             last: Timestamp::default(),
+            recovery: recovered::Recovery::default(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Story {
             return broken("ledger time never goes back", format_args!("event {index}"));
         }
         self.last = event.at;
+        self.nothing_outlives_a_recovery(&event.event)?;
         match &event.event {
             EventBody::Genesis(genesis) => {
                 self.log_key = Some(genesis.log_key.clone());
@@ -174,13 +178,17 @@ impl Story {
             EventBody::OrderConcluded(concluded) => self.concluded(index, concluded, documents),
             EventBody::OrderClosed(closed) => {
                 let state = match &closed.reason {
-                    CloseReason::Cancelled(_) => OrderState::Cancelled,
+                    CloseReason::Cancelled(_) | CloseReason::Recovered {} => OrderState::Cancelled,
                     CloseReason::Expired {} => OrderState::Expired,
                     CloseReason::Rejected(_) => OrderState::Denied,
                 };
                 self.go(&closed.order, OrderState::Pending, state, index)
             }
             EventBody::KeyDestroyed(key) => self.destroyed(key),
+            EventBody::Recovered(recovered) => {
+                self.recover(event.at, recovered);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -1,8 +1,10 @@
 //! What the events have told so far.
 
 use custody_core::crypto::PublicKey;
+use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId, OrderId};
 use custody_core::key::KeyState;
+use custody_core::seam::Head;
 
 use super::{Referee, Tale};
 
@@ -10,6 +12,16 @@ impl Referee {
     /// The custodian, once its genesis event is durable.
     pub(crate) fn custodian(&self) -> Option<CustodianId> {
         self.state().custodian
+    }
+
+    /// The archive that the custodian was recovered from last.
+    pub(crate) fn recovered(&self) -> Option<Digest> {
+        self.state().story.recovered()
+    }
+
+    /// The largest head that was signed.
+    pub(crate) fn newest_head(&self) -> Option<Head> {
+        self.state().heads.newest()
     }
 
     /// The key that signs heads, as far as the events say.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use custody_core::amount::Units;
 use custody_core::caip::AssetId;
@@ -66,6 +67,10 @@ pub(super) struct History {
     requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
     spent: BTreeMap<WalletId, Spent>,
     last: Timestamp,
+    /// When the custodian was recovered last.
+    recovered: Option<Timestamp>,
+    /// The orders that were open then and are to have ended before anything else happens.
+    left: Vec<OrderId>,
 }
 
 /// What an order takes from its wallet.
@@ -101,6 +106,8 @@ impl History {
             requests: BTreeMap::new(),
             spent: BTreeMap::new(),
             last: Timestamp::from_millis(0),
+            recovered: None,
+            left: Vec::new(),
         }
     }
 
@@ -115,6 +122,13 @@ impl History {
             return Err(Invariant::Log.broken("ledger time went back"));
         }
         self.last = event.at;
+        let ends = matches!(
+            event.event,
+            EventBody::OrderClosed(_) | EventBody::OrderConcluded(_) | EventBody::Recovered(_)
+        );
+        if !ends {
+            self.check_left()?;
+        }
         match &event.event {
             EventBody::ApprovalAdded(approval) => {
                 let said = &approval.statement;
@@ -126,7 +140,7 @@ impl History {
             }
             EventBody::OrderClosed(closed) => {
                 let end = match closed.reason {
-                    CloseReason::Cancelled(_) => End::Cancelled,
+                    CloseReason::Cancelled(_) | CloseReason::Recovered {} => End::Cancelled,
                     CloseReason::Expired {} => End::Expired,
                     CloseReason::Rejected(_) => End::Denied,
                 };
@@ -135,6 +149,12 @@ impl History {
             EventBody::OrderConcluded(concluded) => self.conclude(index, concluded, documents),
             EventBody::OrderDecided(decided) => self.decide(index, decided, event.at),
             EventBody::OrderSubmitted(submitted) => self.submit(submitted, documents),
+            EventBody::Recovered(_) => {
+                self.recovered = Some(event.at);
+                let open = self.orders.iter().filter(|(_, order)| order.end.is_none());
+                self.left = open.map(|(id, _)| id.clone()).collect();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -157,6 +177,20 @@ impl History {
             order.ended == Some(index)
                 || matches!(order.end, Some(End::Signed { resolved: true, .. }))
         })
+    }
+
+    /// Nothing that waited or was reserved outlives a recovery.
+    fn check_left(&mut self) -> Result<(), Breach> {
+        for id in self.left.drain(..) {
+            match self.orders.get(&id).and_then(|order| order.end.as_ref()) {
+                Some(End::Cancelled | End::Unknown) => {}
+                other => {
+                    let what = format!("{id} outlived a recovery: {other:?}");
+                    return Err(Invariant::Durable.broken(what));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn submit(&mut self, submitted: &OrderSubmitted, found: &dyn Documents) -> Result<(), Breach> {
@@ -220,6 +254,10 @@ impl History {
         {
             let what = format!("{id} was allowed with {} approvals", order.approvers(at));
             return Err(Invariant::Approvals.broken(what));
+        }
+        if a_day.is_some() && self.recovered.is_some_and(|since| at.since(since) < DAY) {
+            let what = format!("{id} was allowed within a day after a recovery");
+            return Err(Invariant::Limits.broken(what));
         }
         let sum = self.spent.entry(wallet.clone()).or_default().reserve(at, id, units);
         match a_day {
@@ -323,3 +361,5 @@ fn document<T: serde::de::DeserializeOwned>(
 fn unknown(id: &OrderId) -> Breach {
     Invariant::Durable.broken(format!("{id} was never submitted"))
 }
+
+const DAY: Duration = Duration::from_secs(86_400);

@@ -41,6 +41,8 @@ pub struct OrderFacts {
     pub authentication: Authentication,
     /// When the order was submitted.
     pub submitted: Timestamp,
+    /// When the last recovery drill was executed.
+    pub drilled: Timestamp,
     /// Ledger time.
     pub now: Timestamp,
     /// When the order expires.
@@ -61,7 +63,7 @@ pub struct EffectCase {
 
 impl OrderFacts {
     /// An order without effects about a wallet of the document's first tier, by a person who holds
-    /// every role, submitted now, with nothing approved and three people of two organisations
+    /// every role, submitted now and right after a drill, with nothing approved and three people of two organisations
     /// eligible in every role.
     #[must_use]
     pub fn new(document: &PolicyDocument) -> Self {
@@ -87,6 +89,7 @@ impl OrderFacts {
             decoded: BTreeSet::new(),
             authentication: Authentication { factors: 2, ..Authentication::default() },
             submitted: TestClock::START,
+            drilled: TestClock::START,
             now: TestClock::START,
             expires: Timestamp::from_millis(TestClock::START.as_millis() + DAY_MS),
         }
@@ -222,6 +225,7 @@ impl OrderFacts {
             approvals: &self.approvals,
             authentication: &self.authentication,
             submitted: self.submitted,
+            drilled: self.drilled,
             now: self.now,
             expires: self.expires,
         }

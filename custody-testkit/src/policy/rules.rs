@@ -18,6 +18,7 @@ use custody_core::seam::{
 /// | `allow [ACTION]` | permits |
 /// | `need ROLE COUNT [ACTION]` | permits with so many approvals of a role |
 /// | `deny [ACTION]` | forbids |
+/// | `drill SECONDS [ACTION]` | forbids when the last drill is longer ago |
 /// | `limit-order UNITS` | forbids money effects whose order moves more of their asset |
 /// | `limit-day UNITS` | forbids money effects whose wallet moves more in 24 hours |
 /// | `wait SECONDS [ACTION]` | forbids before the order has this age |
@@ -105,6 +106,7 @@ enum Kind {
     Allow,
     Book(BookId),
     Deny,
+    Drill(Duration),
     Error,
     LimitDay(Units),
     LimitOrder(Units),
@@ -130,6 +132,9 @@ impl Rule {
             ["allow", rest @ ..] => (Kind::Allow, rest),
             ["book", book] => (Kind::Book(BookId::parse(book).ok()?), &[][..]),
             ["deny", rest @ ..] => (Kind::Deny, rest),
+            ["drill", seconds, rest @ ..] => {
+                (Kind::Drill(Duration::from_secs(seconds.parse().ok()?)), rest)
+            }
             ["error", rest @ ..] => (Kind::Error, rest),
             ["limit-day", units] => (Kind::LimitDay(Units::parse(units).ok()?), &[][..]),
             ["limit-order", units] => (Kind::LimitOrder(Units::parse(units).ok()?), &[][..]),
@@ -166,6 +171,7 @@ impl Rule {
                 forbids(outside.unwrap_or(effect.effect.destination().is_some()))
             }
             Kind::Deny => Word::Forbids,
+            Kind::Drill(most) => forbids(facts.now.since(facts.drilled) > *most),
             Kind::Error => Word::Fails,
             Kind::LimitDay(most) => {
                 forbids(money.is_some_and(|money| money.spent.wallet.h24 > *most))

@@ -13,9 +13,11 @@
 mod accounts;
 mod backends;
 mod decoders;
+mod drills;
 mod house;
 mod logs;
 mod policies;
+mod recovering;
 mod resealing;
 mod runtimes;
 mod slow;

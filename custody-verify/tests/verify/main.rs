@@ -16,6 +16,7 @@
 mod support;
 
 mod answers;
+mod drills;
 mod evidence;
 mod forged_approvals;
 mod forged_decisions;
@@ -25,5 +26,6 @@ mod forged_releases;
 mod forged_submissions;
 mod keys;
 mod names;
+mod recoveries;
 mod speed;
 mod tampered;

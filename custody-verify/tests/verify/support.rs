@@ -8,7 +8,7 @@ mod story;
 mod transaction;
 
 pub(crate) use answer::{Answer, Verifier, copy_folder};
-pub(crate) use house::{House, released, verifier_key};
+pub(crate) use house::{House, policy, released, verifier_key};
 pub(crate) use insider::{Forgery, Insider, assert_refused, digest};
 pub(crate) use people::Person;
 pub(crate) use story::Story;

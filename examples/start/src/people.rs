@@ -7,8 +7,11 @@ use std::path::Path;
 
 use custody_core::crypto::{Algorithm, PublicKey, Signature};
 use custody_core::custodian::Answer;
+use custody_core::digest::Digest;
 use custody_core::id::{CredentialId, CustodianId, OrganisationId, PrincipalId, RoleId};
-use custody_core::principal::{Credential, Principal, SignedStatement, Statement, Verb};
+use custody_core::principal::{
+    Credential, Principal, SignedStatement, Statement, SubmissionSignature, Verb,
+};
 use custody_core::seam::Entropy;
 use custody_core::secret::Secret;
 use custody_core::time::Timestamp;
@@ -90,6 +93,13 @@ impl Person {
         valid_until: Timestamp,
     ) -> Result<SignedStatement, Failure> {
         self.signed(custodian, self.statement(Verb::Cancel, answer, role, valid_until)?)
+    }
+
+    /// Signs a submission by the digest that the custodian tells.
+    pub fn submit(&self, digest: &Digest) -> Result<SubmissionSignature, Failure> {
+        let bytes = self.key.sign(digest.as_bytes()).to_bytes();
+        let signature = Signature::from_bytes(Algorithm::Ed25519, &bytes)?;
+        Ok(SubmissionSignature { credential: self.credential.clone(), signature })
     }
 
     fn statement(

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::command::{Command, CommandResult};
 use crate::custodian::message::JobResult;
-use crate::custodian::record::handle_key;
+use crate::custodian::record::{document_key, handle_key};
 use crate::custodian::shared::Shared;
 use crate::digest::Digest;
-use crate::document::Hold;
-use crate::id::KeyId;
+use crate::document::{ANSWER_MAX, Hold};
+use crate::id::{KeyId, OrderId};
 use crate::ledger::OpenOrder;
 use crate::seam::{Exportability, KeyHandle, KeyRequest, NewKey, Record, SeedRecord, SeedRequest};
 
@@ -46,7 +46,7 @@ pub(super) async fn run_command(
             let made = answered(shared, derivation.generate_seed(&request)).await?;
             let handle = handle_record(seed, &made.handle)?;
             let result = CommandResult::Seed { handle: Digest::of(&handle.value) };
-            Ok(JobResult::Executed { result, handles: vec![handle] })
+            Ok(JobResult::Executed { result, records: vec![handle] })
         }
         Command::DeriveAccount { .. } => derive(shared, order, command).await,
         Command::Extension { name, document } => {
@@ -55,9 +55,8 @@ pub(super) async fn run_command(
             may_go_on(shared, order)?;
             let (custodian, id) = (&order.document().custodian, &order.document().order);
             let run = handler.run(custodian, id, document.as_bytes());
-            let sha256 = Digest::of(&answered(shared, run).await?);
-            let result = CommandResult::Extension { sha256 };
-            Ok(JobResult::Executed { result, handles: Vec::new() })
+            let answer = answered(shared, run).await?;
+            extension_result(id, answer)
         }
         Command::CancelDestroy { .. } | Command::DestroyKey { .. } | Command::ResumeKey { .. } => {
             switch(shared, order, command).await
@@ -105,7 +104,18 @@ fn key_result(shared: &Shared, request: &KeyRequest, made: &NewKey) -> Result<Jo
         handle: Digest::of(&handle.value),
         account,
     };
-    Ok(JobResult::Executed { result, handles: vec![handle] })
+    Ok(JobResult::Executed { result, records: vec![handle] })
+}
+
+/// What a handler answered is kept as a document of the order.
+fn extension_result(order: &OrderId, answer: Vec<u8>) -> Result<JobResult, Stop> {
+    if answer.len() > ANSWER_MAX {
+        return Err(Stop { called: true, ..Stop::before(Hold::Corrupt) });
+    }
+    let sha256 = Digest::of(&answer);
+    let key = document_key(order.as_str(), &sha256).map_err(|_| Stop::before(Hold::Corrupt))?;
+    let result = CommandResult::Extension { sha256 };
+    Ok(JobResult::Executed { result, records: vec![Record { key, value: answer }] })
 }
 
 pub(super) fn handle_record(key: &KeyId, handle: &KeyHandle) -> Result<Record, Stop> {

@@ -46,7 +46,7 @@ pub(super) async fn reseal(
         records.push(record);
     }
     let result = CommandResult::Resealed { handles, next: None };
-    Ok(JobResult::Executed { result, handles: records })
+    Ok(JobResult::Executed { result, records })
 }
 
 /// Keys of one wallet that an order has sealed anew, one after the other.

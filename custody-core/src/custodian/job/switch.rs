@@ -73,7 +73,7 @@ pub(super) async fn switch(
     }
     lock(&shared.switches).starts(order.document().order.clone());
     tell(shared, &Told { switch, key: &key, record: &record }, command).await?;
-    Ok(JobResult::Executed { result: CommandResult::Done {}, handles: Vec::new() })
+    Ok(JobResult::Executed { result: CommandResult::Done {}, records: Vec::new() })
 }
 
 /// Whether the order may still be done: neither did it end while its job waited, nor does its command

@@ -45,8 +45,8 @@ impl Sequencer {
             {
                 (Conclusion::Failed { reason }, Vec::new())
             }
-            (JobResult::Executed { result, handles }, _) => {
-                (self.executed(order, result, handles, draft), Vec::new())
+            (JobResult::Executed { result, records }, _) => {
+                (self.executed(order, result, records, draft), Vec::new())
             }
             (JobResult::Failed(reason) | JobResult::Unknown { reason, .. }, _)
                 if is_repeatable(order) =>
@@ -88,7 +88,7 @@ impl Sequencer {
         &self,
         order: &OpenOrder,
         result: &CommandResult,
-        handles: &[Record],
+        records: &[Record],
         draft: &mut Draft,
     ) -> Conclusion {
         const CONFLICT: Conclusion = Conclusion::Failed { reason: Hold::Conflict };
@@ -96,7 +96,7 @@ impl Sequencer {
         let Some(command) = command else { return self.conflict_of(order) };
         let result = self.ledger.completed(command, result.clone());
         if self.ledger.fits(command, &result) {
-            draft.batch.puts.extend(handles.iter().cloned());
+            draft.batch.puts.extend(records.iter().cloned());
             return Conclusion::Executed { result };
         }
         if is_repeatable(order) {

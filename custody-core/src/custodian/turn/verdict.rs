@@ -247,7 +247,7 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let state = match &reason {
-            CloseReason::Cancelled(_) => OrderState::Cancelled,
+            CloseReason::Cancelled(_) | CloseReason::Recovered {} => OrderState::Cancelled,
             CloseReason::Expired {} => OrderState::Expired,
             CloseReason::Rejected(_) => OrderState::Denied,
         };

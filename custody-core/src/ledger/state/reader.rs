@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::document::{DocumentReference, V1, parse, size_of_bytes};
 use crate::ledger::{KeyIndex, Ledger, Looks, OrderIndex};
 use crate::parted::{PartKey, Parted};
+use crate::time::Timestamp;
 use crate::window::Windows;
 
 /// Reads a state from its documents: first the head, then each part that it names.
@@ -32,19 +33,21 @@ struct PartRead<K, V> {
 }
 
 impl Ledger {
-    /// Reads a state from its head and from the parts that `find` has.
+    /// Reads a state from its head and from the parts that `find` has, of a custodian whose genesis
+    /// event was written at `began`; see [`StateReader::finish`].
     ///
     /// # Errors
     /// Fails on malformed or missing documents.
     pub fn read(
         head: &[u8],
+        began: Timestamp,
         mut find: impl FnMut(&Digest) -> Option<Vec<u8>>,
     ) -> Result<Self, StateError> {
         let mut reader = StateReader::new(head)?;
         for sha256 in reader.missing() {
             reader.part(&find(&sha256).ok_or(StateError::Missing)?)?;
         }
-        reader.finish()
+        reader.finish(began)
     }
 
     /// Whether this state is the one whose head is `head`. Parts are looked up with `find` only if
@@ -90,6 +93,7 @@ impl Ledger {
         Self {
             custodian: head.custodian,
             position: head.position,
+            began: Timestamp::default(),
             time: head.time,
             engine: head.engine.clone(),
             log_key: head.log_key.clone(),
@@ -102,6 +106,9 @@ impl Ledger {
             backends: head.backends.clone(),
             addresses: Parted::default(),
             frozen: head.frozen,
+            drilled: head.drilled,
+            recovered: head.recovered.clone(),
+            unsettled: 0,
             windows: Windows::default(),
             orders: BTreeMap::new(),
             open: OrderIndex::default(),
@@ -169,16 +176,23 @@ impl StateReader {
         Ok(())
     }
 
-    /// The state, once every part was read.
+    /// The state, once every part was read, of a custodian whose genesis event was written at
+    /// `began`.
+    ///
+    /// No document of the state holds that time: the custodian's id is the hash of the event that
+    /// does. Until the first drill rules see how long ago it was, so under another time than the
+    /// event's the state judges otherwise than the one that was written.
     ///
     /// # Errors
     /// Fails if a part is missing.
-    pub fn finish(self) -> Result<Ledger, StateError> {
+    pub fn finish(self, began: Timestamp) -> Result<Ledger, StateError> {
         if !self.missing.is_empty() {
             return Err(StateError::Missing);
         }
         let mut ledger = self.ledger;
+        ledger.began = began;
         ledger.orders.values().for_each(|order| ledger.open.add(order));
+        ledger.take_up_recovery();
         for (id, key) in ledger.keys.iter() {
             ledger.index.add(id, key);
             key.account.iter().for_each(|account| ledger.looks.add(account));

@@ -74,6 +74,10 @@ impl Story {
         if units == Units::ZERO {
             return Ok(());
         }
+        if self.is_exhausted(at, DAY_MS) {
+            let rule = "after a recovery no limit has anything left for as long as it looks back";
+            return broken(rule, short(id));
+        }
         self.spent.insert(id.clone(), (at, wallet.clone(), units));
         let day = Timestamp::from_millis(at.as_millis().saturating_sub(DAY_MS));
         let within = self.spent.values().filter(|(since, of, _)| *of == wallet && *since > day);

@@ -11,6 +11,7 @@ pub(crate) const fn kind(event: &EventBody) -> &'static str {
         EventBody::OrderClosed(closed) => match &closed.reason {
             CloseReason::Cancelled(_) => "events: cancelled",
             CloseReason::Expired {} => "events: expired",
+            CloseReason::Recovered {} => "events: cancelled by a recovery",
             CloseReason::Rejected(_) => "events: rejected",
         },
         EventBody::OrderConcluded(concluded) => match &concluded.outcome {
@@ -24,6 +25,7 @@ pub(crate) const fn kind(event: &EventBody) -> &'static str {
             Verdict::Denied => "events: denied",
         },
         EventBody::OrderSubmitted(_) => "events: submitted",
+        EventBody::Recovered(_) => "events: recoveries",
         EventBody::Snapshot(_) => "events: snapshots",
         _ => "events of other kinds",
     }
@@ -42,6 +44,7 @@ pub(crate) fn in_words(event: &EventBody) -> String {
             let word = match &closed.reason {
                 CloseReason::Cancelled(_) => "cancelled",
                 CloseReason::Expired {} => "expired",
+                CloseReason::Recovered {} => "cancelled by a recovery",
                 CloseReason::Rejected(_) => "rejected",
             };
             format!("{} {word}", short(&closed.order))
@@ -67,6 +70,10 @@ pub(crate) fn in_words(event: &EventBody) -> String {
             let who = (&submitted.requester, &submitted.request);
             format!("{} submitted by {} as {}", short(&submitted.order), who.0, who.1)
         }
+        EventBody::Recovered(recovered) => match &recovered.behind {
+            None => "recovered".to_owned(),
+            Some(behind) => format!("recovered, behind a head over {} events", behind.size),
+        },
         EventBody::Snapshot(_) => "snapshot".to_owned(),
         other => format!("{other:?}"),
     }

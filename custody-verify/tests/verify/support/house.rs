@@ -323,17 +323,22 @@ pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-fn genesis(people: &People) -> Genesis {
+/// The rules of every house, and others.
+pub(crate) fn policy(more: &str) -> PolicyDocument {
     let roles = ["operator", "treasurer", "administrator"];
     let tiers = ["hot", "warm", "cold"];
+    PolicyDocument {
+        v: 1,
+        roles: roles.iter().map(|role| RoleId::parse(role).unwrap()).collect(),
+        tiers: tiers.iter().map(|tier| TierId::parse(tier).unwrap()).collect(),
+        rules: format!("{TREASURY}{more}"),
+    }
+}
+
+fn genesis(people: &People) -> Genesis {
     let everybody = [&people.ada, &people.ann, &people.tom, &people.tess];
     Genesis {
-        policy: PolicyDocument {
-            v: 1,
-            roles: roles.iter().map(|role| RoleId::parse(role).unwrap()).collect(),
-            tiers: tiers.iter().map(|tier| TierId::parse(tier).unwrap()).collect(),
-            rules: TREASURY.to_owned(),
-        },
+        policy: policy(""),
         principals: everybody.into_iter().map(Person::enrolment).collect(),
         assets: vec![Asset::new(AssetId::parse("eip155:1/slip44:60").unwrap(), 18)],
     }

@@ -105,6 +105,7 @@ fn released() -> Outcome {
         signed: None,
         signatures: Vec::new(),
         result: None,
+        extension: None,
         receipt,
     }))
 }

@@ -84,6 +84,7 @@ pub(crate) fn of_event(event: &EventBody, id: &OrderId) -> Option<String> {
             let word = match &closed.reason {
                 CloseReason::Cancelled(_) => "cancelled",
                 CloseReason::Expired {} => "expired",
+                CloseReason::Recovered {} => "cancelled by a recovery",
                 CloseReason::Rejected(_) => "rejected",
             };
             (&closed.order, word.to_owned())

@@ -1,0 +1,307 @@
+//! New shares of the same secret, and other holders.
+
+use custody_core::custodian::{Custodian, Outcome};
+use custody_core::document::{Hold, V1};
+use custody_core::secret::Secret;
+use custody_recovery::ceremony::{
+    CeremonyCommand, CeremonyRecord, Confirmations, Purpose, Refusal, Replace, Rotate,
+    SetReference, Split, Standing,
+};
+use custody_recovery::slip39::combine;
+use custody_recovery::{CommitmentError, Commitments, Distribution, Group, Holder, SetId};
+
+use crate::house::{House, holder, holders, share, split, two_of, two_of_three};
+
+/// A house with a set in force.
+async fn settled(house: &House) -> (Custodian, CeremonyRecord) {
+    let custodian = house.create().await;
+    let record = house.made(&custodian, &split()).await;
+    house.confirm_all(&custodian, &record).await;
+    (custodian, record)
+}
+
+fn rotate(from: &CeremonyRecord) -> Rotate {
+    Rotate {
+        v: V1,
+        from: from.reference(),
+        distribution: two_of_three(),
+        confirmations: Confirmations::Every,
+    }
+}
+
+/// Fay, of cyd's organisation, comes in cyd's place.
+fn replace(from: &CeremonyRecord, holders: Vec<Holder>) -> Replace {
+    Replace {
+        v: V1,
+        from: from.reference(),
+        leaving: "cyd".parse().unwrap(),
+        distribution: two_of(holders).unwrap(),
+        confirmations: Confirmations::Every,
+    }
+}
+
+fn with_fay() -> Vec<Holder> {
+    let mut holders = holders();
+    holders[2] = holder("fay", "law", "bern");
+    holders
+}
+
+fn standings(house: &House, custodian: &Custodian) -> Vec<Standing> {
+    house.transcript(custodian.id()).sets().all().iter().map(|state| state.standing()).collect()
+}
+
+fn last_refusal(house: &House, custodian: &Custodian) -> Refusal {
+    house.transcript(custodian.id()).sets().refused().last().unwrap().refusal.clone()
+}
+
+/// The outcome of a ceremony's order of tara's.
+async fn outcome(house: &House, custodian: &Custodian, document: &impl CeremonyCommand) -> Outcome {
+    let request = house.request(custodian, "tara", document.to_command().unwrap());
+    house.done(custodian, request).await.unwrap().outcome
+}
+
+#[test]
+fn a_rotation_voids_the_old_shares_once_the_new_ones_are_confirmed() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 2]);
+        let new = house.made(&custodian, &rotate(&old)).await;
+        assert_eq!((new.public_key, new.from), (old.public_key, Some(old.set)));
+        assert_eq!(house.drawer.purposes(), [Purpose::Reshare {}]);
+        assert_eq!(standings(&house, &custodian), [Standing::InForce, Standing::Waiting]);
+        house.confirm_all(&custodian, &new).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
+
+        // The secret is the same, and old and new shares do not mix.
+        let empty = Secret::new(Vec::new());
+        let mixed = [house.share(old.set, share(0)), house.share(new.set, share(1))];
+        assert!(combine(&mixed, &empty).is_err());
+        let secret = |record: &CeremonyRecord| {
+            let shares = [0, 1].map(|member| house.share(record.set, share(member)));
+            combine(&shares, &empty).unwrap().expose().to_vec()
+        };
+        assert_eq!(secret(&old), secret(&new));
+
+        // What is void is confirmed no more.
+        let confirm = house.confirmation(&custodian, &old, share(0));
+        house.ordered(&custodian, "ann", &confirm).await;
+        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: old.set });
+    });
+}
+
+#[test]
+fn a_holder_is_replaced_by_one_other() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 1]);
+        let new = house.made(&custodian, &replace(&old, with_fay())).await;
+        house.confirm_all(&custodian, &new).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
+        let confirm = house.confirmation(&custodian, &new, share(2));
+        house.ordered(&custodian, "cyd", &confirm).await;
+        let holder = house.people.get("fay").id().clone();
+        let refusal = Refusal::NotTheHolder { share: share(2), holder };
+        assert_eq!(last_refusal(&house, &custodian), refusal);
+    });
+}
+
+#[test]
+fn a_replacement_changes_nothing_else() {
+    let mut two_leave = with_fay();
+    two_leave[1] = holder("eve", "bank", "rome");
+    let mut moved = with_fay();
+    moved[0] = holder("ann", "acme", "lima");
+    let mut four = with_fay();
+    four.push(holder("eve", "other", "lima"));
+    for (name, holders) in [
+        ("two leave", two_leave),
+        ("another moves", moved),
+        ("one more holds", four),
+        ("nobody comes", holders()),
+    ] {
+        let house = House::new();
+        house.run(async {
+            let (custodian, old) = settled(&house).await;
+            house.bring(&old, &[0, 1]);
+            house.ordered(&custodian, "tara", &replace(&old, holders)).await;
+            let refusal = last_refusal(&house, &custodian);
+            assert_eq!(refusal, Refusal::MoreThanOneHolder, "{name}");
+            assert_eq!(standings(&house, &custodian), [Standing::InForce], "{name}");
+        });
+    }
+}
+
+#[test]
+fn one_other_person_takes_all_shares_of_whoever_leaves() {
+    let three_of = |first: Holder, second: Holder| {
+        let holders = vec![first, second, holders()[1].clone(), holders()[2].clone()];
+        Distribution::new(1, vec![Group { threshold: 3, holders }]).unwrap()
+    };
+    let of = |name| (holder(name, "acme", "oslo"), holder(name, "acme", "lima"));
+    let (ann, other_ann) = of("ann");
+    let (dan, other_dan) = of("dan");
+    let house = House::new();
+    house.run(async {
+        let custodian = house.create().await;
+        let distribution = three_of(ann, other_ann.clone());
+        let old = house.made(&custodian, &Split { distribution, ..split() }).await;
+        house.confirm_all(&custodian, &old).await;
+        house.bring(&old, &[0, 1, 3]);
+        let document = |first: &Holder, second: &Holder| Replace {
+            leaving: "ann".parse().unwrap(),
+            distribution: three_of(first.clone(), second.clone()),
+            ..replace(&old, with_fay())
+        };
+        let gus = holder("gus", "acme", "lima");
+        for second in [&gus, &other_ann] {
+            house.ordered(&custodian, "tara", &document(&dan, second)).await;
+            assert_eq!(last_refusal(&house, &custodian), Refusal::MoreThanOneHolder);
+        }
+        let new = house.made(&custodian, &document(&dan, &other_dan)).await;
+        house.confirm_all(&custodian, &new).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
+    });
+}
+
+#[test]
+fn whoever_does_not_hold_a_share_cannot_be_replaced() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 1]);
+        let document = Replace { leaving: "dan".parse().unwrap(), ..replace(&old, with_fay()) };
+        house.ordered(&custodian, "tara", &document).await;
+        assert_eq!(last_refusal(&house, &custodian), Refusal::MoreThanOneHolder);
+    });
+}
+
+#[test]
+fn a_rotation_takes_no_other_shares_and_hands_out_none() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        let other = house.made(&custodian, &split()).await;
+        let handed = house.drawer.calls();
+        let words = |record: &CeremonyRecord, member| {
+            house.drawer.words(record.set, share(member)).unwrap()
+        };
+        for (name, brought) in [
+            ("none", Vec::new()),
+            ("too few", vec![words(&old, 0)]),
+            ("one twice", vec![words(&old, 0), words(&old, 0)]),
+            ("one of another set", vec![words(&old, 0), words(&other, 1)]),
+            ("another set", vec![words(&other, 0), words(&other, 1)]),
+        ] {
+            house.drawer.bring(brought);
+            let failed = Outcome::Failed { reason: Hold::BackendRefused };
+            assert_eq!(outcome(&house, &custodian, &rotate(&old)).await, failed, "{name}");
+        }
+        assert_eq!(house.drawer.calls(), handed);
+        assert_eq!(standings(&house, &custodian), [Standing::InForce, Standing::Waiting]);
+    });
+}
+
+#[test]
+fn the_wrong_share_that_was_brought_is_named() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        let other = house.made(&custodian, &split()).await;
+        let words = |record: &CeremonyRecord, n| house.drawer.words(record.set, share(n)).unwrap();
+        house.drawer.bring(vec![words(&old, 0), words(&other, 2)]);
+        let handlers = house.ceremonies().handlers().unwrap();
+        let mut handlers = handlers.iter();
+        let handler = handlers.find(|handler| handler.name().as_str() == Rotate::NAME).unwrap();
+        let document = serde_json::to_vec(&rotate(&old)).unwrap();
+        let (id, order) = (custodian.id(), "x".parse().unwrap());
+        let error = handler.run(&id, &order, &document).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        let unknown = CommitmentError::Unknown { claimed: share(2) };
+        assert_eq!(source.downcast_ref(), Some(&unknown));
+        assert_eq!(
+            source.to_string(),
+            "what says to be share 3 of group 1 is no share of this set"
+        );
+    });
+}
+
+#[test]
+fn a_rotation_that_describes_the_old_set_otherwise_fails() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        let other = house.made(&custodian, &split()).await;
+        house.bring(&old, &[0, 1]);
+        let from = old.reference();
+        for (name, from) in [
+            ("key", SetReference { public_key: other.public_key, ..from.clone() }),
+            (
+                "commitments",
+                SetReference { commitments: other.commitments.clone(), ..from.clone() },
+            ),
+        ] {
+            let failed = Outcome::Failed { reason: Hold::BackendRefused };
+            let document = Rotate { from, ..rotate(&old) };
+            assert_eq!(outcome(&house, &custodian, &document).await, failed, "{name}");
+        }
+        // The shares that were brought are all of these, so the handler does it; the fold does not.
+        let some: Vec<_> = [0, 1].map(|n| *from.commitments.get(share(n)).unwrap()).to_vec();
+        let fewer = Commitments::new(vec![some]).unwrap();
+        let document = Rotate { from: SetReference { commitments: fewer, ..from }, ..rotate(&old) };
+        house.ordered(&custodian, "tara", &document).await;
+        let refusal = Refusal::OtherReference { set: old.set };
+        assert_eq!(last_refusal(&house, &custodian), refusal);
+    });
+}
+
+#[test]
+fn only_the_set_in_force_is_rotated() {
+    let house = House::new();
+    house.run(async {
+        let custodian = house.create().await;
+        let waiting = house.made(&custodian, &split()).await;
+        house.bring(&waiting, &[0, 1]);
+        house.ordered(&custodian, "tara", &rotate(&waiting)).await;
+        let refusal = Refusal::NotInForce { set: waiting.set };
+        assert_eq!(last_refusal(&house, &custodian), refusal);
+
+        let unknown = SetId::of(&custodian.id(), &"x".parse().unwrap());
+        let from = SetReference { set: unknown, ..waiting.reference() };
+        house.ordered(&custodian, "tara", &Rotate { from, ..rotate(&waiting) }).await;
+        let refusal = Refusal::UnknownSet { set: unknown };
+        assert_eq!(last_refusal(&house, &custodian), refusal);
+    });
+}
+
+#[test]
+fn a_new_secret_leaves_the_old_set_for_old_archives() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        let document = Split { confirmations: Confirmations::AtLeast(2), ..split() };
+        let new = house.made(&custodian, &document).await;
+        assert_ne!(new.public_key, old.public_key);
+        house.confirm_all(&custodian, &new).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Former, Standing::InForce]);
+        // It is still confirmed, and never comes back into force.
+        house.confirm_all(&custodian, &old).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Former, Standing::InForce]);
+    });
+}
+
+#[test]
+fn a_set_that_waits_is_void_once_a_later_one_is_in_force() {
+    let house = House::new();
+    house.run(async {
+        let custodian = house.create().await;
+        let first = house.made(&custodian, &split()).await;
+        let second = house.made(&custodian, &split()).await;
+        house.confirm_all(&custodian, &second).await;
+        assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
+        let confirm = house.confirmation(&custodian, &first, share(0));
+        house.ordered(&custodian, "ann", &confirm).await;
+        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: first.set });
+    });
+}

@@ -1,0 +1,171 @@
+//! Archives of the house, their copies, and drills with the newest.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Failure;
+use crate::cold::WRAPPED;
+use crate::entropy::OsEntropy;
+use crate::house::House;
+use crate::keys::DrillKeys;
+use async_trait::async_trait;
+use custody_core::bytes::HexBytes;
+use custody_core::command::Command;
+use custody_core::id::{ExtensionName, PrincipalId};
+use custody_core::seam::{AuditLog as _, Entropy, KeyBackend};
+use custody_core::secret::Secret;
+use custody_core::tokio::TokioClock;
+use custody_recovery::archive::{
+    ArchiveId, Folder, LocalFile, LockedArchive, Pack, SecretName, Summary,
+};
+use custody_recovery::ceremony::CeremonyRecord;
+use custody_recovery::drill::{DRILL, DrillDocument, DrillError, Driller, Evidence, drill};
+use custody_recovery::{
+    Archives, Copies, OfficerKey, Opener, Place, PlaceName, Power, Recipient, RecoveryKey, SiteId,
+    SitePowers, SiteReport, X25519SecretKey,
+};
+
+/// Where archives are, and an officer who can open them for drills.
+pub struct Vault {
+    folder: PathBuf,
+    copies: Copies,
+    officer: PrincipalId,
+    key: X25519SecretKey,
+    keys: PathBuf,
+    token: Option<Arc<dyn KeyBackend>>,
+}
+
+/// An archive that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// The archive.
+    pub summary: Summary,
+    /// How the copies stand.
+    pub copies: String,
+}
+
+impl Vault {
+    /// A vault with a place of its own and two for copies. `keys` says how software keys are found.
+    pub fn open(world: &Path, keys: &Path) -> Result<Self, Failure> {
+        let folder = world.join("archives");
+        std::fs::create_dir_all(&folder)?;
+        let place = |name: &str| -> Result<Place, Failure> {
+            let path = world.join(format!("copies-{name}"));
+            std::fs::create_dir_all(&path)?;
+            Ok(Place::folder(PlaceName::parse(name)?, &path)?)
+        };
+        Ok(Self {
+            folder,
+            copies: Copies::new(vec![place("lisbon")?, place("oslo")?])?,
+            officer: PrincipalId::parse("otto")?,
+            key: X25519SecretKey::generate(&OsEntropy)?,
+            keys: keys.to_owned(),
+            token: None,
+        })
+    }
+
+    /// Drills prove the keys of a token in the token.
+    #[must_use]
+    pub fn with_token(mut self, token: Arc<dyn KeyBackend>) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The newest archive at home.
+    #[must_use]
+    pub fn newest_path(&self) -> PathBuf {
+        self.folder.join("newest.custody")
+    }
+
+    /// Where the copy of an archive lies in a place.
+    pub fn copy_in(&self, place: &str, archive: &Summary) -> Result<PathBuf, Failure> {
+        let found = self.copies.places().iter().find(|found| found.name().as_str() == place);
+        let found = found.ok_or("there is no such place")?;
+        Ok(self
+            .folder
+            .with_file_name(format!("copies-{place}"))
+            .join(found.location(archive).as_ref()))
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Driller for Vault {
+    async fn drill(&self, _archive: Option<&ArchiveId>) -> Result<Evidence, DrillError> {
+        let failed = |error: &dyn fmt::Display| DrillError::Backends { reason: error.to_string() };
+        let file = LocalFile::open(&self.newest_path()).map_err(|error| failed(&error))?;
+        let locked = LockedArchive::peek(file).await.map_err(|error| failed(&error))?;
+        let key = locked.open_route(Opener::Officer(&self.key)).await;
+        let key = key.map_err(|error| failed(&error))?;
+        let reader = locked.unlock(&key).map_err(|error| failed(&error))?;
+        let backends = DrillKeys::of(&self.keys, self.token.clone());
+        let backends = backends.map_err(|error| failed(&error))?;
+        drill(reader, &backends, &TokioClock::new(), &OsEntropy).await
+    }
+}
+
+/// Archives the house while it runs, under two routes, and copies the archive to both places.
+pub async fn make(
+    house: &House,
+    directory: &Path,
+    record: &CeremonyRecord,
+    vault: &Vault,
+    secrets: &[(&str, &Secret)],
+) -> Result<Made, Failure> {
+    // The head first: it must be over what is in the archive.
+    let head = house.log.head().await?.ok_or("the log has no head")?;
+    let moment = house.file.moment().await?;
+    // The files of a log that goes on change while they are read: what is archived is made from the
+    // moment. Its documents are in the store.
+    let exported = vault.folder.join("log");
+    custody_audit::export(&moment, &head, &exported).await?;
+    std::fs::remove_dir_all(exported.join("documents"))?;
+    let log = Folder::new("log", &exported)?;
+    let keys = Folder::new("keys", directory.join("keys"))?;
+    std::fs::create_dir_all(directory.join(WRAPPED))?;
+    let wrapped = Folder::new(WRAPPED, directory.join(WRAPPED))?;
+    let log_key = house.log.public_key().await;
+    let mut pack = Pack::at(house.custodian.id(), &moment, log_key, head)
+        .with_files(&log)
+        .with_files(&keys)
+        .with_files(&wrapped);
+    for (name, secret) in secrets {
+        pack = pack.with_secret(SecretName::parse(name)?, secret);
+    }
+    let officer = OfficerKey { officer: vault.officer.clone(), public_key: vault.key.public_key() };
+    let set = RecoveryKey::new(record.set, record.public_key);
+    let recipients = [Recipient::Officer(&officer), Recipient::Set(&set)];
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let path = vault.newest_path();
+    let summary = pack.write_file(&path, &recipients, house.clock(), &entropy).await?;
+    std::fs::remove_dir_all(&exported)?;
+    let report = vault.copies.put(&path, &summary).await?;
+    if !report.is_complete() {
+        return Err(format!("a copy is missing: {report:?}").into());
+    }
+    let copies: Vec<_> =
+        report.states().map(|(place, state)| format!("{place} {state:?}")).collect();
+    Ok(Made { summary, copies: copies.join(", ") })
+}
+
+/// The command of a drill with the newest archive.
+pub fn drill_command() -> Result<Command, Failure> {
+    let document = DrillDocument { v: custody_core::document::V1, archive: None }.to_bytes()?;
+    Ok(Command::Extension { name: ExtensionName::parse(DRILL)?, document: HexBytes::new(document) })
+}
+
+/// What each site can do alone, in words. The officer who drills sits in Zurich, where no copy is.
+pub fn sites(record: &CeremonyRecord) -> Result<Vec<String>, Failure> {
+    let powers = SitePowers::new(Archives::Named)
+        .with(SiteId::parse("lisbon")?, Power::ArchiveCopy)
+        .with(SiteId::parse("oslo")?, Power::ArchiveCopy)
+        .with(SiteId::parse("zurich")?, Power::Officer(PrincipalId::parse("otto")?));
+    let report = SiteReport::of(&record.distribution, &powers)?;
+    Ok(report.words().iter().map(|line| format!("sites: {line}")).collect())
+}
