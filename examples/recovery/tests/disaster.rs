@@ -1,6 +1,8 @@
 //! The house is lost in more ways than the example shows.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests: a check fails by panicking")]
 
+#[path = "disaster/drills.rs"]
+mod drills;
 #[path = "disaster/older.rs"]
 mod older;
 #[path = "disaster/partial.rs"]
