@@ -20,6 +20,7 @@ use custody_core::seam::{
 };
 use custody_core::secret::Secret;
 
+use super::entry::wide;
 use super::error::WriteError;
 use super::file_source::{FileSource, FileSourceError};
 use super::header::{Counts, Header, HeaderDraft, HeaderError};
@@ -29,7 +30,7 @@ use super::name::{EntryPath, SecretName};
 use super::sequence::GENESIS;
 use super::writer::{ArchiveWriter, Summary};
 use crate::route::{Recipient, RouteError, Routes};
-use records::{RecordCount, Spread};
+use records::{RECORDS, RecordCount, Spread};
 
 /// What goes into an archive: all events and records of a store, files, and secrets.
 ///
@@ -159,8 +160,8 @@ impl<'a> Pack<'a> {
             counts: Counts {
                 events: head.value(),
                 records: records.all,
-                files: count(files.len()),
-                secrets: count(self.secrets.len()),
+                files: wide(files.len()),
+                secrets: wide(self.secrets.len()),
             },
         };
         let routes =
@@ -243,10 +244,10 @@ impl<'a> Pack<'a> {
         let prefix = RecordKey::parse(&format!("document/{owner}/"))?;
         let (mut after, mut written) = (None, 0_u64);
         loop {
-            let page = self.store.scan(&prefix, after.as_ref(), PAGE).await?;
+            let page = self.store.scan(&prefix, after.as_ref(), RECORDS).await?;
             let Some(last) = page.last() else { return Ok(written) };
             after = Some(last.key.clone());
-            written = written.saturating_add(count(page.len()));
+            written = written.saturating_add(wide(page.len()));
             for record in page {
                 writer.record(&record).await?;
             }
@@ -294,10 +295,6 @@ fn gone(error: FileSourceError) -> PackError {
 
 fn draw(entropy: &dyn Entropy) -> Result<(ArchiveId, ArchiveKey), EntropyError> {
     Ok((ArchiveId::generate(entropy)?, ArchiveKey::generate(entropy)?))
-}
-
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// Why there is no archive of a custodian.

@@ -155,7 +155,6 @@ impl<R: AsyncRead + Unpin> ArchiveReader<R> {
             }
             State::Open => {}
         }
-        let before = self.hash.clone();
         let mut head = [0; 5];
         self.chunks.fill(&mut head).await?;
         let [kind, length @ ..] = head;
@@ -164,13 +163,13 @@ impl<R: AsyncRead + Unpin> ArchiveReader<R> {
         kind.check(length)?;
         let mut bytes = Zeroizing::new(vec![0; length]);
         self.chunks.fill(&mut bytes).await?;
-        self.hash.update(head);
-        self.hash.update(&bytes);
         if kind == EntryKind::End {
-            self.end(before, &bytes)?;
+            self.end(&bytes)?;
             self.state = State::Finished;
             return Ok(None);
         }
+        self.hash.update(head);
+        self.hash.update(&bytes);
         let entry = self.entry(kind, bytes)?;
         self.state = State::Open;
         Ok(Some(entry))
@@ -188,9 +187,10 @@ impl<R: AsyncRead + Unpin> ArchiveReader<R> {
         Ok(())
     }
 
-    fn end(&mut self, before: Sha256, digest: &[u8]) -> Result<(), ReadError> {
+    fn end(&mut self, digest: &[u8]) -> Result<(), ReadError> {
         self.sequence.end()?;
-        if !bool::from(before.finalize().as_slice().ct_eq(digest)) {
+        let found = std::mem::take(&mut self.hash).finalize();
+        if !bool::from(found.as_slice().ct_eq(digest)) {
             return Err(ContentError::Digest.into());
         }
         if !self.chunks.is_at_end() {

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use custody_core::seam::{Position, Record, RecordKey, Store, StoreError};
 
-use super::PAGE;
 use crate::archive::entry::wide;
 use crate::archive::sequence::owner;
 
@@ -27,7 +26,7 @@ impl<'a> Records<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Record>>, StoreError> {
         loop {
             if let Some(prefix) = &self.prefix {
-                let page = self.store.scan(prefix, self.after.as_ref(), PAGE).await?;
+                let page = self.store.scan(prefix, self.after.as_ref(), RECORDS).await?;
                 if let Some(last) = page.last() {
                     self.after = Some(last.key.clone());
                     return Ok(Some(page));
@@ -94,3 +93,6 @@ impl<'a> Spread<'a> {
         }
     }
 }
+
+/// So many records are in memory at once: each may have 16 MiB.
+pub(super) const RECORDS: u16 = 16;
