@@ -12,6 +12,7 @@ mod moment;
 mod mover;
 mod query;
 mod queue;
+mod reads;
 mod recent;
 mod schema;
 mod sum;
@@ -25,14 +26,13 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use custody_core::seam::{Batch, ErrorKind, Event, Position, Record, RecordKey, Store, StoreError};
 use futures::channel::oneshot;
-use rusqlite::Connection;
 
-use self::fault::Fault;
 use self::file::StoreFile;
 use self::journal::SqliteJournal;
 pub use self::moment::SqliteMoment;
 use self::mover::Mover;
 use self::queue::Queue;
+use self::reads::{Read, Reads};
 use self::recent::Recent;
 pub use self::schema::OpenError;
 use self::writer::{Commit, Health, Writer};
@@ -59,14 +59,11 @@ use self::writer::{Commit, Health, Writer};
 /// ```
 pub struct SqliteStore {
     commits: Queue<Commit>,
-    reads: Queue<Read>,
+    reads: Reads,
     health: Arc<Health>,
     recent: Arc<Recent>,
     workers: Mutex<Option<Workers>>,
 }
-
-/// One query, run on a reader's connection.
-type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The threads of an open store, and its hold on the file.
 struct Workers {
@@ -91,8 +88,8 @@ impl SqliteStore {
             .collect::<Result<Vec<_>, _>>()?;
 
         let (commits, commits_queued) = Queue::new(COMMITS_WAITING_MAX);
-        let (reads, reads_queued) = Queue::new(READS_WAITING_MAX);
         let health = Arc::new(Health::default());
+        let (reads, reads_queued) = Reads::new(Arc::clone(&health));
         let step = move || mover::move_log(&moving);
         let mover = Mover::start(Arc::clone(&health), step).map_err(OpenError::Io)?;
         let journal = SqliteJournal::new(connection, mover, Arc::clone(&health));
@@ -145,7 +142,7 @@ impl SqliteStore {
     /// # Cancel safety
     /// Nothing changes if the future is dropped.
     pub async fn verify(&self) -> Result<(), StoreError> {
-        self.read(VERIFY, query::verify).await
+        self.reads.verify().await
     }
 
     /// What is committed now, to be read while commits go on.
@@ -156,49 +153,24 @@ impl SqliteStore {
     /// # Cancel safety
     /// Nothing changes if the future is dropped.
     pub async fn moment(&self) -> Result<SqliteMoment, StoreError> {
-        self.health.check(MOMENT)?;
         let path = self.workers().as_ref().map(|workers| workers.file.path().to_owned());
         let closed = || StoreError::new(ErrorKind::Unavailable, MOMENT);
-        let moment = SqliteMoment::take(path.ok_or_else(closed)?).await?;
-        // What was read around an undecided commit could be taken for its outcome.
-        self.health.check(MOMENT)?;
-        Ok(moment)
+        SqliteMoment::take(path.ok_or_else(closed)?, Arc::clone(&self.health)).await
     }
 
     fn workers(&self) -> MutexGuard<'_, Option<Workers>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connection| {
-            if !reply.is_canceled() {
-                // A caller who left needs no answer.
-                let _ = reply.send(query(connection));
-            }
-        });
-        self.health.check(operation)?;
-        self.reads.push(read).await.map_err(|closed| unavailable(operation, closed))?;
-        let found = answer.await.map_err(|gone| unavailable(operation, gone))?;
-        // What was read around an undecided commit could be taken for its outcome.
-        self.health.check(operation)?;
-        found.map_err(|fault| fault.in_read(operation))
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn head(&self) -> Result<Position, StoreError> {
-        self.read(READ_HEAD, query::head).await
+        self.reads.head().await
     }
 
     async fn get(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let key = key.clone();
-        self.read(READ_RECORD, move |connection| query::record(connection, key)).await
+        self.reads.get(key).await
     }
 
     async fn scan(
@@ -207,11 +179,7 @@ impl Store for SqliteStore {
         after: Option<&RecordKey>,
         limit: u16,
     ) -> Result<Vec<Record>, StoreError> {
-        let (prefix, after) = (prefix.clone(), after.cloned());
-        let scan = move |connection: &Connection| {
-            query::records(connection, &prefix, after.as_ref(), limit)
-        };
-        self.read(SCAN_RECORDS, scan).await
+        self.reads.scan(prefix, after, limit).await
     }
 
     /// # Cancel safety
@@ -237,7 +205,7 @@ impl Store for SqliteStore {
         if let Some(events) = self.recent.get(from, limit) {
             return Ok(events);
         }
-        self.read(READ_EVENTS, move |connection| query::events(connection, from, limit)).await
+        self.reads.events(from, limit).await
     }
 }
 
@@ -273,16 +241,11 @@ fn unavailable(
 }
 
 const COMMIT: &str = "commit";
-const READ_HEAD: &str = "read the head";
-const READ_RECORD: &str = "read a record";
-const SCAN_RECORDS: &str = "scan records";
 const READ_EVENTS: &str = "read events";
-const VERIFY: &str = "verify what is stored";
 const MOMENT: &str = "keep a moment";
 
 const READERS: usize = 2;
 const COMMITS_WAITING_MAX: usize = 16;
-const READS_WAITING_MAX: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -291,7 +254,8 @@ mod tests {
     /// A store whose writer takes one commit and dies with it.
     fn dying(folder: &Path) -> SqliteStore {
         let (commits, commits_queued) = Queue::new(1);
-        let (reads, _reads_queued) = Queue::new(1);
+        let health = Arc::<Health>::default();
+        let (reads, _reads_queued) = Reads::new(Arc::clone(&health));
         let file = StoreFile::claim(&folder.join("custody.db")).unwrap();
         let writer = spawn("dying", move || {
             let die = commits_queued.serve(|commit: Commit| {
@@ -302,7 +266,7 @@ mod tests {
         });
         let workers = Workers { readers: Vec::new(), writer: vec![writer.unwrap()], file };
         let workers = Mutex::new(Some(workers));
-        SqliteStore { commits, reads, health: Arc::default(), recent: Arc::default(), workers }
+        SqliteStore { commits, reads, health, recent: Arc::default(), workers }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! **Invariant:** every answer is of one and the same state, and nothing is written.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -12,13 +12,10 @@ use custody_core::seam::{Batch, ErrorKind, Event, Position, Record, RecordKey, S
 use futures::channel::oneshot;
 use rusqlite::Connection;
 
-use super::fault::Fault;
-use super::queue::Queue;
+use super::reads::{Read, Reads};
 use super::schema::OpenError;
-use super::{
-    COMMIT, MOMENT, READ_EVENTS, READ_HEAD, READ_RECORD, READS_WAITING_MAX, Read, SCAN_RECORDS,
-    query, schema, spawn, unavailable,
-};
+use super::writer::Health;
+use super::{COMMIT, MOMENT, query, schema, spawn, unavailable};
 
 /// What an [`SqliteStore`](super::SqliteStore) held at one moment: for archives, which need all
 /// records and events of one state while the custodian goes on.
@@ -26,14 +23,15 @@ use super::{
 /// It has a thread and a connection of its own. As long as it is there, the write-ahead log keeps
 /// everything that was committed after it, and grows: let it go when it was read.
 pub struct SqliteMoment {
-    reads: Queue<Read>,
+    reads: Reads,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteMoment {
     /// The state that is committed now.
-    pub(super) async fn take(path: PathBuf) -> Result<Self, StoreError> {
-        let (reads, queued) = Queue::new(READS_WAITING_MAX);
+    pub(super) async fn take(path: PathBuf, health: Arc<Health>) -> Result<Self, StoreError> {
+        health.check(MOMENT)?;
+        let (reads, queued) = Reads::new(Arc::clone(&health));
         let (begun, beginning) = oneshot::channel();
         let serve = move || {
             let connection = match begin(&path) {
@@ -53,29 +51,14 @@ impl SqliteMoment {
         let moment = Self { reads, thread: Mutex::new(Some(thread)) };
         let began = beginning.await.map_err(|gone| unavailable(MOMENT, gone))?;
         began.map_err(|error| unavailable(MOMENT, error))?;
+        // What was committed around an undecided commit could be taken for its outcome.
+        health.check(MOMENT)?;
         Ok(moment)
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connection| {
-            if !reply.is_canceled() {
-                // A caller who left needs no answer.
-                let _gone = reply.send(query(connection));
-            }
-        });
-        self.reads.push(read).await.map_err(|closed| unavailable(operation, closed))?;
-        let found = answer.await.map_err(|gone| unavailable(operation, gone))?;
-        found.map_err(|fault| fault.in_read(operation))
     }
 }
 
 /// A connection that sees what is committed now, for as long as it is there.
-fn begin(path: &std::path::Path) -> Result<Connection, OpenError> {
+fn begin(path: &Path) -> Result<Connection, OpenError> {
     let connection = schema::open_reader(path)?;
     connection.execute_batch("BEGIN")?;
     // The first read chooses the state.
@@ -86,12 +69,11 @@ fn begin(path: &std::path::Path) -> Result<Connection, OpenError> {
 #[async_trait]
 impl Store for SqliteMoment {
     async fn head(&self) -> Result<Position, StoreError> {
-        self.read(READ_HEAD, query::head).await
+        self.reads.head().await
     }
 
     async fn get(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let key = key.clone();
-        self.read(READ_RECORD, move |connection| query::record(connection, key)).await
+        self.reads.get(key).await
     }
 
     async fn scan(
@@ -100,11 +82,7 @@ impl Store for SqliteMoment {
         after: Option<&RecordKey>,
         limit: u16,
     ) -> Result<Vec<Record>, StoreError> {
-        let (prefix, after) = (prefix.clone(), after.cloned());
-        let scan = move |connection: &Connection| {
-            query::records(connection, &prefix, after.as_ref(), limit)
-        };
-        self.read(SCAN_RECORDS, scan).await
+        self.reads.scan(prefix, after, limit).await
     }
 
     /// Always refused: the past is not written.
@@ -113,7 +91,7 @@ impl Store for SqliteMoment {
     }
 
     async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
-        self.read(READ_EVENTS, move |connection| query::events(connection, from, limit)).await
+        self.reads.events(from, limit).await
     }
 }
 
