@@ -69,6 +69,7 @@ pub use local::{LocalArchive, LocalError, LocalFile};
 pub use name::{EntryPath, EntryPathError, SecretName, SecretNameError};
 pub use pack::{Pack, PackError};
 pub use reader::{ArchiveReader, LockedArchive};
+pub(crate) use sequence::owner;
 pub use writer::{ArchiveWriter, Summary};
 
 const MAGIC: &[u8; 16] = b"custody-archive\n";

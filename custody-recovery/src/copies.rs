@@ -133,7 +133,8 @@ impl Copies {
         let mut newest_first = archives.to_vec();
         newest_first.sort_by_key(|archive| (archive.created_at, archive.archive));
         newest_first.reverse();
-        newest_first.dedup();
+        // One archive has one place: what two records say of it is looked for there once.
+        newest_first.dedup_by_key(|archive| (archive.created_at, archive.archive));
         let prunes = self.places.iter().map(|place| {
             let newest_first = &newest_first;
             async move {

@@ -146,7 +146,7 @@ pub async fn drill<R: AsyncRead + Unpin>(
         archived_at: header.created_at(),
         root: head.root,
         size: head.size.value(),
-        events: folded.events,
+        events: folded.head.size.value(),
         orders: folded.orders,
         keys,
         seeds,

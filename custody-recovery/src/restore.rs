@@ -41,7 +41,7 @@ pub struct Restored {
     header: Header,
     keys: Keys,
     secrets: Secrets,
-    counts: Folded,
+    folded: Folded,
 }
 
 /// The secrets of an archive, by their names.
@@ -72,24 +72,25 @@ impl Restored {
         self.secrets
     }
 
-    /// How many events and orders there are.
+    /// How far the events led, and how many orders there are.
     #[must_use]
     pub const fn folded(&self) -> Folded {
-        self.counts
+        self.folded
     }
 
-    /// What the custodian is opened with: `newest` is the newest head that an anchor, a witness or
-    /// another copy vouches for. Without one, the head that the archive tells is compared.
+    /// What the custodian is opened with: `vouched` are the heads that an anchor, a witness or another
+    /// copy vouches for. The head over all restored events is always among them, so that a store that
+    /// was filled halfway is older.
     ///
     /// # Security
     /// An archive cannot tell that it is old. Whoever restores without asking a witness or an anchor
-    /// that lives elsewhere accepts whatever was lost.
+    /// that lives elsewhere accepts whatever was lost. [`Older::Freeze`] accepts a store that was filled
+    /// halfway, too.
     #[must_use]
-    pub fn recovery(&self, newest: Option<Head>, older: Older) -> Recovery {
-        let own = self.header.checkpoint().head;
-        let newest = newest.filter(|newest| newest.size >= own.size).unwrap_or(own);
-        let archive = Digest::new(*self.header.archive().as_bytes());
-        Recovery { archive, newest: Some(newest), older }
+    pub fn recovery(&self, vouched: &[Head], older: Older) -> Recovery {
+        let own = [self.folded.head, self.header.checkpoint().head];
+        let vouched = vouched.iter().copied().chain(own).collect();
+        Recovery { archive: Digest::new(*self.header.archive().as_bytes()), vouched, older }
     }
 }
 
@@ -190,9 +191,9 @@ async fn unpack<R: AsyncRead + Unpin>(
             Entry::FileEnd { .. } => files.finish().await?,
         }
     }
-    let (ledger, handles, counts) = fold.finish()?;
+    let (ledger, handles, folded) = fold.finish()?;
     let keys = Keys::of(&ledger, handles)?;
-    Ok(Restored { header: reader.header().clone(), keys, secrets, counts })
+    Ok(Restored { header: reader.header().clone(), keys, secrets, folded })
 }
 
 /// Batches of what comes one by one. The last event waits until the archive has come to its end.

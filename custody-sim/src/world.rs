@@ -172,6 +172,11 @@ impl World {
                         Plan::Settle => return settle(&life).await,
                     }
                 }
+                Err(OpenError::ClockBehind) => {
+                    self.trace.note("does not open: somebody puts the clock right");
+                    let now = self.clock.now().after(Duration::from_secs(60));
+                    self.clock.set_wall(now);
+                }
                 Err(error) => {
                     let error = in_full(&error);
                     self.trace.note(format_args!("does not open: {error}"));

@@ -162,18 +162,21 @@ impl CustodianBuilder {
     /// All spending windows start exhausted, orders that waited are cancelled, and those that were
     /// reserved are unknown; what was signed is delivered as always. If a newer head is known than the
     /// restored one, the store is refused, or opened with the whole house frozen. A second call for the
-    /// same archive changes nothing more, and [`Self::open`] goes on with a recovery that was cut short.
+    /// last archive changes nothing more, and [`Self::open`] goes on with a recovery that was cut short.
     ///
     /// The anchor must lead to what was restored, or be a fresh one: an anchor never goes back. The head
-    /// of the old one is then [`Recovery::newest`].
+    /// of the old one is then among [`Recovery::vouched`]. So it is with the log: its files must be
+    /// restored with the store or made anew, and the head of those that survived is vouched for.
     ///
     /// # Errors
     /// As for [`Self::open`]. `RolledBack` if what was restored is refused as older, `AnchorAhead` if it
-    /// is not and the anchor keeps the newer head, `Corrupt` if a head of the same size has another root.
+    /// is not and the anchor keeps the newer head, `Corrupt` if a head that is no larger has another
+    /// root, `ClockBehind` if the clock shows an earlier time than the restored events.
     ///
     /// # Security
     /// Whoever opens a restored copy with [`Self::open`] alone has the limits of its time once more.
-    /// Never go on where the lost custodian may still run: both would sign.
+    /// Never go on where the lost custodian may still run: both would sign. The clock must be right: one
+    /// that is ahead of the archive and behind the real time exhausts limits for less than is due.
     ///
     /// # Cancel safety
     /// If dropped, the recovery may be recorded; calling it again goes on.

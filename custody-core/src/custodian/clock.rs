@@ -4,6 +4,11 @@ use crate::time::Timestamp;
 /// How far wall clock and monotonic clock may drift apart between two batches.
 const DRIFT_MAX_MS: u64 = 5_000;
 
+/// Whether the clock shows an earlier time than an event that there is.
+pub(super) fn is_behind(clock: &dyn Clock, last: Timestamp) -> bool {
+    last.since(clock.now()).as_millis() > u128::from(DRIFT_MAX_MS)
+}
+
 /// Ledger time, and whether the clock can be trusted.
 #[derive(Debug)]
 pub(super) struct ClockGuard {
@@ -15,9 +20,8 @@ pub(super) struct ClockGuard {
 impl ClockGuard {
     /// A guard at the start of a process, over a ledger whose last event was at `last`.
     pub(super) fn new(clock: &dyn Clock, last: Timestamp) -> Self {
-        let wall = clock.now();
-        let behind = last.since(wall).as_millis() > u128::from(DRIFT_MAX_MS);
-        Self { wall: wall.max(last), monotonic: clock.monotonic(), jumped: behind }
+        let (wall, jumped) = (clock.now(), is_behind(clock, last));
+        Self { wall: wall.max(last), monotonic: clock.monotonic(), jumped }
     }
 
     /// Ledger time of the next batch: never before `last`. After a jump it goes on with the

@@ -104,7 +104,7 @@ pub enum OpenError {
     #[error("the head anchor failed")]
     Anchor(#[from] AnchorError),
     /// The anchor keeps a head that what was restored does not lead to. An anchor never goes back: a
-    /// recovery that accepts the loss needs a fresh one, and that head as its newest.
+    /// recovery that accepts the loss needs a fresh one, and that head as a vouched one.
     #[error(
         "the anchor keeps a head over {anchored} events that the restored log does not lead to"
     )]
@@ -112,6 +112,9 @@ pub enum OpenError {
         /// Events under the anchored head.
         anchored: u64,
     },
+    /// The clock shows an earlier time than the restored events.
+    #[error("the clock is behind the restored events: limits would not be exhausted long enough")]
+    ClockBehind,
     /// The log failed.
     #[error("the log failed")]
     Audit(#[from] AuditError),

@@ -151,6 +151,10 @@ pub(super) async fn begin(
     if log_key(seams).await? != *ledger.log_key() {
         seams.audit.rotate(ledger.log_key()).await?;
     }
+    if recovered.is_none() && ledger.unsettled().next().is_some() {
+        // Before a recovery that was cut short goes on, and moves the log past the anchored size.
+        check_anchor(anchored, seams.audit.seal(ledger.position()).await?.head)?;
+    }
     recover::settle(seams, &mut ledger, recovered).await?;
     let sealed = seams.audit.seal(ledger.position()).await?.head;
     check_anchor(anchored, sealed)?;

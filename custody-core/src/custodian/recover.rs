@@ -4,6 +4,7 @@
 //! was restored, and no order that waited or was reserved outlives a recovery.
 
 use super::builder::Seams;
+use super::clock;
 use super::draft::Draft;
 use super::error::{Error, OpenError};
 use super::open::{self, Opened};
@@ -19,14 +20,14 @@ use crate::seam::{Head, Position};
 use crate::tree::Tree;
 
 /// From which archive a custodian was restored, and what is known about the time after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "hosts build it")]
 pub struct Recovery {
     /// The id of the archive.
     pub archive: Digest,
-    /// The newest head that a witness, an anchor or another copy vouches for.
-    pub newest: Option<Head>,
-    /// What becomes of a copy that is older than that head.
+    /// Every head that a witness, an anchor, an archive or another copy vouches for.
+    pub vouched: Vec<Head>,
+    /// What becomes of a copy that is older than one of them.
     pub older: Older,
 }
 
@@ -53,14 +54,18 @@ pub(super) async fn recover(
     let found = open::find(seams, custodian, &heads).await?;
     let last = found.ledger.recovered();
     let accepted = last.and_then(|last| last.behind().copied()).map(Head::from);
-    let newest = recovery.newest.filter(|head| Some(*head) != accepted);
-    let vouched = [heads.signed, heads.anchored, newest];
-    let (restored, lacking) = lacking(seams, vouched.into_iter().flatten().collect()).await?;
+    let told: Vec<Head> =
+        recovery.vouched.iter().filter(|head| Some(**head) != accepted).copied().collect();
+    let own = heads.signed.into_iter().chain(heads.anchored);
+    let (restored, lacking) = lacking(seams, told.iter().copied().chain(own).collect()).await?;
     if heads.signed.is_some_and(|signed| lacking.contains(&signed)) {
         return Err(OpenError::Corrupt { what: "the log's head is not over the restored events" });
     }
-    if lacking.iter().any(|head| head.size == restored.size) {
-        return Err(OpenError::Corrupt { what: "the log was forked from a head of its size" });
+    // What is older than a copy was lost by an earlier recovery, or is another history.
+    let is_fork =
+        |head: &Head| head.size == restored.size || (last.is_none() && head.size < restored.size);
+    if lacking.iter().any(is_fork) {
+        return Err(OpenError::Corrupt { what: "the log was forked from a vouched head" });
     }
     if recovery.older == Older::Refuse
         && let Some(head) = lacking.first()
@@ -70,7 +75,12 @@ pub(super) async fn recover(
     if let Some(anchored) = heads.anchored.filter(|anchored| lacking.contains(anchored)) {
         return Err(OpenError::AnchorAhead { anchored: anchored.size.value() });
     }
-    let behind = newest.filter(|newest| lacking.contains(newest)).map(HeadReference::from);
+    // Limits are exhausted from this time on: a clock that lags behind would end that too early.
+    if clock::is_behind(seams.clock.as_ref(), found.ledger.time()) {
+        return Err(OpenError::ClockBehind);
+    }
+    let behind = told.iter().filter(|head| lacking.contains(head)).max_by_key(|head| head.size);
+    let behind = behind.copied().map(HeadReference::from);
     let archive = recovery.archive;
     let is_known = last.is_some_and(|last| last.covers(&archive, behind.as_ref()));
     let event = RecoveredEvent { archive, restored: restored.into(), behind };

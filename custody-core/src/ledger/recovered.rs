@@ -84,10 +84,13 @@ impl Ledger {
         if event.restored.size != self.position {
             return wrong("the restored head is not the one before it");
         }
-        if event.behind.is_some_and(|behind| behind.size == event.restored.size) {
-            return wrong("a head of the same size is no newer one");
+        let (last, size) = (self.recovered.as_ref(), event.restored.size);
+        // A smaller one is what an earlier recovery lost.
+        let is_fork =
+            |head: HeadReference| head.size == size || (last.is_none() && head.size < size);
+        if event.behind.is_some_and(is_fork) {
+            return wrong("a head that is no newer one is of another history");
         }
-        let last = self.recovered.as_ref();
         if last.is_some_and(|last| last.covers(&event.archive, event.behind.as_ref())) {
             return wrong("the archive was recovered before");
         }

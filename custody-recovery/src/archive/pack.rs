@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWrite;
 
 use custody_core::crypto::PublicKey;
+use custody_core::digest::Digest;
 use custody_core::document::{DocumentError, EventBody, EventDocument};
 use custody_core::id::CustodianId;
 use custody_core::seam::{
@@ -19,6 +20,7 @@ use custody_core::seam::{
     RecordKeyError, Store, StoreError,
 };
 use custody_core::secret::Secret;
+use custody_core::tree::Tree;
 
 use super::entry::wide;
 use super::error::WriteError;
@@ -208,7 +210,7 @@ impl<'a> Pack<'a> {
     ) -> Result<u64, PackError> {
         let (mut spread, mut next) =
             (Spread::new(self.store, head, records.spread), Position::START);
-        let mut documents = 0_u64;
+        let (mut documents, mut tree) = (0_u64, Tree::default());
         while next < head {
             let page = self.store.events(next, PAGE).await?;
             if page.is_empty() {
@@ -222,9 +224,24 @@ impl<'a> Pack<'a> {
                 let written = self.write_documents(writer, event).await?;
                 documents = documents.saturating_add(written);
                 writer.event(event.position, &event.bytes).await?;
+                tree.append(&event.bytes);
+                self.check(event, &tree)?;
             }
         }
         Ok(documents.saturating_add(spread.given))
+    }
+
+    /// Whoever restores checks the same.
+    fn check(&self, event: &Event, tree: &Tree) -> Result<(), PackError> {
+        let is_first = event.position == Position::START;
+        if is_first && CustodianId::new(Digest::of(&event.bytes)) != self.custodian {
+            return Err(PackError::Custodian);
+        }
+        let told = self.checkpoint.head;
+        if tree.size() == told.size && tree.head() != told {
+            return Err(PackError::Head { size: told.size.value() });
+        }
+        Ok(())
     }
 
     /// Writes the documents that an event is the first to name. Answers how many.
@@ -304,6 +321,9 @@ pub enum PackError {
     /// The log cannot be asked.
     #[error("the log cannot be asked")]
     Audit(#[from] AuditError),
+    /// The events are another custodian's.
+    #[error("the events are another custodian's")]
+    Custodian,
     /// An event does not read.
     #[error("an event of the store does not read")]
     Event(#[from] DocumentError),
@@ -316,6 +336,12 @@ pub enum PackError {
     /// A file cannot be had.
     #[error("a file cannot be had")]
     Files(#[from] FileSourceError),
+    /// The events do not lead to the head of the log.
+    #[error("the events do not lead to the head of the log, of size {size}")]
+    Head {
+        /// The size of that head.
+        size: u64,
+    },
     /// The header cannot be written.
     #[error("the header cannot be written")]
     Header(#[from] HeaderError),

@@ -98,7 +98,7 @@ impl<R: AsyncRead + Unpin> LockedArchive<R> {
         Ok(ArchiveReader {
             chunks: ChunkReader::new(source, keys.payload, Digest::of(bytes)),
             sequence: Sequence::new(*header.counts()),
-            hash: Sha256::new(),
+            hash: Box::default(),
             state: State::Open,
             header,
         })
@@ -119,7 +119,8 @@ impl<R> fmt::Debug for LockedArchive<R> {
 pub struct ArchiveReader<R> {
     chunks: ChunkReader<R>,
     sequence: Sequence,
-    hash: Sha256,
+    /// Boxed: what a moved one leaves behind would not be wiped.
+    hash: Box<Sha256>,
     state: State,
     header: Header,
 }
@@ -189,7 +190,7 @@ impl<R: AsyncRead + Unpin> ArchiveReader<R> {
 
     fn end(&mut self, digest: &[u8]) -> Result<(), ReadError> {
         self.sequence.end()?;
-        let found = std::mem::take(&mut self.hash).finalize();
+        let found = self.hash.finalize_reset();
         if !bool::from(found.as_slice().ct_eq(digest)) {
             return Err(ContentError::Digest.into());
         }

@@ -123,7 +123,7 @@ impl Sequence {
 
 /// Whose document a record is, if it stands before the event that it belongs to: an order's, or
 /// `genesis`.
-pub(super) fn owner(key: &RecordKey) -> Option<&str> {
+pub(crate) fn owner(key: &RecordKey) -> Option<&str> {
     let (owner, _) = key.as_str().strip_prefix("document/")?.split_once('/')?;
     // Parts of snapshots belong to no order; nothing that folds events needs them.
     let is_order = owner != SNAPSHOT && OrderId::parse(owner).is_ok();

@@ -28,7 +28,8 @@ use super::{MAGIC, VERSION};
 pub struct ArchiveWriter<W> {
     chunks: ChunkWriter<W>,
     sequence: Sequence,
-    hash: Sha256,
+    /// Boxed: what a moved one leaves behind would not be wiped.
+    hash: Box<Sha256>,
     is_broken: bool,
     archive: ArchiveId,
     created_at: Timestamp,
@@ -88,7 +89,7 @@ impl<W: AsyncWrite + Unpin> ArchiveWriter<W> {
         Ok(Self {
             chunks: ChunkWriter::new(sink, keys.payload, Digest::of(bytes), entropy),
             sequence: Sequence::new(*header.counts()),
-            hash: Sha256::new(),
+            hash: Box::default(),
             is_broken: false,
             archive: *header.archive(),
             created_at: header.created_at(),
@@ -173,7 +174,7 @@ impl<W: AsyncWrite + Unpin> ArchiveWriter<W> {
     pub async fn finish(mut self) -> Result<Summary, WriteError> {
         self.start()?;
         self.sequence.end()?;
-        let digest: [u8; 32] = self.hash.clone().finalize().into();
+        let digest: [u8; 32] = self.hash.finalize_reset().into();
         self.put(EntryKind::End, &[&digest]).await?;
         let (bytes, sha256) = self.chunks.finish().await?;
         Ok(Summary { archive: self.archive, created_at: self.created_at, bytes, sha256 })

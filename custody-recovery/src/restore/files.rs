@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -76,8 +75,7 @@ impl FolderTarget {
     /// # Errors
     /// Fails if the folder is not empty or cannot be made.
     pub fn folder(mut self, name: &str, folder: &Path) -> Result<Self, FileError> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(folder).map_err(FileError::Folder)?;
+        make_folder(folder).map_err(FileError::Folder)?;
         if fs::read_dir(folder).map_err(FileError::Folder)?.next().is_some() {
             return Err(FileError::Folder(std::io::ErrorKind::DirectoryNotEmpty.into()));
         }
@@ -102,9 +100,13 @@ impl FileTarget for FolderTarget {
             return Err(no_folder());
         }
         if let Some(parent) = place.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            make_folder(parent)?;
         }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&place)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&place)?;
         self.open = Some((place, file));
         Ok(())
     }
@@ -119,11 +121,29 @@ impl FileTarget for FolderTarget {
         let missing = FileError::Order { kind: EntryKind::FileEnd };
         let (place, file) = self.open.take().ok_or(missing)?;
         file.sync_all()?;
+        #[cfg(unix)]
         if let Some(parent) = place.parent() {
             File::open(parent)?.sync_all()?;
         }
         Ok(())
     }
+}
+
+/// Makes a folder that is not there, and those above it, each durable in the one above.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or_else(|| Path::new("."));
+    make_folder(above)?;
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    #[cfg(unix)]
+    File::open(above)?.sync_all()?;
+    Ok(())
 }
 
 #[cfg(test)]

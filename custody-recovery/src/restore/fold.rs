@@ -13,7 +13,7 @@ use custody_core::seam::{Event, Head, KeyHandle, Record};
 use custody_core::tree::Tree;
 
 use super::RestoreError;
-use crate::archive::Header;
+use crate::archive::{Header, owner};
 
 /// A fold under way.
 pub(super) struct Fold {
@@ -28,12 +28,12 @@ pub(super) struct Fold {
     orders: u64,
 }
 
-/// How much was folded.
+/// What was folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Folded {
-    /// Number of events.
-    pub events: u64,
+    /// The head over all events.
+    pub head: Head,
     /// Number of orders.
     pub orders: u64,
 }
@@ -80,7 +80,7 @@ impl Fold {
             if let Ok(key) = KeyId::parse(key) {
                 self.handles.insert(key, KeyHandle::new(record.value.clone()));
             }
-        } else if key.starts_with("document/") {
+        } else if owner(&record.key).is_some() {
             self.documents.insert(Digest::of(&record.value), record.value.clone());
         } else if key.starts_with("request/") {
             // Each order has one.
@@ -95,9 +95,9 @@ impl Fold {
         if !self.is_there {
             return Err(self.astray());
         }
-        let events = self.tree.size().value();
+        let head = self.tree.head();
         let ledger = self.replay.into_state().ok_or(RestoreError::Empty)?;
-        Ok((ledger, self.handles, Folded { events, orders: self.orders }))
+        Ok((ledger, self.handles, Folded { head, orders: self.orders }))
     }
 
     const fn astray(&self) -> RestoreError {

@@ -95,15 +95,13 @@ impl Keys {
             let identity = || custodian.registered(backend);
             this.backends.entry(backend.clone()).or_insert_with(identity);
             if let (Some(seed), Some(digest)) = (kept.seed(), kept.seed_handle()) {
-                let mut handles = stored(store, seed).await?;
-                let handle = checked(&mut handles, seed, digest)?;
+                let handle = checked(stored(store, seed).await?, seed, digest)?;
                 this.add_seed(id, (wallet, backend), seed, handle);
             }
             for key_id in kept.keys() {
                 let Some(key) = custodian.key(key_id) else { continue };
                 if key.state() != KeyState::Destroyed {
-                    let mut handles = stored(store, key_id).await?;
-                    let handle = checked(&mut handles, key_id, key.handle())?;
+                    let handle = checked(stored(store, key_id).await?, key_id, key.handle())?;
                     this.add_key(id, backend, (key_id, &key), handle);
                 }
             }
@@ -122,13 +120,13 @@ impl Keys {
             let identity = || ledger.backend(backend).cloned();
             this.backends.entry(backend.clone()).or_insert_with(identity);
             if let (Some(seed), Some(digest)) = (kept.seed(), kept.seed_handle()) {
-                let handle = checked(&mut handles, seed, digest)?;
+                let handle = checked(handles.remove(seed), seed, digest)?;
                 this.add_seed(custodian, (wallet, backend), seed, handle);
             }
             for id in kept.keys() {
                 let Some(key) = ledger.key(id) else { continue };
                 if key.state() != KeyState::Destroyed {
-                    let handle = checked(&mut handles, id, key.handle())?;
+                    let handle = checked(handles.remove(id), id, key.handle())?;
                     this.add_key(custodian, backend, (id, key), handle);
                 }
             }
@@ -172,21 +170,17 @@ impl Keys {
 }
 
 /// The handle that a store has of a key.
-async fn stored(
-    store: &dyn Store,
-    key: &KeyId,
-) -> Result<BTreeMap<KeyId, KeyHandle>, RestoreError> {
+async fn stored(store: &dyn Store, key: &KeyId) -> Result<Option<KeyHandle>, RestoreError> {
     let missing = |_| RestoreError::Handle { key: key.clone() };
     let record = store.get(&RecordKey::parse(&format!("handle/{key}")).map_err(missing)?).await?;
-    Ok(record.into_iter().map(|record| (key.clone(), KeyHandle::new(record.value))).collect())
+    Ok(record.map(|record| KeyHandle::new(record.value)))
 }
 
 fn checked(
-    handles: &mut BTreeMap<KeyId, KeyHandle>,
+    handle: Option<KeyHandle>,
     key: &KeyId,
     digest: &Digest,
 ) -> Result<KeyHandle, RestoreError> {
-    let handle = handles.remove(key);
     let is_recorded = |handle: &KeyHandle| Digest::of(handle.as_bytes()) == *digest;
     handle.filter(is_recorded).ok_or_else(|| RestoreError::Handle { key: key.clone() })
 }

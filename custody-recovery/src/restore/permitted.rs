@@ -1,7 +1,7 @@
 //! Less than a whole custodian: one wallet, or one seed in words.
 //!
-//! Invariant: nothing is given out without a permit for just that, whose order stands in the log and
-//! whose time is not up.
+//! Invariant: nothing is given out here without a permit for just that, whose time is not up. It is
+//! the host's check: whoever has opened an archive has all that is in it.
 
 use async_trait::async_trait;
 
@@ -26,8 +26,7 @@ pub trait SeedWords: Send + Sync {
 
 impl Keys {
     /// The keys and the seed of one wallet; none if there is no such wallet, or nothing in it.
-    #[must_use]
-    pub fn of_wallet(&self, wallet: &WalletId) -> Option<Self> {
+    fn of_wallet(&self, wallet: &WalletId) -> Option<Self> {
         let keys = self.keys.iter().filter(|key| key.record.wallet == *wallet).cloned();
         let seeds = self.seeds.iter().filter(|seed| seed.record.wallet == *wallet).cloned();
         let (keys, seeds): (Vec<_>, Vec<_>) = (keys.collect(), seeds.collect());

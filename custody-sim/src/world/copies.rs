@@ -55,11 +55,13 @@ impl World {
         self.disk.restore(content.clone());
         self.files.restore(kept);
         self.referee.restored(&content);
-        self.recovery = Some(Recovery { archive, newest, older: Older::Refuse });
+        let vouched = newest.into_iter().collect();
+        let recovery = Recovery { archive, vouched, older: Older::Refuse };
+        self.recovery = Some(recovery.clone());
         let size = content.events.len() as u64;
         if newest.is_some_and(|newest| newest.size.value() > size) {
             self.must_be_refused();
-            self.recovery = Some(Recovery { archive, newest, older: Older::Freeze });
+            self.recovery = Some(Recovery { older: Older::Freeze, ..recovery });
             self.renew_anchor(None);
         } else if self.anchor.as_ref().is_some_and(|anchor| anchor.size() > size) {
             self.renew_anchor(None);
@@ -70,7 +72,7 @@ impl World {
 
     /// How the custodian is opened: by its recovery until that is durable, and now and then later, too.
     pub(super) fn next_recovery(&self) -> Option<Recovery> {
-        let recovery = self.recovery?;
+        let recovery = self.recovery.clone()?;
         let is_known = self.referee.recovered() == Some(recovery.archive);
         (!is_known || self.dice.chance(300)).then_some(recovery)
     }

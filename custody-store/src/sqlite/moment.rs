@@ -21,7 +21,9 @@ use super::{COMMIT, MOMENT, query, schema, spawn, unavailable};
 /// records and events of one state while the custodian goes on.
 ///
 /// It has a thread and a connection of its own. As long as it is there, the write-ahead log keeps
-/// everything that was committed after it, and grows: let it go when it was read.
+/// everything that was committed after it and grows, beyond 160 MiB with pauses of up to a second: let
+/// it go when it was read, and before the store is closed and opened again. Dropping it blocks until
+/// what was asked of it is answered.
 pub struct SqliteMoment {
     reads: Reads,
     thread: Mutex<Option<JoinHandle<()>>>,

@@ -14,6 +14,7 @@ use custody_core::effect::{Effect, MessageKind};
 use custody_core::id::{CustodianId, OrderId, PrincipalId, RequestId, RoleId, WalletId};
 use custody_core::principal::{Statement, Verb};
 use custody_core::seam::{Clock as _, Head, HeadAnchor as _, Position};
+use custody_core::time::Timestamp;
 use custody_testkit::audit::{MemoryAnchor, MemoryLog};
 use custody_testkit::backend::{BackendCall, FailingBackend};
 use custody_testkit::decoder::{TestDecoder, TestTransfer};
@@ -164,7 +165,7 @@ fn lost() -> Lost {
 
 fn recovery(archive: u8) -> Recovery {
     let archive = Digest::new([archive; 32]);
-    Recovery { archive, newest: None, older: Older::Refuse }
+    Recovery { archive, vouched: Vec::new(), older: Older::Refuse }
 }
 
 impl Lost {
@@ -273,7 +274,7 @@ fn a_copy_that_a_vouched_head_does_not_come_before_is_refused() {
             signed.size
         )
     };
-    let fork = "the store is refused: the log was forked from a head of its size".to_owned();
+    let fork = "the store is refused: the log was forked from a vouched head".to_owned();
     let ahead = |head: Head| {
         let size = head.size;
         format!("the anchor keeps a head over {size} events that the restored log does not lead to")
@@ -292,18 +293,20 @@ fn a_copy_that_a_vouched_head_does_not_come_before_is_refused() {
                 refuse,
                 rolled_back(late),
             ),
-            ("an older fork", None, Some(elsewhere), refuse, rolled_back(elsewhere)),
-            ("an older fork, anchored", Some(elsewhere), None, refuse, rolled_back(elsewhere)),
+            ("an older fork", None, Some(elsewhere), refuse, fork.clone()),
+            ("an older fork, frozen", None, Some(elsewhere), freeze, fork.clone()),
+            ("an older fork, anchored", Some(elsewhere), None, refuse, fork.clone()),
             ("a fork", None, Some(other(middle.size)), refuse, fork.clone()),
             ("a fork, frozen", None, Some(other(middle.size)), freeze, fork.clone()),
             ("an anchored fork", Some(other(middle.size)), None, refuse, fork.clone()),
             ("an anchored fork, frozen", Some(other(middle.size)), None, freeze, fork.clone()),
             ("a newer anchor, frozen", Some(late), None, freeze, ahead(late)),
             ("both, frozen", Some(late), Some(late), freeze, ahead(late)),
-            ("an anchored older fork, frozen", Some(elsewhere), None, freeze, ahead(elsewhere)),
+            ("an anchored older fork, frozen", Some(elsewhere), None, freeze, fork.clone()),
         ] {
             let parts = lost.restore(&lost.middle, anchored);
-            let recovery = Recovery { newest, older, ..recovery(1) };
+            let vouched = newest.into_iter().collect();
+            let recovery = Recovery { vouched, older, ..recovery(1) };
             assert_eq!(refusal(lost.recover(parts, recovery).await), refused, "{name}");
             assert_eq!(
                 lost.house.events() as u64,
@@ -314,12 +317,28 @@ fn a_copy_that_a_vouched_head_does_not_come_before_is_refused() {
         for (anchored, newest) in [(None, None), (Some(early), Some(middle)), (Some(middle), None)]
         {
             let parts = lost.restore(&lost.middle, anchored);
-            let recovery = Recovery { newest, ..recovery(1) };
+            let recovery = Recovery { vouched: newest.into_iter().collect(), ..recovery(1) };
             let custodian = lost.recover(parts, recovery).await.unwrap();
             assert!(custodian.recovered().unwrap().behind().is_none());
             assert_eq!(said(&pay(&custodian, opaque("opaque")).await), "released");
             custodian.close().await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_clock_that_is_behind_the_copy_recovers_nothing() {
+    let lost = lost();
+    lost.house.run(async {
+        let parts = lost.restore(&lost.middle, None);
+        let now = lost.house.clock.now();
+        lost.house.clock.set_wall(Timestamp::from_millis(now.as_millis() - 3_600_000));
+        let refused = lost.recover(parts, recovery(1)).await;
+        assert!(matches!(refused, Err(OpenError::ClockBehind)), "{refused:?}");
+        assert_eq!(lost.house.events() as u64, lost.middle.head.size.value());
+        lost.house.clock.set_wall(now);
+        let parts = lost.restore(&lost.middle, None);
+        lost.recover(parts, recovery(1)).await.unwrap();
     });
 }
 
@@ -346,8 +365,8 @@ fn an_older_copy_is_frozen_until_a_quorum_thaws_it() {
         let anchor = MemoryAnchor::new();
         lost.house.store.restore(&lost.early.store);
         let recovery =
-            Recovery { newest: Some(lost.late.head), older: Older::Freeze, ..recovery(1) };
-        let custodian = lost.recover(lost.parts(&anchor), recovery).await.unwrap();
+            Recovery { vouched: vec![lost.late.head], older: Older::Freeze, ..recovery(1) };
+        let custodian = lost.recover(lost.parts(&anchor), recovery.clone()).await.unwrap();
         let behind = custodian.recovered().unwrap().behind().copied().unwrap();
         assert_eq!(Head::from(behind), lost.late.head);
         let frozen = |answer: Result<Answer, Error>| {
@@ -407,14 +426,14 @@ fn what_is_learned_later_of_the_same_archive_freezes_it_too() {
         lost.house.store.restore(&lost.middle.store);
         let custodian = lost.recover(lost.parts(&anchor), recovery(1)).await.unwrap();
         custodian.close().await.unwrap();
-        let newest = Some(lost.late.head);
-        let refused = lost.recover(lost.parts(&anchor), Recovery { newest, ..recovery(1) }).await;
+        let vouched = vec![lost.late.head];
+        let refused = lost.recover(lost.parts(&anchor), Recovery { vouched, ..recovery(1) }).await;
         let refused = refused.err().unwrap();
         let is_fork = matches!(refused, OpenError::RolledBack { .. } | OpenError::Corrupt { .. });
         assert!(is_fork, "{refused}");
-        let newest = Some(Head { size: Position::new(1_000), root: Digest::new([7; 32]) });
+        let vouched = vec![Head { size: Position::new(1_000), root: Digest::new([7; 32]) }];
         let older = Older::Freeze;
-        let later = Recovery { newest, older, ..recovery(1) };
+        let later = Recovery { vouched, older, ..recovery(1) };
         let custodian = lost.recover(lost.parts(&anchor), later).await.unwrap();
         assert!(custodian.recovered().unwrap().behind().is_some());
         assert!(said(&pay(&custodian, opaque("frozen")).await).starts_with("Pending"));

@@ -111,7 +111,7 @@ impl Lost {
             token = Some(cold::unwrapping(spare, &directory.join(cold::WRAPPED))?);
         }
         told.push(rebuild::prove(&restored, &soft, token.clone()).await?);
-        let recovery = restored.recovery(Some(self.before), Older::Refuse);
+        let recovery = restored.recovery(&[self.before], Older::Refuse);
         drop(restored);
         let mut its = parts(directory, soft, &self.post, vault)?;
         its.others.extend(token.clone());

@@ -75,7 +75,7 @@ pub async fn prove(
     if let Some(failed) = proved.failed.first() {
         return Err(format!("{} is not proved: {}", failed.key, failed.reason).into());
     }
-    let (events, orders) = (restored.folded().events, restored.folded().orders);
+    let (events, orders) = (restored.folded().head.size, restored.folded().orders);
     Ok(format!(
         "restored {events} events of {orders} orders; {} keys and {} seeds are the recorded ones",
         proved.keys, proved.seeds

@@ -3,7 +3,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "tests: a check fails by panicking"
 )]
@@ -75,7 +74,7 @@ async fn prepare(place: &Path) {
         let words = share.to_words();
         fs::write(place.join(format!("share-{number}")), words.expose()).unwrap();
         // The first words are the same in all shares of a set.
-        let own = &words.expose()[words.len() - 60..];
+        let own = &words.expose()[words.len().saturating_sub(60)..];
         needles.extend(scan::needles("the words of a share", own));
         shares.push(share);
     }

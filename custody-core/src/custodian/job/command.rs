@@ -109,11 +109,12 @@ fn key_result(shared: &Shared, request: &KeyRequest, made: &NewKey) -> Result<Jo
 
 /// What a handler answered is kept as a document of the order.
 fn extension_result(order: &OrderId, answer: Vec<u8>) -> Result<JobResult, Stop> {
+    let corrupt = || Stop { called: true, ..Stop::before(Hold::Corrupt) };
     if answer.len() > ANSWER_MAX {
-        return Err(Stop { called: true, ..Stop::before(Hold::Corrupt) });
+        return Err(corrupt());
     }
     let sha256 = Digest::of(&answer);
-    let key = document_key(order.as_str(), &sha256).map_err(|_| Stop::before(Hold::Corrupt))?;
+    let key = document_key(order.as_str(), &sha256).map_err(|_| corrupt())?;
     let result = CommandResult::Extension { sha256 };
     Ok(JobResult::Executed { result, records: vec![Record { key, value: answer }] })
 }

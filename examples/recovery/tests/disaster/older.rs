@@ -23,14 +23,14 @@ fn an_older_archive_is_refused_where_a_newer_head_is_known() {
         world.lose(house).await;
         let (restored, keys) = world.restore(&made).await;
         // The anchor outlived the house, and tells on it.
-        let recovery = restored.recovery(None, Older::Refuse);
+        let recovery = restored.recovery(&[], Older::Refuse);
         let error = world.recover(keys.clone(), recovery).await.unwrap_err();
         assert!(is_rolled_back(&error), "{error}");
         let error = world.open(keys.clone()).await.unwrap_err();
         assert!(is_rolled_back(&error), "{error}");
         // So does a witness.
         world.lose_anchor();
-        let recovery = restored.recovery(Some(newest), Older::Refuse);
+        let recovery = restored.recovery(&[newest], Older::Refuse);
         let error = world.recover(keys, recovery).await.unwrap_err();
         assert!(is_rolled_back(&error), "{error}");
     });
@@ -47,7 +47,7 @@ fn an_older_archive_that_is_accepted_pays_only_after_a_quorum_thawed_the_house()
         world.lose(house).await;
         world.lose_anchor();
         let (restored, keys) = world.restore(&made).await;
-        let recovery = restored.recovery(Some(newest), Older::Freeze);
+        let recovery = restored.recovery(&[newest], Older::Freeze);
         let house = world.recover(keys, recovery).await.unwrap();
         let behind = house.custodian.recovered().unwrap().behind().copied().unwrap();
         assert_eq!(behind.size, newest.size);
@@ -84,8 +84,8 @@ fn a_recovery_is_recorded_once_and_then_the_house_opens_as_usual() {
         let newest = world.head(&house).await;
         world.lose(house).await;
         let (restored, keys) = world.restore(&made).await;
-        let recovery = restored.recovery(Some(newest), Older::Refuse);
-        let house = world.recover(keys.clone(), recovery).await.unwrap();
+        let recovery = restored.recovery(&[newest], Older::Refuse);
+        let house = world.recover(keys.clone(), recovery.clone()).await.unwrap();
         let size = world.head(&house).await.size;
         house.close().await.unwrap();
         let house = world.recover(keys.clone(), recovery).await.unwrap();

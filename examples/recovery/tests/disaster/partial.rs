@@ -36,7 +36,7 @@ fn a_store_that_was_filled_halfway_is_no_house() {
         let error = restore(reader, &store, &mut NoFiles).await.unwrap_err();
         assert!(matches!(error, RestoreError::Archive(_)), "{error}");
         store.close();
-        let recovery = restored.recovery(Some(newest), Older::Freeze);
+        let recovery = restored.recovery(&[newest], Older::Freeze);
         assert!(world.recover(keys, recovery).await.is_err());
     });
 }
