@@ -122,7 +122,7 @@ impl Pool {
             over: Condvar::new(),
         });
         let mut pool = Self { shared: Arc::clone(&shared), watch: None };
-        threads::spawn(&shared)?;
+        threads::fill_up(&shared)?;
         let watch = thread::Builder::new().name("hsm-watch".into());
         pool.watch = Some(watch.spawn(move || threads::watch(&shared))?);
         Ok(pool)
@@ -135,10 +135,7 @@ impl Pool {
         state.succeeded = state.threads;
         drop(state);
         self.shared.work.notify_all();
-        for _ in 1..sessions {
-            threads::spawn(&self.shared)?;
-        }
-        Ok(())
+        threads::fill_up(&self.shared)
     }
 
     pub(crate) fn token(&self) -> &Arc<Token> {

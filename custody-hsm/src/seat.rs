@@ -141,12 +141,14 @@ impl Seat {
             },
         }
     }
+}
 
-    /// Closes the session.
-    pub(crate) fn close(self) {
+/// However a thread ends, its session does not stay open in the token.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some((opened, session)) = self.session.take() else { return };
         let Ok((_, life)) = self.token.module().enter() else { return };
-        if let Some((opened, session)) = self.session
-            && opened == *life
+        if opened == *life
             && let Err(error) = session.close()
         {
             tracing::debug!(%error, "a session was not closed");

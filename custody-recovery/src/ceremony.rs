@@ -21,6 +21,7 @@ mod document;
 mod handler;
 mod journal;
 mod packet;
+mod plan;
 mod sealed;
 mod sets;
 mod transcript;

@@ -171,6 +171,17 @@ pub fn combine(shares: &[Share], passphrase: &Secret) -> Result<Secret, CombineE
     Ok(cipher.decrypt(&set.recover()?))
 }
 
+/// Whether shares belong together, are enough, and agree. It needs no passphrase and does no
+/// stretching.
+///
+/// # Errors
+/// As for [`combine`].
+pub fn check(shares: &[Share]) -> Result<(), CombineError> {
+    let set = Set::gather(shares)?;
+    set.is_enough()?;
+    set.recover().map(drop)
+}
+
 /// Why a secret was not split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -12,11 +12,6 @@ use crate::observer::HsmEvent;
 use crate::seat::Seat;
 use crate::turn::lock;
 
-pub(super) fn spawn(shared: &Arc<Shared>) -> std::io::Result<()> {
-    let seat = Seat::new(Arc::clone(&shared.token));
-    seat_at(shared, seat, &mut lock(&shared.threads))
-}
-
 /// Starts a thread that has the seat.
 fn seat_at(
     shared: &Arc<Shared>,
@@ -44,8 +39,10 @@ fn succeed(shared: &Arc<Shared>, thread: u64, seat: Seat) {
     };
     // Whoever closes waits for those that he finds here. One that was given up is not found.
     if !is_wanted || threads.remove(&thread).is_none() {
+        // The session is closed, which others need not wait for.
         drop(threads);
-        return seat.close();
+        drop(seat);
+        return;
     }
     if let Err(error) = seat_at(shared, seat, &mut threads) {
         // The watch tries it again.
@@ -87,7 +84,10 @@ pub(super) fn watch(shared: &Arc<Shared>) {
         if !late.is_empty() {
             lose(shared, late);
         }
-        fill_up(shared);
+        if let Err(error) = fill_up(shared) {
+            tracing::error!(%error, "a thread for a token could not be started");
+        }
+        give_up_without_threads(shared);
         let state = shared.lock();
         if !state.is_closed {
             drop(shared.over.wait_timeout(state, tick));
@@ -95,19 +95,24 @@ pub(super) fn watch(shared: &Arc<Shared>) {
     }
 }
 
-/// Starts the threads that are missing. Without any, nobody who waits would be answered.
-fn fill_up(shared: &Arc<Shared>) {
-    let is_missing = || {
-        let there = lock(&shared.threads).len();
-        let state = shared.lock();
-        usize::from(state.sessions) > there && !state.is_closed && state.gone < GONE_MAX
-    };
-    while is_missing() {
-        if let Err(error) = spawn(shared) {
-            tracing::error!(%error, "a thread for a token could not be started");
-            break;
+/// Starts the threads that are missing. Whoever else looks meanwhile waits, so that there are never
+/// too many.
+pub(super) fn fill_up(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let mut threads = lock(&shared.threads);
+    loop {
+        let is_missing = {
+            let state = shared.lock();
+            usize::from(state.sessions) > threads.len() && !state.is_closed && state.gone < GONE_MAX
+        };
+        if !is_missing {
+            return Ok(());
         }
+        seat_at(shared, Seat::new(Arc::clone(&shared.token)), &mut threads)?;
     }
+}
+
+/// Answers those who wait if nobody else will.
+fn give_up_without_threads(shared: &Arc<Shared>) {
     if lock(&shared.threads).is_empty() {
         let waiting = std::mem::take(&mut shared.lock().waiting);
         waiting.into_iter().for_each(|job| job.asked.give_up(Begun::No));

@@ -73,6 +73,12 @@ pub trait Journal: Debug + Send + Sync {
     /// # Errors
     /// Whatever the kind, the set does not count.
     async fn finish(&self, set: &SetId, record: &[u8]) -> Result<(), BackendError>;
+
+    /// The record of a set; none if the set is not done.
+    ///
+    /// # Errors
+    /// Whatever the kind, the set gets no new shares.
+    async fn record(&self, set: &SetId) -> Result<Option<Vec<u8>>, BackendError>;
 }
 
 /// How far a set had come before.

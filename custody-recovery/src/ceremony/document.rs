@@ -110,7 +110,7 @@ pub struct Recover {
     pub set: SetId,
     /// What for: not [`Purpose::Reshare`], which is an order of its own.
     pub purpose: Purpose,
-    /// Until when.
+    /// Until when: at most 31 days after the order is submitted.
     pub until: Timestamp,
 }
 
@@ -121,8 +121,11 @@ pub struct Recover {
 pub enum Purpose {
     /// The whole custodian is restored.
     Custodian {},
-    /// New shares are made.
-    Reshare {},
+    /// New shares are made, by this order and no other.
+    Reshare {
+        /// The order.
+        order: OrderId,
+    },
     /// One wallet is restored.
     Wallet {
         /// The wallet.

@@ -10,9 +10,10 @@ use custody_core::seam::{BackendError, Entropy, ErrorKind};
 use custody_core::secret::Secret;
 
 use super::document::to_bytes;
+use super::plan::Plan;
 use super::{
-    Begun, CeremonyCommand, CeremonyRecord, Confirm, Confirmations, Confirmed, Journal, Permit,
-    Purpose, Recover, Replace, Rotate, SetReference, ShareDesk, SharePlace, Split,
+    Begun, CeremonyCommand, CeremonyRecord, Confirm, Confirmed, Journal, Permit, Purpose, Recover,
+    Refusal, Replace, Rotate, SetReference, ShareDesk, SharePlace, Split,
 };
 use crate::commitment::{Commitments, SetId};
 use crate::geography::Distribution;
@@ -29,6 +30,10 @@ use crate::slip39::{self, GroupScheme, Scheme, Share};
 /// set has a record in the journal. If it was broken off before, some shares may be out: the answer
 /// is `Indeterminate`, the order becomes `unknown`, and as no order was executed the set is in no
 /// [`Sets`](super::Sets) and never in force. Settle the order as failed and submit another.
+///
+/// New shares are made only of a set whose record is in the journal, and only if the order describes
+/// it so: what would not count afterwards hands nothing out. After a recovery the journal is filled
+/// by [`Sets::note_in`](super::Sets::note_in).
 ///
 /// [`CustodianBuilder::extension`]: custody_core::custodian::CustodianBuilder::extension
 #[derive(Clone, Debug)]
@@ -79,13 +84,14 @@ impl Ceremonies {
         plan: Plan,
     ) -> Result<Vec<u8>, BackendError> {
         let set = SetId::of(custodian, order);
+        self.check(&plan).await?;
         match self.journal.begin(&set).await {
             Ok(Begun::Done(record)) => return Ok(record),
             Ok(Begun::BrokenOff) => return Err(failed(ErrorKind::Indeterminate, BROKEN_OFF)),
             Ok(Begun::First) => {}
             Err(error) => return Err(failed(ErrorKind::Unavailable, BEGIN).with_source(error)),
         }
-        let secret = self.secret(custodian, plan.from.as_ref()).await?;
+        let secret = self.secret(custodian, order, plan.from()).await?;
         let shares = split(&secret, &plan.distribution, self.entropy.as_ref())?;
         let public_key = recovery_public_key(&secret).map_err(|error| refused(SPLIT, error))?;
         drop(secret);
@@ -95,7 +101,7 @@ impl Ceremonies {
             custodian: *custodian,
             order: order.clone(),
             set,
-            from: plan.from.map(|from| from.set),
+            from: plan.from().map(|from| from.set),
             identifier: first.map_or(0, Share::identifier),
             distribution: plan.distribution,
             confirmations: plan.confirmations,
@@ -110,17 +116,29 @@ impl Ceremonies {
         }
     }
 
+    /// Whether the set that is followed is the one of the record.
+    async fn check(&self, plan: &Plan) -> Result<(), BackendError> {
+        let Some(from) = plan.from() else { return Ok(()) };
+        let record = self.journal.record(&from.set).await;
+        let record = record
+            .map_err(|error| failed(ErrorKind::Unavailable, FOLLOW).with_source(error))?
+            .ok_or_else(|| refused(FOLLOW, Refusal::UnknownSet { set: from.set }))?;
+        let record = CeremonyRecord::read(&record).map_err(|error| refused(FOLLOW, error))?;
+        plan.check(&record).map_err(|refusal| refused(FOLLOW, refusal))
+    }
+
     /// A new secret, or the one of the set that is rotated.
     async fn secret(
         &self,
         custodian: &CustodianId,
+        order: &OrderId,
         from: Option<&SetReference>,
     ) -> Result<Secret, BackendError> {
         let Some(from) = from else {
             let drawn = Secret::try_fill(SECRET_BYTES, |bytes| self.entropy.fill(bytes));
             return drawn.map_err(|error| refused(SPLIT, error));
         };
-        let purpose = Purpose::Reshare {};
+        let purpose = Purpose::Reshare { order: order.clone() };
         let shares = self.desk.collect(custodian, &from.set, &purpose).await;
         let shares = shares.map_err(before)?;
         for share in &shares {
@@ -173,13 +191,6 @@ enum Kind {
     Split,
 }
 
-/// A set that is to be made.
-struct Plan {
-    from: Option<SetReference>,
-    distribution: Distribution,
-    confirmations: Confirmations,
-}
-
 /// What an order asks for.
 enum Asked {
     Confirm(Confirm),
@@ -192,18 +203,9 @@ impl Handler {
         Ok(match self.kind {
             Kind::Confirm => Asked::Confirm(parse(document)?),
             Kind::Recover => Asked::Permit(parse(document)?),
-            Kind::Replace => {
-                let Replace { from, distribution, confirmations, .. } = parse(document)?;
-                Asked::Make(Plan { from: Some(from), distribution, confirmations })
-            }
-            Kind::Rotate => {
-                let Rotate { from, distribution, confirmations, .. } = parse(document)?;
-                Asked::Make(Plan { from: Some(from), distribution, confirmations })
-            }
-            Kind::Split => {
-                let Split { distribution, confirmations, .. } = parse(document)?;
-                Asked::Make(Plan { from: None, distribution, confirmations })
-            }
+            Kind::Replace => Asked::Make(parse::<Replace>(document)?.into()),
+            Kind::Rotate => Asked::Make(parse::<Rotate>(document)?.into()),
+            Kind::Split => Asked::Make(parse::<Split>(document)?.into()),
         })
     }
 }
@@ -220,7 +222,7 @@ impl CommandHandler for Handler {
         }
         match self.read(document) {
             Ok(Asked::Confirm(_)) => true,
-            Ok(Asked::Permit(recover)) => !matches!(recover.purpose, Purpose::Reshare {}),
+            Ok(Asked::Permit(recover)) => !matches!(recover.purpose, Purpose::Reshare { .. }),
             Ok(Asked::Make(plan)) => self.ceremonies.reaches(&plan.distribution),
             Err(_) => false,
         }
@@ -338,6 +340,7 @@ const BROKEN_OFF: &str = "go on with a ceremony that was broken off";
 const COLLECT: &str = "collect shares";
 const CONFIRM: &str = "verify a confirmation";
 const FINISH: &str = "keep the record of a ceremony";
+const FOLLOW: &str = "find the set that gets new shares";
 const HAND_OUT: &str = "hand out shares";
 const OTHER_SECRET: &str = "the shares have another secret than the set";
 const READ: &str = "read the order of a ceremony";

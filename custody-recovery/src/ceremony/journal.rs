@@ -27,11 +27,17 @@ impl FolderJournal {
         self.folder.join(format!("{set}.{ending}"))
     }
 
-    fn begin_now(&self, set: &SetId) -> std::io::Result<Begun> {
+    fn record_now(&self, set: &SetId) -> std::io::Result<Option<Vec<u8>>> {
         match std::fs::read(self.path(set, "json")) {
-            Ok(record) => return Ok(Begun::Done(record)),
-            Err(error) if error.kind() == IoKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(record) => Ok(Some(record)),
+            Err(error) if error.kind() == IoKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn begin_now(&self, set: &SetId) -> std::io::Result<Begun> {
+        if let Some(record) = self.record_now(set)? {
+            return Ok(Begun::Done(record));
         }
         let mark = OpenOptions::new().write(true).create_new(true).open(self.path(set, "begun"));
         match mark {
@@ -64,6 +70,10 @@ impl Journal for FolderJournal {
 
     async fn finish(&self, set: &SetId, record: &[u8]) -> Result<(), BackendError> {
         self.finish_now(set, record).map_err(|error| failed("keep a record", &error))
+    }
+
+    async fn record(&self, set: &SetId) -> Result<Option<Vec<u8>>, BackendError> {
+        self.record_now(set).map_err(|error| failed("read a record", &error))
     }
 }
 
@@ -104,6 +114,7 @@ mod tests {
         journal.begin_now(&set("a")).unwrap();
         journal.finish_now(&set("a"), b"record").unwrap();
         assert_eq!(journal.begin_now(&set("a")).unwrap(), Begun::Done(b"record".to_vec()));
+        assert_eq!(journal.record_now(&set("a")).unwrap(), Some(b"record".to_vec()));
     }
 
     #[test]
@@ -112,6 +123,7 @@ mod tests {
         let journal = FolderJournal::new(folder.path());
         journal.begin_now(&set("a")).unwrap();
         std::fs::write(journal.path(&set("a"), "part"), b"rec").unwrap();
+        assert_eq!(journal.record_now(&set("a")).unwrap(), None);
         assert_eq!(journal.begin_now(&set("a")).unwrap(), Begun::BrokenOff);
     }
 

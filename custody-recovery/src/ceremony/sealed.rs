@@ -1,14 +1,16 @@
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use custody_core::id::CustodianId;
 use custody_core::seam::{BackendError, Entropy, ErrorKind};
+use custody_core::secret::Secret;
 
 use super::{Address, Packet, Purpose, ShareDesk, SharePlace};
-use crate::commitment::SetId;
+use crate::commitment::{SetId, SharePosition};
 use crate::geography::Holder;
-use crate::route::{X25519PublicKey, X25519SecretKey};
+use crate::route::{SealedBox, X25519PublicKey, X25519SecretKey};
 use crate::slip39::Share;
 
 /// Where packets go and come from. They are not secret: a folder, a mailbox, a chat will do.
@@ -32,8 +34,8 @@ pub trait PacketPost: Debug + Send + Sync {
 /// The key of each holder stands in the order, so whoever approves the order approves the key.
 ///
 /// To bring a share for a rotation, its holder opens the own packet, and seals the share to
-/// [`Self::key`] with the purpose [`Purpose::Reshare`]. The desk opens no packet that was sealed
-/// for another purpose or set.
+/// [`Self::key`] with the purpose [`Purpose::Reshare`] and its order, once that waits for approvals.
+/// The desk passes over packets that were sealed for another purpose, order or set, or do not open.
 pub struct SealedDesk {
     post: Arc<dyn PacketPost>,
     key: X25519SecretKey,
@@ -64,8 +66,11 @@ impl SealedDesk {
 
 #[async_trait]
 impl ShareDesk for SealedDesk {
+    /// Whether something can be sealed to the holder's key.
     fn reaches(&self, holder: &Holder) -> bool {
-        holder.recipient.is_some()
+        let nothing = Secret::new(Vec::new());
+        let seal = |key| SealedBox::seal(&key, b"", &nothing, self.entropy.as_ref());
+        holder.recipient.is_some_and(|key| seal(key).is_ok())
     }
 
     async fn hand_out(&self, place: SharePlace<'_>, share: Share) -> Result<(), BackendError> {
@@ -89,19 +94,27 @@ impl ShareDesk for SealedDesk {
         set: &SetId,
         purpose: &Purpose,
     ) -> Result<Vec<Share>, BackendError> {
-        let packets = self.post.received(set, purpose).await?;
-        let open = |packet: &Packet| {
+        let mut shares = BTreeMap::new();
+        for packet in self.post.received(set, purpose).await? {
             let address = packet.address();
             let is_meant = address.custodian == *custodian
                 && address.set == *set
                 && address.purpose.as_ref() == Some(purpose);
-            let refused = || BackendError::new(ErrorKind::Refused, "open a packet");
+            // Anybody may leave packets: those that are of no use must not be in the way of others.
             if !is_meant {
-                return Err(refused());
+                tracing::warn!(share = %address.share, "a packet is for something else");
+                continue;
             }
-            packet.open(&self.key).map_err(|error| refused().with_source(error))
-        };
-        packets.iter().map(open).collect()
+            match packet.open(&self.key) {
+                Ok(share) => {
+                    shares.entry(SharePosition::claimed(&share)).or_insert(share);
+                }
+                Err(error) => {
+                    tracing::warn!(share = %address.share, %error, "a packet is of no use")
+                }
+            }
+        }
+        Ok(shares.into_values().collect())
     }
 }
 

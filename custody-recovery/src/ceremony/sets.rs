@@ -13,10 +13,12 @@ use std::time::Duration;
 use custody_core::id::{
     CredentialId, CustodianId, ExtensionName, OrderId, OrganisationId, PrincipalId, RoleId,
 };
+use custody_core::seam::{BackendError, ErrorKind};
 use custody_core::time::Timestamp;
 
 pub use self::refusal::Refusal;
-use super::{CeremonyRecord, Permit};
+use super::document::to_bytes;
+use super::{CeremonyRecord, Journal, Permit};
 use crate::commitment::{ChallengeNonce, SetId, SharePosition};
 
 /// An order of a ceremony that was executed, as the log tells it.
@@ -173,7 +175,7 @@ impl Sets {
         &self.sets
     }
 
-    /// What was permitted, in the order of the log.
+    /// What was permitted, in the order of the log. Permits for shares that are void are left out.
     #[must_use]
     pub fn permits(&self) -> &[Permit] {
         &self.permits
@@ -183,6 +185,23 @@ impl Sets {
     #[must_use]
     pub fn refused(&self) -> &[RefusedStep] {
         &self.refused
+    }
+
+    /// Notes the record of each set in a journal that has lost them, or never had them: after a
+    /// recovery new shares can be made again.
+    ///
+    /// # Errors
+    /// Those of the journal. Call it again: what is noted stays as it is.
+    pub async fn note_in(&self, journal: &dyn Journal) -> Result<(), BackendError> {
+        for SetState { record, .. } in &self.sets {
+            if journal.record(&record.set).await?.is_none() {
+                let bytes = to_bytes(record).map_err(|error| {
+                    BackendError::new(ErrorKind::Refused, "write a record").with_source(error)
+                })?;
+                journal.finish(&record.set, &bytes).await?;
+            }
+        }
+        Ok(())
     }
 
     /// How the sets stand at a time, if every share is to be confirmed at least once `every` so

@@ -30,7 +30,7 @@ pub struct Transcript {
     open: BTreeMap<OrderId, Step>,
     sets: Sets,
     entries: Vec<TranscriptEntry>,
-    broken_off: Vec<OrderId>,
+    stray: Vec<OrderId>,
 }
 
 /// A step, and whether it counted.
@@ -53,7 +53,7 @@ impl Transcript {
             open: BTreeMap::new(),
             sets: Sets::new(custodian),
             entries: Vec::new(),
-            broken_off: Vec::new(),
+            stray: Vec::new(),
         }
     }
 
@@ -83,11 +83,15 @@ impl Transcript {
         &self.entries
     }
 
-    /// Orders that were to make a set and of which it is not known how far they came. Shares of
-    /// theirs may be out; the sets do not exist.
+    /// Orders that were to make a set which does not exist, though shares of it may be out: it is
+    /// not known how far they came, or they broke a rule that only the log could tell.
+    ///
+    /// # Security
+    /// If one was to make new shares of a secret, enough of its shares give that secret. Have them
+    /// destroyed.
     #[must_use]
-    pub fn broken_off(&self) -> &[OrderId] {
-        &self.broken_off
+    pub fn stray(&self) -> &[OrderId] {
+        &self.stray
     }
 
     fn look(
@@ -134,9 +138,12 @@ impl Transcript {
             Conclusion::Executed { result: CommandResult::Extension { sha256, .. } } => {
                 step.answer = document(documents, sha256, &step.order)?;
                 let refusal = self.sets.apply(&step).err();
+                if refusal.is_some() && makes_a_set(&step) {
+                    self.stray.push(step.order.clone());
+                }
                 self.entries.push(TranscriptEntry { step, refusal });
             }
-            Conclusion::Unknown { .. } if makes_a_set(&step) => self.broken_off.push(step.order),
+            Conclusion::Unknown { .. } if makes_a_set(&step) => self.stray.push(step.order),
             Conclusion::Executed { .. }
             | Conclusion::Failed { .. }
             | Conclusion::Signed { .. }
@@ -243,6 +250,9 @@ impl fmt::Display for TranscriptEntry {
         }
         write!(f, ", order {order}")?;
         match &self.refusal {
+            Some(refusal) if makes_a_set(&self.step) => {
+                write!(f, ": does not count, {refusal}; its shares may be out")
+            }
             Some(refusal) => write!(f, ": does not count, {refusal}"),
             None => f.write_str(": counts"),
         }

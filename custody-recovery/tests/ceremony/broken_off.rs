@@ -68,7 +68,7 @@ fn a_failed_hand_out_is_told_by_what_may_have_left() {
             assert_eq!(transcript.sets().all(), [], "{after} {kind:?}");
             let is_unknown = matches!(outcome, Outcome::Unknown { .. });
             let broken_off = if is_unknown { vec![answer.order.clone()] } else { Vec::new() };
-            assert_eq!(transcript.broken_off(), broken_off, "{after} {kind:?}");
+            assert_eq!(transcript.stray(), broken_off, "{after} {kind:?}");
             assert_eq!(house.journal.of(custodian.id(), &answer.order), Some(None));
         });
     }
@@ -107,7 +107,7 @@ fn a_desk_that_does_not_answer_leaves_the_order_unknown() {
         house.drawer.hang();
         let answer = asked(&house, &custodian).await;
         assert_eq!(answer.outcome, Outcome::Unknown { reason: Hold::TimedOut });
-        assert_eq!(house.transcript(custodian.id()).broken_off(), [answer.order]);
+        assert_eq!(house.transcript(custodian.id()).stray(), [answer.order]);
     });
 }
 
@@ -136,7 +136,7 @@ fn a_process_that_dies_while_shares_leave_makes_no_set() {
         assert_eq!(house.drawer.all().len(), 1);
         let transcript = house.transcript(id);
         assert_eq!(transcript.sets().all(), []);
-        assert_eq!(transcript.broken_off(), [pending.order]);
+        assert_eq!(transcript.stray(), [pending.order]);
     });
 }
 
@@ -192,6 +192,10 @@ impl Journal for Torn {
 
     async fn finish(&self, _: &SetId, _: &[u8]) -> Result<(), BackendError> {
         self.finish.map_or(Ok(()), |kind| Err(BackendError::new(kind, "finish")))
+    }
+
+    async fn record(&self, _: &SetId) -> Result<Option<Vec<u8>>, BackendError> {
+        Ok(None)
     }
 }
 

@@ -154,6 +154,30 @@ fn an_answer_counts_once() {
 }
 
 #[test]
+fn the_latest_confirmation_counts_whenever_it_was_approved() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, record) = begun(&house).await;
+        let mut pending = Vec::new();
+        for _ in 0..2 {
+            house.clock.advance(Duration::from_secs(60));
+            let confirm = house.confirmation(&custodian, &record, share(0));
+            let request = house.request(&custodian, "ann", confirm.to_command().unwrap());
+            pending.push(custodian.submit(request).await.unwrap());
+        }
+        let latest = house.clock.now();
+        house.clock.advance(Duration::from_secs(60));
+        for order in pending.iter().rev() {
+            let done = house.approved(&custodian, order).await.unwrap();
+            assert!(matches!(done.outcome, custody_core::custodian::Outcome::Released(_)));
+        }
+        assert_eq!(refusals(&house, &custodian), []);
+        let transcript = house.transcript(custodian.id());
+        assert_eq!(transcript.sets().all()[0].confirmed().get(&share(0)), Some(&latest));
+    });
+}
+
+#[test]
 fn a_challenge_counts_until_it_expires_and_lives_seven_days_at_most() {
     let house = House::new();
     house.run(async {

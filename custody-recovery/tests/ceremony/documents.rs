@@ -105,7 +105,7 @@ fn the_bytes_of_each_document_are_pinned() {
     let until = Timestamp::from_millis(1_767_225_600_000);
     let purposes = [
         (Purpose::Custodian {}, "{\"custodian\":{}}"),
-        (Purpose::Reshare {}, "{\"reshare\":{}}"),
+        (Purpose::Reshare { order: "o".parse().unwrap() }, "{\"reshare\":{\"order\":\"o\"}}"),
         (Purpose::Wallet { wallet: "hot".parse().unwrap() }, "{\"wallet\":{\"wallet\":\"hot\"}}"),
         (
             Purpose::Words { wallet: "hot".parse().unwrap(), seed: "s".parse().unwrap() },

@@ -8,7 +8,8 @@ use custody_core::id::{KeyId, WalletId};
 use custody_core::seam::Clock as _;
 use custody_core::secret::Secret;
 use custody_recovery::ceremony::{
-    CeremonyCommand as _, Confirmations, Permit, Purpose, Recover, Refusal, Sets, Split, Standing,
+    CeremonyCommand as _, Confirmations, Permit, Purpose, Recover, Refusal, Rotate, Sets, Split,
+    Standing,
 };
 use custody_recovery::slip39::combine;
 use custody_recovery::{GeographyError, Party, SharePosition};
@@ -205,10 +206,19 @@ fn shares_may_be_combined_for_what_an_order_says() {
             let permit = Permit::read(&house.ordered(&custodian, "tara", &document).await).unwrap();
             assert_eq!((permit.set, &permit.purpose), (record.set, purpose));
         }
-        let transcript = house.transcript(custodian.id());
-        let permitted: Vec<_> =
-            transcript.sets().permits().iter().map(|permit| permit.purpose.clone()).collect();
-        assert_eq!(permitted, purposes);
+        let permitted = || -> Vec<_> {
+            let transcript = house.transcript(custodian.id());
+            transcript.sets().permits().iter().map(|permit| permit.purpose.clone()).collect()
+        };
+        assert_eq!(permitted(), purposes);
+        // Shares that are void are combined for nothing.
+        house.bring(&record, &[0, 1]);
+        let Split { distribution, confirmations, .. } = split();
+        let rotate = Rotate { v: V1, from: record.reference(), distribution, confirmations };
+        let new = house.made(&custodian, &rotate).await;
+        assert_eq!(permitted(), purposes);
+        house.confirm_all(&custodian, &new).await;
+        assert_eq!(permitted(), []);
     });
 }
 
@@ -222,6 +232,9 @@ fn what_no_set_in_force_stands_behind_is_not_permitted() {
         house.ordered(&custodian, "tara", &waiting).await;
         house.confirm_all(&custodian, &record).await;
         let before = Recover { until: house.clock.now(), ..waiting.clone() };
+        let month = house.clock.now().after(Duration::from_secs(31 * 86_400));
+        let long = Recover { until: month.after(Duration::from_millis(1)), ..waiting.clone() };
+        house.ordered(&custodian, "tara", &long).await;
         house.clock.advance(Duration::from_secs(1));
         house.ordered(&custodian, "tara", &before).await;
         let other = custody_recovery::SetId::of(&custodian.id(), &"x".parse().unwrap());
@@ -231,6 +244,7 @@ fn what_no_set_in_force_stands_behind_is_not_permitted() {
             transcript.sets().refused().iter().map(|refused| refused.refusal.clone()).collect();
         let expected = [
             Refusal::NotInForce { set: record.set },
+            Refusal::LongPermit,
             Refusal::Expired,
             Refusal::UnknownSet { set: other },
         ];
@@ -245,7 +259,9 @@ fn shares_are_never_permitted_to_be_made_anew_by_a_recovery() {
     house.run(async {
         let custodian = house.create().await;
         let set = custody_recovery::SetId::of(&custodian.id(), &"x".parse().unwrap());
-        let command = recover(set, Purpose::Reshare {}, &house).to_command().unwrap();
+        let command = recover(set, Purpose::Reshare { order: "o".parse().unwrap() }, &house)
+            .to_command()
+            .unwrap();
         let request = house.request(&custodian, "tara", command);
         assert!(custodian.submit(request).await.is_err());
     });

@@ -402,6 +402,11 @@ impl ShareDesk for Drawer {
 pub(crate) struct Notes(Arc<Mutex<BTreeMap<SetId, Option<Vec<u8>>>>>);
 
 impl Notes {
+    /// All is lost, as it is on another machine.
+    pub(crate) fn lose(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
     /// What was noted of the set of an order: nothing, that it was begun, or its record.
     pub(crate) fn of(&self, custodian: CustodianId, order: &OrderId) -> Option<Option<Vec<u8>>> {
         self.0.lock().unwrap().get(&SetId::of(&custodian, order)).cloned()
@@ -425,5 +430,9 @@ impl Journal for Notes {
     async fn finish(&self, set: &SetId, record: &[u8]) -> Result<(), BackendError> {
         self.0.lock().unwrap().insert(*set, Some(record.to_vec()));
         Ok(())
+    }
+
+    async fn record(&self, set: &SetId) -> Result<Option<Vec<u8>>, BackendError> {
+        Ok(self.0.lock().unwrap().get(set).cloned().flatten())
     }
 }

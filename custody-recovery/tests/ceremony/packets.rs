@@ -47,11 +47,15 @@ struct House {
     handlers: Vec<Arc<dyn CommandHandler>>,
     desk: X25519PublicKey,
     keys: Vec<X25519SecretKey>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn custodian() -> CustodianId {
     CustodianId::new(Digest::of(b"custodian"))
+}
+
+fn reshare(order: &str) -> Purpose {
+    Purpose::Reshare { order: order.parse().unwrap() }
 }
 
 fn key(seed: u64) -> X25519SecretKey {
@@ -71,7 +75,7 @@ impl House {
         let public = desk.key();
         let journal = Arc::new(FolderJournal::new(folder.path()));
         let handlers = Ceremonies::new(Arc::new(desk), journal, entropy).handlers().unwrap();
-        Self { office, handlers, desk: public, keys: (0..3).map(key).collect(), _folder: folder }
+        Self { office, handlers, desk: public, keys: (0..3).map(key).collect(), folder }
     }
 
     fn distribution(&self) -> Distribution {
@@ -108,6 +112,12 @@ impl House {
         self.run(Rotate::NAME, order, &serde_json::to_vec(&document).unwrap())
     }
 
+    /// As if the order had not been tried.
+    fn forget(&self, order: &str) {
+        let set = SetId::of(&custodian(), &order.parse().unwrap());
+        std::fs::remove_file(self.folder.path().join(format!("{set}.begun"))).unwrap();
+    }
+
     fn packet(&self, member: u8) -> Packet {
         Packet::read(&self.office.sent.lock().unwrap()[&share(member)]).unwrap()
     }
@@ -116,11 +126,8 @@ impl House {
     fn brings(&self, member: u8, change: impl Fn(&mut Address)) -> Packet {
         let packet = self.packet(member);
         let opened = packet.open(&self.keys[usize::from(member)]).unwrap();
-        let mut address = Address {
-            to: self.desk,
-            purpose: Some(Purpose::Reshare {}),
-            ..packet.address().clone()
-        };
+        let mut address =
+            Address { to: self.desk, purpose: Some(reshare("rotate")), ..packet.address().clone() };
         change(&mut address);
         Packet::seal(address, &opened, &TestEntropy::seeded(100 + u64::from(member))).unwrap()
     }
@@ -166,7 +173,10 @@ fn the_seal_of_a_packet_covers_all_of_it() {
         ("group", text.replace("\"group\":0", "\"group\":1")),
         ("member", text.replace("\"member\":0", "\"member\":1")),
         ("recipient", text.replace(&to, &hex::encode(house.keys[1].public_key().as_bytes()))),
-        ("purpose", text.replace("\"to\":\"", "\"purpose\":{\"reshare\":{}},\"to\":\"")),
+        (
+            "purpose",
+            text.replace("\"to\":\"", "\"purpose\":{\"reshare\":{\"order\":\"o\"}},\"to\":\""),
+        ),
         ("first byte", flip(sealed)),
         ("last byte", flip(text.len() - 3)),
         ("encapsulated key", flip(text.find("\"encapsulated\":\"").unwrap() + 16)),
@@ -221,7 +231,14 @@ fn a_holder_without_a_key_gets_no_packet() {
     };
     assert!(accepts(holders.clone()));
     holders[1].recipient = None;
-    assert!(!accepts(holders));
+    assert!(!accepts(holders.clone()));
+    // Nothing can be sealed to a point of low order (RFC 7748, section 6.1).
+    for low in [0, 1] {
+        let mut bytes = [0; 32];
+        bytes[0] = low;
+        holders[1].recipient = Some(X25519PublicKey::new(bytes));
+        assert!(!accepts(holders.clone()), "{low}");
+    }
 }
 
 #[test]
@@ -247,8 +264,9 @@ fn a_share_that_was_brought_for_something_else_is_not_used() {
     let house = House::new();
     let old = house.split();
     let other = SetId::of(&custodian(), &"other".parse().unwrap());
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 6] = [
         ("another purpose", |address, _, _| address.purpose = Some(Purpose::Custodian {})),
+        ("another order", |address, _, _| address.purpose = Some(reshare("other"))),
         ("no purpose", |address, _, _| address.purpose = None),
         ("another set", |address, set, _| address.set = set),
         ("another custodian", |address, set, _| {
@@ -256,11 +274,21 @@ fn a_share_that_was_brought_for_something_else_is_not_used() {
         }),
         ("another desk", |address, _, key| address.to = key),
     ];
-    for (name, change) in cases {
-        let elsewhere = house.keys[1].public_key();
-        let wrong = house.brings(2, |address| change(address, other, elsewhere));
-        *house.office.brought.lock().unwrap() = vec![house.brings(0, |_| {}), wrong];
-        let order = name.replace(' ', "-");
-        assert_eq!(house.rotate(&old, &order), Err(ErrorKind::Refused), "{name}");
+    let wrong: Vec<_> = cases
+        .into_iter()
+        .map(|(name, change)| {
+            let elsewhere = house.keys[1].public_key();
+            (name, house.brings(2, |address| change(address, other, elsewhere)))
+        })
+        .collect();
+    for (name, wrong) in &wrong {
+        *house.office.brought.lock().unwrap() = vec![house.brings(0, |_| {}), wrong.clone()];
+        assert_eq!(house.rotate(&old, "rotate"), Err(ErrorKind::Refused), "{name}");
+        house.forget("rotate");
     }
+    // Nor are such packets, or the same twice, in the way of those that are meant.
+    let meant = [0, 2, 0].map(|member| house.brings(member, |_| {}));
+    *house.office.brought.lock().unwrap() =
+        wrong.into_iter().map(|(_, packet)| packet).chain(meant).collect();
+    assert_eq!(house.rotate(&old, "rotate").unwrap().public_key, old.public_key);
 }

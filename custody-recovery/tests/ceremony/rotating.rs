@@ -5,7 +5,7 @@ use custody_core::document::{Hold, V1};
 use custody_core::secret::Secret;
 use custody_recovery::ceremony::{
     CeremonyCommand, CeremonyRecord, Confirmations, Purpose, Refusal, Replace, Rotate,
-    SetReference, Split, Standing,
+    SetReference, Sets, Split, Standing, Step,
 };
 use custody_recovery::slip39::combine;
 use custody_recovery::{CommitmentError, Commitments, Distribution, Group, Holder, SetId};
@@ -54,6 +54,21 @@ fn last_refusal(house: &House, custodian: &Custodian) -> Refusal {
     house.transcript(custodian.id()).sets().refused().last().unwrap().refusal.clone()
 }
 
+/// The sets after the log's steps, the last of which is another: what a handler would never do.
+fn refolded(house: &House, custodian: &Custodian, change: impl FnOnce(&mut Step)) -> Sets {
+    let transcript = house.transcript(custodian.id());
+    let steps = transcript.entries().iter().map(|entry| entry.step.clone());
+    let mut steps: Vec<_> = steps.collect();
+    change(steps.last_mut().unwrap());
+    Sets::fold(custodian.id(), &steps)
+}
+
+fn refused_last(sets: &Sets) -> Refusal {
+    sets.refused().last().unwrap().refusal.clone()
+}
+
+const FAILED: Outcome = Outcome::Failed { reason: Hold::BackendRefused };
+
 /// The outcome of a ceremony's order of tara's.
 async fn outcome(house: &House, custodian: &Custodian, document: &impl CeremonyCommand) -> Outcome {
     let request = house.request(custodian, "tara", document.to_command().unwrap());
@@ -68,7 +83,8 @@ fn a_rotation_voids_the_old_shares_once_the_new_ones_are_confirmed() {
         house.bring(&old, &[0, 2]);
         let new = house.made(&custodian, &rotate(&old)).await;
         assert_eq!((new.public_key, new.from), (old.public_key, Some(old.set)));
-        assert_eq!(house.drawer.purposes(), [Purpose::Reshare {}]);
+        let purpose = Purpose::Reshare { order: new.order.clone() };
+        assert_eq!(house.drawer.purposes(), [purpose]);
         assert_eq!(standings(&house, &custodian), [Standing::InForce, Standing::Waiting]);
         house.confirm_all(&custodian, &new).await;
         assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
@@ -125,10 +141,20 @@ fn a_replacement_changes_nothing_else() {
         house.run(async {
             let (custodian, old) = settled(&house).await;
             house.bring(&old, &[0, 1]);
-            house.ordered(&custodian, "tara", &replace(&old, holders)).await;
-            let refusal = last_refusal(&house, &custodian);
-            assert_eq!(refusal, Refusal::MoreThanOneHolder, "{name}");
+            let document = replace(&old, holders.clone());
+            let handed = house.drawer.calls();
+            assert_eq!(outcome(&house, &custodian, &document).await, FAILED, "{name}");
+            assert_eq!(house.drawer.calls(), handed, "{name}");
             assert_eq!(standings(&house, &custodian), [Standing::InForce], "{name}");
+            // Nor does it count if the shares went out.
+            let distribution = two_of(holders).unwrap();
+            house.made(&custodian, &Rotate { distribution, ..rotate(&old) }).await;
+            let sets = refolded(&house, &custodian, |step| {
+                step.command = Replace::NAME.parse().unwrap();
+                step.document = serde_json::to_vec(&document).unwrap();
+            });
+            assert_eq!(refused_last(&sets), Refusal::MoreThanOneHolder, "{name}");
+            assert_eq!(sets.all().len(), 1, "{name}");
         });
     }
 }
@@ -156,8 +182,7 @@ fn one_other_person_takes_all_shares_of_whoever_leaves() {
         };
         let gus = holder("gus", "acme", "lima");
         for second in [&gus, &other_ann] {
-            house.ordered(&custodian, "tara", &document(&dan, second)).await;
-            assert_eq!(last_refusal(&house, &custodian), Refusal::MoreThanOneHolder);
+            assert_eq!(outcome(&house, &custodian, &document(&dan, second)).await, FAILED);
         }
         let new = house.made(&custodian, &document(&dan, &other_dan)).await;
         house.confirm_all(&custodian, &new).await;
@@ -172,8 +197,7 @@ fn whoever_does_not_hold_a_share_cannot_be_replaced() {
         let (custodian, old) = settled(&house).await;
         house.bring(&old, &[0, 1]);
         let document = Replace { leaving: "dan".parse().unwrap(), ..replace(&old, with_fay()) };
-        house.ordered(&custodian, "tara", &document).await;
-        assert_eq!(last_refusal(&house, &custodian), Refusal::MoreThanOneHolder);
+        assert_eq!(outcome(&house, &custodian, &document).await, FAILED);
     });
 }
 
@@ -195,8 +219,7 @@ fn a_rotation_takes_no_other_shares_and_hands_out_none() {
             ("another set", vec![words(&other, 0), words(&other, 1)]),
         ] {
             house.drawer.bring(brought);
-            let failed = Outcome::Failed { reason: Hold::BackendRefused };
-            assert_eq!(outcome(&house, &custodian, &rotate(&old)).await, failed, "{name}");
+            assert_eq!(outcome(&house, &custodian, &rotate(&old)).await, FAILED, "{name}");
         }
         assert_eq!(house.drawer.calls(), handed);
         assert_eq!(standings(&house, &custodian), [Standing::InForce, Standing::Waiting]);
@@ -235,24 +258,26 @@ fn a_rotation_that_describes_the_old_set_otherwise_fails() {
         let other = house.made(&custodian, &split()).await;
         house.bring(&old, &[0, 1]);
         let from = old.reference();
-        for (name, from) in [
-            ("key", SetReference { public_key: other.public_key, ..from.clone() }),
-            (
-                "commitments",
-                SetReference { commitments: other.commitments.clone(), ..from.clone() },
-            ),
-        ] {
-            let failed = Outcome::Failed { reason: Hold::BackendRefused };
-            let document = Rotate { from, ..rotate(&old) };
-            assert_eq!(outcome(&house, &custodian, &document).await, failed, "{name}");
-        }
-        // The shares that were brought are all of these, so the handler does it; the fold does not.
         let some: Vec<_> = [0, 1].map(|n| *from.commitments.get(share(n)).unwrap()).to_vec();
         let fewer = Commitments::new(vec![some]).unwrap();
-        let document = Rotate { from: SetReference { commitments: fewer, ..from }, ..rotate(&old) };
-        house.ordered(&custodian, "tara", &document).await;
-        let refusal = Refusal::OtherReference { set: old.set };
-        assert_eq!(last_refusal(&house, &custodian), refusal);
+        let commitments = other.commitments.clone();
+        let wrong = [
+            ("key", SetReference { public_key: other.public_key, ..from.clone() }),
+            ("commitments", SetReference { commitments, ..from.clone() }),
+            ("fewer commitments", SetReference { commitments: fewer, ..from.clone() }),
+        ];
+        let handed = house.drawer.calls();
+        for (name, from) in &wrong {
+            let document = Rotate { from: from.clone(), ..rotate(&old) };
+            assert_eq!(outcome(&house, &custodian, &document).await, FAILED, "{name}");
+        }
+        assert_eq!(house.drawer.calls(), handed);
+        house.made(&custodian, &rotate(&old)).await;
+        for (name, from) in wrong {
+            let document = serde_json::to_vec(&Rotate { from, ..rotate(&old) }).unwrap();
+            let sets = refolded(&house, &custodian, |step| step.document = document);
+            assert_eq!(refused_last(&sets), Refusal::OtherReference { set: old.set }, "{name}");
+        }
     });
 }
 
@@ -267,11 +292,91 @@ fn only_the_set_in_force_is_rotated() {
         let refusal = Refusal::NotInForce { set: waiting.set };
         assert_eq!(last_refusal(&house, &custodian), refusal);
 
+        // Its shares are out, and are of no set.
+        let transcript = house.transcript(custodian.id());
+        let entry = transcript.entries().last().unwrap();
+        assert_eq!(transcript.stray(), [entry.step.order.clone()]);
+        assert!(entry.to_string().ends_with("is not in force; its shares may be out"), "{entry}");
+    });
+}
+
+#[test]
+fn a_set_that_nobody_knows_is_not_rotated() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 1]);
         let unknown = SetId::of(&custodian.id(), &"x".parse().unwrap());
-        let from = SetReference { set: unknown, ..waiting.reference() };
-        house.ordered(&custodian, "tara", &Rotate { from, ..rotate(&waiting) }).await;
-        let refusal = Refusal::UnknownSet { set: unknown };
-        assert_eq!(last_refusal(&house, &custodian), refusal);
+        let from = SetReference { set: unknown, ..old.reference() };
+        let document = Rotate { from, ..rotate(&old) };
+        assert_eq!(outcome(&house, &custodian, &document).await, FAILED);
+        house.made(&custodian, &rotate(&old)).await;
+        let other = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            text.replace(&old.set.to_string(), &unknown.to_string()).into_bytes()
+        };
+        let sets = refolded(&house, &custodian, |step| {
+            (step.document, step.answer) = (other(&step.document), other(&step.answer));
+        });
+        assert_eq!(refused_last(&sets), Refusal::UnknownSet { set: unknown });
+    });
+}
+
+#[test]
+fn a_journal_that_was_lost_is_filled_from_the_log_before_new_shares_are_made() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 1]);
+        let kept = house.journal.of(custodian.id(), &old.order).unwrap();
+        house.journal.lose();
+        let handed = house.drawer.calls();
+        assert_eq!(outcome(&house, &custodian, &rotate(&old)).await, FAILED);
+        assert_eq!(house.drawer.calls(), handed);
+        let transcript = house.transcript(custodian.id());
+        transcript.sets().note_in(&house.journal).await.unwrap();
+        assert_eq!(house.journal.of(custodian.id(), &old.order).unwrap(), kept);
+        let new = house.made(&custodian, &rotate(&old)).await;
+        assert_eq!(new.from, Some(old.set));
+    });
+}
+
+#[test]
+fn a_rotation_that_waits_does_not_undo_a_later_secret() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        let other = house.made(&custodian, &split()).await;
+        house.bring(&old, &[0, 1]);
+        let rotated = house.made(&custodian, &rotate(&old)).await;
+        house.confirm_all(&custodian, &other).await;
+        let expected = [Standing::Former, Standing::InForce, Standing::Void];
+        assert_eq!(standings(&house, &custodian), expected);
+        let confirm = house.confirmation(&custodian, &rotated, share(0));
+        house.ordered(&custodian, "ann", &confirm).await;
+        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: rotated.set });
+    });
+}
+
+#[test]
+fn of_two_rotations_of_a_set_the_one_that_is_confirmed_first_counts() {
+    let house = House::new();
+    house.run(async {
+        let (custodian, old) = settled(&house).await;
+        house.bring(&old, &[0, 1]);
+        let first = house.made(&custodian, &rotate(&old)).await;
+        let second = house.made(&custodian, &replace(&old, with_fay())).await;
+        let secret = house.made(&custodian, &split()).await;
+        house.confirm_all(&custodian, &first).await;
+        let expected = [Standing::Void, Standing::InForce, Standing::Void, Standing::Waiting];
+        assert_eq!(standings(&house, &custodian), expected);
+        let confirm = house.confirmation(&custodian, &second, share(0));
+        house.ordered(&custodian, "ann", &confirm).await;
+        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: second.set });
+        // A new secret that was made meanwhile still may come into force.
+        house.confirm_all(&custodian, &secret).await;
+        let expected = [Standing::Void, Standing::Former, Standing::Void, Standing::InForce];
+        assert_eq!(standings(&house, &custodian), expected);
     });
 }
 

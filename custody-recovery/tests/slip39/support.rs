@@ -2,7 +2,7 @@
 
 use custody_core::secret::Secret;
 use custody_recovery::slip39::{
-    CombineError, GroupScheme, Scheme, Share, ShareError, combine, split,
+    CombineError, GroupScheme, Scheme, Share, ShareError, check, combine, split,
 };
 use custody_testkit::runtime::TestEntropy;
 
@@ -30,7 +30,10 @@ pub(crate) fn combined(words: &[String], passphrase: &str) -> Result<String, Ref
         let share = Share::parse(&secret(text));
         shares.push(share.map_err(|error| Refused::Share(number, error))?);
     }
-    let combined = combine(&shares, &secret(passphrase)).map_err(Refused::Set)?;
+    // Whether they agree does not depend on the passphrase.
+    let combined = combine(&shares, &secret(passphrase));
+    assert_eq!(check(&shares).err(), combined.as_ref().err().cloned());
+    let combined = combined.map_err(Refused::Set)?;
     Ok(hex::encode(combined.expose()))
 }
 

@@ -36,9 +36,11 @@ pub(crate) fn passphrase(file: Option<&Path>) -> Result<Secret, Failure> {
 pub(crate) fn secret(file: &Path) -> Result<Secret, Failure> {
     let text = open(file)?;
     let text = text.trim_ascii();
-    let bytes = hex::decode(text);
+    // Into a buffer of its length: one that grows leaves copies behind.
+    let length = text.len().div_ceil(2);
+    let bytes = Secret::try_fill(length, |bytes| hex::decode_to_slice(text, bytes));
     // The error of the decoder would show a character of the secret.
-    bytes.map(Secret::new).map_err(|_| format!("{}: it is not hex", file.display()).into())
+    bytes.map_err(|_| format!("{}: it is not hex", file.display()).into())
 }
 
 fn shares_of(text: &[u8], name: &str, shares: &mut Vec<Share>) -> Result<(), Failure> {

@@ -110,8 +110,7 @@ fn run(arguments: &Arguments) -> Result<Zeroizing<Vec<u8>>, Failure> {
             let shares = input::shares(&shares.files)?;
             let progress = Progress::of(&shares)?;
             if progress.is_complete() {
-                // Whether they agree does not depend on the passphrase.
-                drop(slip39::combine(&shares, &Secret::new(Vec::new()))?);
+                slip39::check(&shares)?;
             }
             Ok(Zeroizing::new(report::progress(&progress).into_bytes()))
         }

@@ -1,26 +1,22 @@
 use std::time::Duration;
 
 use custody_core::document::parse;
-use custody_core::id::PrincipalId;
+use serde::de::DeserializeOwned;
 
 use super::{Refusal, RefusedStep, SetState, Sets, Standing, Step};
 use crate::ceremony::document::to_bytes;
 use crate::ceremony::handler::{confirmed_by, permitted_by};
+use crate::ceremony::plan::Plan;
 use crate::ceremony::{
-    CeremonyRecord, Confirm, Confirmations, Purpose, Recover, Replace, Rotate, SetReference, Split,
+    CeremonyRecord, Confirm, Purpose, Recover, Replace, Rotate, SetReference, Split,
 };
 use crate::commitment::SetId;
-use crate::geography::{Distribution, Group};
 
 /// How long a challenge may live after the submission that answers it.
 const CHALLENGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// A set as an order asks for it.
-struct Asked {
-    from: Option<SetReference>,
-    distribution: Distribution,
-    confirmations: Confirmations,
-}
+/// How long a permit may count after the submission that asks for it.
+const PERMIT_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 impl Sets {
     /// Folds the next step. Commands of others change nothing.
@@ -31,9 +27,9 @@ impl Sets {
         let applied = match step.command.as_str() {
             Confirm::NAME => self.confirm(step),
             Recover::NAME => self.recover(step),
-            Replace::NAME => self.replace(step),
-            Rotate::NAME => self.rotate(step),
-            Split::NAME => self.split(step),
+            Replace::NAME => self.make::<Replace>(step),
+            Rotate::NAME => self.make::<Rotate>(step),
+            Split::NAME => self.make::<Split>(step),
             _ => return Ok(()),
         };
         if let Err(refusal) = &applied {
@@ -43,38 +39,19 @@ impl Sets {
         applied
     }
 
-    fn split(&mut self, step: &Step) -> Result<(), Refusal> {
-        let Split { distribution, confirmations, .. } = parse(&step.document)?;
-        let record = self.record(step, &Asked { from: None, distribution, confirmations })?;
-        if self.sets.iter().any(|state| state.record.public_key == record.public_key) {
+    fn make<T: DeserializeOwned + Into<Plan>>(&mut self, step: &Step) -> Result<(), Refusal> {
+        let plan: Plan = parse::<T>(&step.document)?.into();
+        let record = self.record(step, &plan)?;
+        if let Some(from) = plan.from() {
+            self.follows(&plan, from, &record)?;
+        } else if self.sets.iter().any(|state| state.record.public_key == record.public_key) {
             return Err(Refusal::Reused);
         }
         self.add(step, record)
     }
 
-    fn rotate(&mut self, step: &Step) -> Result<(), Refusal> {
-        let Rotate { from, distribution, confirmations, .. } = parse(&step.document)?;
-        let asked = Asked { from: Some(from), distribution, confirmations };
-        let record = self.record(step, &asked)?;
-        self.follows(asked.from.as_ref(), &record)?;
-        self.add(step, record)
-    }
-
-    fn replace(&mut self, step: &Step) -> Result<(), Refusal> {
-        let Replace { from, leaving, distribution, confirmations, .. } = parse(&step.document)?;
-        let asked = Asked { from: Some(from), distribution, confirmations };
-        let record = self.record(step, &asked)?;
-        let old = self.follows(asked.from.as_ref(), &record)?;
-        let is_same = old.record.confirmations == record.confirmations
-            && only_leaves(&leaving, &old.record.distribution, &record.distribution);
-        if !is_same {
-            return Err(Refusal::MoreThanOneHolder);
-        }
-        self.add(step, record)
-    }
-
     /// The record of a set, if it is what the order asks for.
-    fn record(&self, step: &Step, asked: &Asked) -> Result<CeremonyRecord, Refusal> {
+    fn record(&self, step: &Step, plan: &Plan) -> Result<CeremonyRecord, Refusal> {
         if step.signed.is_none() {
             return Err(Refusal::Unsigned);
         }
@@ -86,13 +63,13 @@ impl Sets {
         if record.set != SetId::of(&self.custodian, &step.order) {
             return wrong("set");
         }
-        if record.from != asked.from.as_ref().map(|from| from.set) {
+        if record.from != plan.from().map(|from| from.set) {
             return wrong("the set that it follows");
         }
-        if record.distribution != asked.distribution {
+        if record.distribution != plan.distribution {
             return wrong("distribution");
         }
-        if record.confirmations != asked.confirmations {
+        if record.confirmations != plan.confirmations {
             return wrong("confirmations");
         }
         let counts = record.distribution.groups().iter().map(|group| group.holders.len());
@@ -102,22 +79,20 @@ impl Sets {
         Ok(record)
     }
 
-    /// The set in force, if the record is one of new shares of its secret.
+    /// Whether the record is one of new shares of the secret in force.
     fn follows(
         &self,
-        from: Option<&SetReference>,
+        plan: &Plan,
+        from: &SetReference,
         record: &CeremonyRecord,
-    ) -> Result<&SetState, Refusal> {
-        let from = from.ok_or(Refusal::Record { what: "the set that it follows" })?;
+    ) -> Result<(), Refusal> {
         let set = from.set;
         let old = self.get(&set).ok_or(Refusal::UnknownSet { set })?;
         if old.standing != Standing::InForce {
             return Err(Refusal::NotInForce { set });
         }
-        if old.record.reference() != *from {
-            return Err(Refusal::OtherReference { set });
-        }
-        if record.public_key == from.public_key { Ok(old) } else { Err(Refusal::OtherSecret) }
+        plan.check(&old.record)?;
+        if record.public_key == from.public_key { Ok(()) } else { Err(Refusal::OtherSecret) }
     }
 
     fn add(&mut self, step: &Step, record: CeremonyRecord) -> Result<(), Refusal> {
@@ -146,7 +121,8 @@ impl Sets {
         let index = self.sets.iter().position(|state| state.record.set == set);
         let index = index.ok_or(Refusal::UnknownSet { set })?;
         let state = self.sets.get_mut(index).ok_or(Refusal::UnknownSet { set })?;
-        state.confirmed.insert(share, step.submitted);
+        let last = state.confirmed.entry(share).or_insert(step.submitted);
+        *last = step.submitted.max(*last);
         let comes_into_force = state.standing == Standing::Waiting
             && state.record.is_confirmed(|share| state.confirmed.contains_key(&share));
         self.nonces.insert(confirm.nonce);
@@ -193,22 +169,30 @@ impl Sets {
         if to_bytes(&answer)? == step.answer { Ok(()) } else { Err(Refusal::Answer) }
     }
 
-    /// The newest set that is confirmed is in force. Other shares of its secret are void, and what
-    /// was made before and never confirmed is void too.
+    /// The newest set that is confirmed is in force. Other shares of its secret are void, and so is
+    /// what waits and was made before, or follows a set that is in force no more: it would undo
+    /// what this one is for. Permits for void shares count no more.
     fn come_into_force(&mut self, index: usize) {
         let Some(public_key) = self.sets.get(index).map(|state| state.record.public_key) else {
             return;
         };
         for (other, state) in self.sets.iter_mut().enumerate() {
             let is_same_secret = state.record.public_key == public_key;
+            let is_left_behind = other < index || state.record.from.is_some();
             state.standing = match state.standing {
                 _ if other == index => Standing::InForce,
                 Standing::Former | Standing::InForce if is_same_secret => Standing::Void,
                 Standing::Former | Standing::InForce => Standing::Former,
-                Standing::Waiting if other > index => Standing::Waiting,
+                Standing::Waiting if !is_left_behind => Standing::Waiting,
                 Standing::Void | Standing::Waiting => Standing::Void,
             };
         }
+        let void = |set: &SetId| {
+            self.sets
+                .iter()
+                .any(|state| state.record.set == *set && state.standing == Standing::Void)
+        };
+        self.permits.retain(|permit| !void(&permit.set));
     }
 
     fn recover(&mut self, step: &Step) -> Result<(), Refusal> {
@@ -226,7 +210,10 @@ impl Sets {
         if recover.until < step.submitted {
             return Err(Refusal::Expired);
         }
-        if recover.purpose == (Purpose::Reshare {}) {
+        if recover.until > step.submitted.after(PERMIT_MAX) {
+            return Err(Refusal::LongPermit);
+        }
+        if matches!(recover.purpose, Purpose::Reshare { .. }) {
             return Err(Refusal::Answer);
         }
         let permit = permitted_by(self.custodian, step.order.clone(), recover);
@@ -236,22 +223,4 @@ impl Sets {
         self.permits.push(permit);
         Ok(())
     }
-}
-
-/// Whether all that changes is that one other person has each share of the one who leaves.
-fn only_leaves(leaving: &PrincipalId, old: &Distribution, new: &Distribution) -> bool {
-    let shape = |distribution: &Distribution| -> Vec<(u8, usize)> {
-        let group = |group: &Group| (group.threshold, group.holders.len());
-        distribution.groups().iter().map(group).collect()
-    };
-    if old.group_threshold() != new.group_threshold() || shape(old) != shape(new) {
-        return false;
-    }
-    let pairs = || old.holders().zip(new.holders()).map(|((_, old), (_, new))| (old, new));
-    let mut comers = pairs().filter(|(old, _)| old.principal == *leaving);
-    let Some((_, comer)) = comers.next() else { return false };
-    let is_other = comer.principal != *leaving;
-    let has_all = comers.all(|(_, new)| new.principal == comer.principal);
-    let mut stayers = pairs().filter(|(old, _)| old.principal != *leaving);
-    is_other && has_all && stayers.all(|(old, new)| old == new)
 }

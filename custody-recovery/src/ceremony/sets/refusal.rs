@@ -24,6 +24,9 @@ pub enum Refusal {
     /// The time of the challenge, or of the permit, was up before the order was submitted.
     #[error("its time was up when it was submitted")]
     Expired,
+    /// The permit would count for longer than a month.
+    #[error("a permit counts for 31 days at most")]
+    LongPermit,
     /// The set does not have this share.
     #[error("the set has no {share}")]
     NoSuchShare {
@@ -77,8 +80,8 @@ pub enum Refusal {
     /// The secret or the shares are those of an earlier set.
     #[error("the secret or the shares are those of an earlier set")]
     Reused,
-    /// The challenge could be answered long before it was.
-    #[error("the challenge lives longer than seven days")]
+    /// The challenge could be answered for longer than a week more.
+    #[error("the challenge ends more than seven days after the submission that answers it")]
     TooLong,
     /// There is no such set.
     #[error("there is no set {set}")]
