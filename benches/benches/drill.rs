@@ -27,7 +27,7 @@ use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_recovery::archive::{Folder, LocalFile, LockedArchive, Pack};
 use custody_recovery::drill::{DrillBackends, drill};
-use custody_recovery::restore::{Keys, Secrets};
+use custody_recovery::restore::{Keys, MemoryFiles, Secrets};
 use custody_recovery::{OfficerKey, Opener, Recipient, X25519SecretKey};
 
 const WALLETS: u64 = 100;
@@ -129,10 +129,15 @@ struct Software(PathBuf);
 
 #[async_trait]
 impl DrillBackends for Software {
+    fn files(&self) -> MemoryFiles {
+        MemoryFiles::none()
+    }
+
     async fn open(
         &self,
         _keys: &Keys,
         _secrets: &mut Secrets,
+        _files: &MemoryFiles,
     ) -> Result<BTreeMap<BackendId, Arc<dyn KeyBackend>>, String> {
         let backend = kept::backend(&self.0).map_err(|error| error.to_string())?;
         Ok(BTreeMap::from([(backend.id().clone(), backend)]))

@@ -19,22 +19,34 @@ use custody_core::seam::{Clock, Entropy, EntropyError, KeyBackend};
 use custody_core::time::Timestamp;
 
 use crate::archive::{ArchiveId, ArchiveReader};
-use crate::restore::{Keys, Proved, RestoreError, Secrets, Unproved, prove, read};
+use crate::restore::{
+    Keys, MemoryFiles, Proved, RestoreError, Secrets, Unproved, prove, read_with,
+};
 
 pub use log::{DRILL, DrillDocument, DrillHandler, Driller};
 
-/// Opens the backends of an archive from the archive's secrets.
+/// Opens the backends of an archive from what is in the archive, and from nothing else.
 #[async_trait]
 pub trait DrillBackends: Send + Sync {
+    /// Which files of the archive are needed to open the backends, and how much of them may be kept
+    /// in memory.
+    fn files(&self) -> MemoryFiles;
+
     /// The backends in which `keys` live. Those that cannot be opened are left out: their keys are
-    /// then not proved. The secrets are wiped when the drill ends.
+    /// then not proved. Secrets and files are wiped when the drill ends.
     ///
     /// # Errors
     /// Fails if a drill makes no sense at all; the text says why and holds no secret.
+    ///
+    /// # Security
+    /// Take nothing from the house that runs: a drill that does succeeds with an archive in which it is
+    /// missing. Keys of a token come back into another token, one that is initialised anew for each
+    /// drill.
     async fn open(
         &self,
         keys: &Keys,
         secrets: &mut Secrets,
+        files: &MemoryFiles,
     ) -> Result<BTreeMap<BackendId, Arc<dyn KeyBackend>>, String>;
 }
 
@@ -111,8 +123,8 @@ impl Evidence {
 
 /// Recovers from an archive in memory, proves every key and seed, and forgets all of it.
 ///
-/// It holds the custodian's state (keys, people, open orders), not its events. Files of the archive
-/// are read and checked.
+/// It holds the custodian's state (keys, people, open orders) and the files that the backends need,
+/// not its events. Other files of the archive are read and checked.
 ///
 /// # Errors
 /// Fails on an archive that cannot be restored from, if the backends cannot be opened, and without
@@ -127,12 +139,13 @@ pub async fn drill<R: AsyncRead + Unpin>(
     entropy: &dyn Entropy,
 ) -> Result<Evidence, DrillError> {
     let (began_at, since) = (clock.now(), clock.monotonic());
-    let restored = read(reader).await?;
+    let mut files = backends.files();
+    let restored = read_with(reader, &mut files).await?;
     let (header, folded) = (restored.header().clone(), restored.folded());
     let keys = restored.keys().clone();
     let mut secrets = restored.into_secrets();
-    let opened = backends.open(&keys, &mut secrets).await;
-    drop(secrets);
+    let opened = backends.open(&keys, &mut secrets, &files).await;
+    drop((secrets, files));
     let opened = opened.map_err(|reason| DrillError::Backends { reason })?;
     let proved = prove(&keys, &opened, entropy).await?;
     drop(opened);

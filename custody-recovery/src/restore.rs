@@ -6,6 +6,7 @@
 mod files;
 mod fold;
 mod keys;
+mod memory_files;
 mod permitted;
 mod prove;
 mod unwrapping;
@@ -27,6 +28,7 @@ use crate::archive::{ArchiveReader, Entry, EntryKind, Header, ReadError, SecretN
 
 pub use files::{FileTarget, FolderTarget, NoFiles};
 pub use keys::{ArchivedKey, ArchivedSeed, Keys};
+pub use memory_files::MemoryFiles;
 pub use permitted::{PermitError, SeedWords};
 pub use prove::{ProofError, Proved, Unproved, prove};
 pub use unwrapping::{Unwrapping, WrapError, Wrapped, wrap_keys};
@@ -157,9 +159,17 @@ pub async fn restore<R: AsyncRead + Unpin>(
 /// # Cancel safety
 /// Nothing changes if the future is dropped.
 pub async fn read<R: AsyncRead + Unpin>(
-    mut reader: ArchiveReader<R>,
+    reader: ArchiveReader<R>,
 ) -> Result<Restored, RestoreError> {
-    unpack(&mut reader, None, &mut NoFiles).await
+    read_with(reader, &mut NoFiles).await
+}
+
+/// As [`read`], and gives the files to a target.
+pub(crate) async fn read_with<R: AsyncRead + Unpin>(
+    mut reader: ArchiveReader<R>,
+    files: &mut dyn FileTarget,
+) -> Result<Restored, RestoreError> {
+    unpack(&mut reader, None, files).await
 }
 
 async fn unpack<R: AsyncRead + Unpin>(
@@ -325,6 +335,12 @@ pub enum FileError {
     Order {
         /// What came.
         kind: EntryKind,
+    },
+    /// The files are larger than may be kept in memory.
+    #[error("more than {bytes_max} bytes of files would be kept in memory")]
+    TooMuch {
+        /// How many may be kept.
+        bytes_max: usize,
     },
 }
 

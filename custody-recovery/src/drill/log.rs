@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -56,29 +57,44 @@ pub trait Driller: Send + Sync {
 /// Does the command `recovery/drill`: its order is executed if everything was proved, and fails
 /// otherwise. The evidence is the answer, which the log has.
 ///
+/// Nothing is shown by a drill of nothing, nor by one with an archive that was made long before: an
+/// old archive may restore while the new ones do not.
+///
 /// Rules read how long ago the last such order was executed (`context.drilled`).
 pub struct DrillHandler {
     name: ExtensionName,
     driller: Arc<dyn Driller>,
+    age_max: Duration,
     /// What the last drill that failed has shown.
     failure: Mutex<Option<Evidence>>,
 }
 
 impl DrillHandler {
-    /// A handler that has drills made by `driller`.
+    /// A handler that has drills made by `driller`, with archives that are no older than `age_max`.
     ///
     /// # Errors
     /// Never in fact: the name of the command is one.
-    pub fn new(driller: Arc<dyn Driller>) -> Result<Self, DrillError> {
+    pub fn new(driller: Arc<dyn Driller>, age_max: Duration) -> Result<Self, DrillError> {
         let name = ExtensionName::parse(DRILL)
             .map_err(|_| DrillError::Backends { reason: "the command has no name".to_owned() })?;
-        Ok(Self { name, driller, failure: Mutex::new(None) })
+        Ok(Self { name, driller, age_max, failure: Mutex::new(None) })
     }
 
     /// What the last drill in which something was not proved has shown, since this process began.
     #[must_use]
     pub fn last_failure(&self) -> Option<Evidence> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl DrillHandler {
+    /// Whether something was proved, nothing was not, and the archive is a recent one. One that is
+    /// said to be of a later time than the drill is none.
+    fn shows(&self, evidence: &Evidence) -> bool {
+        let is_recent = evidence.archived_at <= evidence.began_at
+            && evidence.began_at.since(evidence.archived_at) <= self.age_max;
+        let is_something = evidence.keys > 0 || evidence.seeds > 0;
+        is_recent && is_something && evidence.is_success()
     }
 }
 
@@ -106,9 +122,10 @@ impl CommandHandler for DrillHandler {
             refused()
         })?;
         let is_asked = asked.archive.is_none_or(|archive| archive == evidence.archive);
-        if !is_asked || evidence.custodian != *custodian || !evidence.is_success() {
+        if !is_asked || evidence.custodian != *custodian || !self.shows(&evidence) {
             let unproved = evidence.unproved.len();
-            tracing::error!(%order, unproved, "a drill failed: the archive does not restore all");
+            let archived_at = evidence.archived_at;
+            tracing::error!(%order, unproved, %archived_at, "a drill failed: it does not show that all is restored");
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(evidence);
             return Err(refused());
         }

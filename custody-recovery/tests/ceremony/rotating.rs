@@ -295,7 +295,7 @@ fn only_the_set_in_force_is_rotated() {
         // Its shares are out, and are of no set.
         let transcript = house.transcript(custodian.id());
         let entry = transcript.entries().last().unwrap();
-        assert_eq!(transcript.stray(), [entry.step.order.clone()]);
+        assert_eq!(transcript.stray(), std::slice::from_ref(&entry.step.order));
         assert!(entry.to_string().ends_with("is not in force; its shares may be out"), "{entry}");
     });
 }

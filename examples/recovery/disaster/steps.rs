@@ -13,6 +13,7 @@ use custody_recovery::ceremony::CeremonyRecord;
 use examples_hsm::tokens::Tokens;
 use examples_recovery::acts::{ACCOUNT, ceremony, drill, parts, pay, pay_from, wallet};
 use examples_recovery::cold;
+use examples_recovery::drilled::Drilled;
 use examples_recovery::holders::{Holders, Post};
 use examples_recovery::house::{House, People, Way};
 use examples_recovery::keys::{self, SoftKeys};
@@ -33,11 +34,9 @@ pub(crate) async fn run(world: &Path, tokens: Option<&Tokens>) -> Result<Vec<Str
         Some(tokens) => Some(cold::open(tokens, TOKENS[0], &wrapping).await?),
         None => None,
     };
-    let mut vault = Vault::open(world, &directory.join("keys"))?;
-    if let Some(token) = &token {
-        vault = vault.with_token(Arc::<HsmBackend>::clone(token));
-    }
-    let vault = Arc::new(vault);
+    // Drills have a token of their own.
+    let drilled = tokens.map(|tokens| Drilled::with_token(tokens, TOKENS[2])).unwrap_or_default();
+    let vault = Arc::new(Vault::open(world, drilled)?);
 
     let mut its = parts(&directory, soft, &post, &vault)?;
     its.others.extend(token.iter().map(|token| Arc::<HsmBackend>::clone(token) as _));
@@ -71,7 +70,7 @@ pub(crate) async fn run(world: &Path, tokens: Option<&Tokens>) -> Result<Vec<Str
     fs::remove_file(vault.newest_path())?;
     told.push(format!("lost: the house with its store, its log and its keys ({custodian})"));
     drop(vault);
-    let vault = Arc::new(Vault::open(world, &directory.join("keys"))?);
+    let vault = Arc::new(Vault::open(world, Drilled::default())?);
     let lost = Lost { directory, people, holders, post, vault, record, made, custodian, before };
     told.extend(lost.rebuilt(world, tokens, &hot, cold_address).await?);
     Ok(told)
@@ -108,7 +107,7 @@ impl Lost {
             let name = SecretName::parse(cold::WRAPPING)?;
             let wrapping = restored.secrets().get(&name).ok_or("the archive cannot unwrap")?;
             let spare = cold::open(tokens, TOKENS[1], wrapping).await?;
-            token = Some(cold::unwrapping(spare, &directory.join(cold::WRAPPED))?);
+            token = Some(cold::unwrapping(spare, cold::wrapped(&directory.join(cold::WRAPPED))?)?);
         }
         told.push(rebuild::prove(&restored, &soft, token.clone()).await?);
         let recovery = restored.recovery(&[self.before], Older::Refuse);
@@ -134,5 +133,5 @@ impl Lost {
     }
 }
 
-/// The token that is lost, and the one that is bought after it.
-pub(crate) const TOKENS: [&str; 2] = ["vault", "spare"];
+/// The token that is lost, the one that is bought after it, and the one for drills.
+pub(crate) const TOKENS: [&str; 3] = ["vault", "spare", "drill"];

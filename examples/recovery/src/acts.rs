@@ -30,6 +30,9 @@ pub const WALLET: &str = "hot";
 /// The account's key.
 pub const ACCOUNT: &str = "hot.0";
 
+/// A drill with an older archive shows nothing.
+const ARCHIVE_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
 /// The parts of a house with software keys, ceremonies and drills.
 pub fn parts(
     directory: &Path,
@@ -43,7 +46,7 @@ pub fn parts(
     fs::create_dir_all(&journal)?;
     let journal = Arc::new(FolderJournal::new(journal));
     let mut handlers = Ceremonies::new(Arc::new(desk), journal, Arc::new(OsEntropy)).handlers()?;
-    handlers.push(Arc::new(DrillHandler::new(Arc::<Vault>::clone(vault))?));
+    handlers.push(Arc::new(DrillHandler::new(Arc::<Vault>::clone(vault), ARCHIVE_AGE_MAX)?));
     Ok(Parts { directory: directory.to_owned(), keys, others: Vec::new(), handlers })
 }
 

@@ -75,14 +75,22 @@ pub async fn wrap(house: &House, backend: &HsmBackend, folder: &Path) -> Result<
     Ok(())
 }
 
-/// The new token, into which the wrapped keys of a folder come back.
-pub fn unwrapping(backend: Arc<HsmBackend>, folder: &Path) -> Result<Arc<Unwrapping>, Failure> {
+/// The wrapped keys of a folder.
+pub fn wrapped(folder: &Path) -> Result<BTreeMap<KeyId, Vec<u8>>, Failure> {
     let mut wrapped = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().into_string().map_err(|_| "a key has no name")?;
         wrapped.insert(KeyId::parse(&name)?, fs::read(entry.path())?);
     }
+    Ok(wrapped)
+}
+
+/// Another token, into which wrapped keys come back.
+pub fn unwrapping(
+    backend: Arc<HsmBackend>,
+    wrapped: BTreeMap<KeyId, Vec<u8>>,
+) -> Result<Arc<Unwrapping>, Failure> {
     Ok(Arc::new(Unwrapping::new(backend, wrapped, under()?)))
 }
 

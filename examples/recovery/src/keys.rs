@@ -1,6 +1,5 @@
 //! The software keys of the house: a passphrase, and what is derived from it. This file opens secrets.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +15,7 @@ use custody_core::seam::{
 };
 use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
-use custody_recovery::archive::SecretName;
-use custody_recovery::drill::DrillBackends;
-use custody_recovery::restore::{Keys, Secrets, SeedWords};
+use custody_recovery::restore::SeedWords;
 use custody_soft::{KdfParameters, KekDocument, PassphraseKek, SoftBackend};
 use examples_start::entropy::OsEntropy;
 use examples_start::people::write_private;
@@ -68,7 +65,12 @@ impl SoftKeys {
 
     /// Finds the keys of a folder again.
     pub async fn open(folder: &Path, passphrase: Secret) -> Result<Self, Failure> {
-        let file: KeysFile = serde_json::from_slice(&fs::read(folder.join(FILE))?)?;
+        Self::read(&fs::read(folder.join(FILE))?, passphrase).await
+    }
+
+    /// Finds the keys again that a file `keys.json` tells of.
+    pub async fn read(file: &[u8], passphrase: Secret) -> Result<Self, Failure> {
+        let file: KeysFile = serde_json::from_slice(file)?;
         let document = KekDocument::parse(file.kek.as_bytes())?;
         let kek = PassphraseKek::open(passphrase, &document, Arc::new(OsEntropy))?;
         Self::of(backend(kek)?, &file).await
@@ -105,39 +107,6 @@ fn log_request() -> Result<KeyRequest, Failure> {
     })
 }
 
-/// Opens the software keys of an archive for a drill. How the key-encrypting key is derived is known
-/// here; the passphrase comes out of the archive.
-#[derive(Debug)]
-pub struct DrillKeys {
-    document: KekDocument,
-    token: Option<Arc<dyn KeyBackend>>,
-}
-
-impl DrillKeys {
-    /// Reads how the key-encrypting key of a folder is derived.
-    pub fn of(folder: &Path, token: Option<Arc<dyn KeyBackend>>) -> Result<Self, Failure> {
-        let file: KeysFile = serde_json::from_slice(&fs::read(folder.join(FILE))?)?;
-        Ok(Self { document: KekDocument::parse(file.kek.as_bytes())?, token })
-    }
-}
-
-#[async_trait]
-impl DrillBackends for DrillKeys {
-    async fn open(
-        &self,
-        _keys: &Keys,
-        secrets: &mut Secrets,
-    ) -> Result<BTreeMap<BackendId, Arc<dyn KeyBackend>>, String> {
-        let name = SecretName::parse(PASSPHRASE).map_err(|error| error.to_string())?;
-        let passphrase = secrets.take(&name).ok_or("the archive has no passphrase")?;
-        let kek = PassphraseKek::open(passphrase, &self.document, Arc::new(OsEntropy));
-        let kek = kek.map_err(|error| error.to_string())?;
-        let backend = backend(kek).map_err(|error| error.to_string())?;
-        let backends = self.token.clone().into_iter().chain([backend as Arc<dyn KeyBackend>]);
-        Ok(backends.map(|backend| (backend.id().clone(), backend)).collect())
-    }
-}
-
 /// Software seeds in words.
 #[derive(Debug)]
 pub struct Words<'a>(pub &'a SoftBackend);
@@ -160,4 +129,5 @@ pub fn copy(secret: &Secret) -> Secret {
     Secret::new(secret.expose().to_vec())
 }
 
-const FILE: &str = "keys.json";
+/// The file, in a folder of keys.
+pub const FILE: &str = "keys.json";

@@ -7,6 +7,7 @@
 
 pub mod acts;
 pub mod cold;
+pub mod drilled;
 pub mod holders;
 pub mod house;
 pub mod keys;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use crate::Failure;
 use crate::cold::WRAPPED;
+use crate::drilled::{Drilled, KEYS};
 use crate::entropy::OsEntropy;
 use crate::house::House;
-use crate::keys::DrillKeys;
+use crate::keys::BACKEND;
 use async_trait::async_trait;
 use custody_core::bytes::HexBytes;
 use custody_core::command::Command;
-use custody_core::id::{ExtensionName, PrincipalId};
-use custody_core::seam::{AuditLog as _, Entropy, KeyBackend};
+use custody_core::id::{BackendId, ExtensionName, PrincipalId};
+use custody_core::seam::{AuditLog as _, Entropy};
 use custody_core::secret::Secret;
 use custody_core::tokio::TokioClock;
 use custody_recovery::archive::{
@@ -32,8 +33,7 @@ pub struct Vault {
     copies: Copies,
     officer: PrincipalId,
     key: X25519SecretKey,
-    keys: PathBuf,
-    token: Option<Arc<dyn KeyBackend>>,
+    drilled: Drilled,
 }
 
 /// An archive that was made.
@@ -46,8 +46,8 @@ pub struct Made {
 }
 
 impl Vault {
-    /// A vault with a place of its own and two for copies. `keys` says how software keys are found.
-    pub fn open(world: &Path, keys: &Path) -> Result<Self, Failure> {
+    /// A vault with a place of its own and two for copies. `drilled` says what drills open.
+    pub fn open(world: &Path, drilled: Drilled) -> Result<Self, Failure> {
         let folder = world.join("archives");
         std::fs::create_dir_all(&folder)?;
         let place = |name: &str| -> Result<Place, Failure> {
@@ -60,16 +60,8 @@ impl Vault {
             copies: Copies::new(vec![place("lisbon")?, place("oslo")?])?,
             officer: PrincipalId::parse("otto")?,
             key: X25519SecretKey::generate(&OsEntropy)?,
-            keys: keys.to_owned(),
-            token: None,
+            drilled,
         })
-    }
-
-    /// Drills prove the keys of a token in the token.
-    #[must_use]
-    pub fn with_token(mut self, token: Arc<dyn KeyBackend>) -> Self {
-        self.token = Some(token);
-        self
     }
 
     /// The newest archive at home.
@@ -104,9 +96,7 @@ impl Driller for Vault {
         let key = locked.open_route(Opener::Officer(&self.key)).await;
         let key = key.map_err(|error| failed(&error))?;
         let reader = locked.unlock(&key).map_err(|error| failed(&error))?;
-        let backends = DrillKeys::of(&self.keys, self.token.clone());
-        let backends = backends.map_err(|error| failed(&error))?;
-        drill(reader, &backends, &TokioClock::new(), &OsEntropy).await
+        drill(reader, &self.drilled, &TokioClock::new(), &OsEntropy).await
     }
 }
 
@@ -123,11 +113,12 @@ pub async fn make(
     let moment = house.file.moment().await?;
     // The files of a log that goes on change while they are read: what is archived is made from the
     // moment. Its documents are in the store.
-    let exported = vault.folder.join("log");
+    let temporary = tempfile::tempdir_in(&vault.folder)?;
+    let exported = temporary.path().join("log");
     custody_audit::export(&moment, &head, &exported).await?;
     std::fs::remove_dir_all(exported.join("documents"))?;
     let log = Folder::new("log", &exported)?;
-    let keys = Folder::new("keys", directory.join("keys"))?;
+    let keys = Folder::new(KEYS, directory.join(KEYS))?;
     std::fs::create_dir_all(directory.join(WRAPPED))?;
     let wrapped = Folder::new(WRAPPED, directory.join(WRAPPED))?;
     let log_key = house.log.public_key().await;
@@ -144,7 +135,7 @@ pub async fn make(
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let path = vault.newest_path();
     let summary = pack.write_file(&path, &recipients, house.clock(), &entropy).await?;
-    std::fs::remove_dir_all(&exported)?;
+    temporary.close()?;
     let report = vault.copies.put(&path, &summary).await?;
     if !report.is_complete() {
         return Err(format!("a copy is missing: {report:?}").into());
@@ -162,10 +153,14 @@ pub fn drill_command() -> Result<Command, Failure> {
 
 /// What each site can do alone, in words. The officer who drills sits in Zurich, where no copy is.
 pub fn sites(record: &CeremonyRecord) -> Result<Vec<String>, Failure> {
+    // At home the newest archive lies beside the key that opens it for drills, and the keys themselves.
+    let home = SiteId::parse("home")?;
     let powers = SitePowers::new(Archives::Named)
+        .with(home.clone(), Power::ArchiveCopy)
+        .with(home.clone(), Power::Officer(PrincipalId::parse("otto")?))
+        .with(home, Power::Signing(BackendId::parse(BACKEND)?))
         .with(SiteId::parse("lisbon")?, Power::ArchiveCopy)
-        .with(SiteId::parse("oslo")?, Power::ArchiveCopy)
-        .with(SiteId::parse("zurich")?, Power::Officer(PrincipalId::parse("otto")?));
+        .with(SiteId::parse("oslo")?, Power::ArchiveCopy);
     let report = SiteReport::of(&record.distribution, &powers)?;
     Ok(report.words().iter().map(|line| format!("sites: {line}")).collect())
 }

@@ -24,7 +24,7 @@ fn the_program_rebuilds_the_house_and_says_each_step() {
     for step in [
         "before: paid within the limit",
         "ten holders have confirmed",
-        "no site alone can restore",
+        "the site home alone can restore",
         "copies: lisbon Good, oslo Good",
         "before, from the token: paid approved by two treasurers",
         "drill: 2 keys and 1 seeds proved",

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use custody_core::bytes::HexBytes;
@@ -9,13 +10,14 @@ use custody_core::document::V1;
 use custody_core::id::{BackendId, ExtensionName, OrderId};
 use custody_core::seam::{ErrorKind, KeyBackend};
 use custody_core::secret::Secret;
+use custody_core::time::Timestamp;
 use custody_core::tokio::TokioClock;
 use custody_recovery::Opener;
 use custody_recovery::archive::{ArchiveId, LocalFile, LockedArchive};
 use custody_recovery::drill::{
     DRILL, DrillBackends, DrillDocument, DrillError, DrillHandler, Driller, Evidence, drill,
 };
-use custody_recovery::restore::{Keys, Secrets};
+use custody_recovery::restore::{FileError, Keys, MemoryFiles, RestoreError, Secrets};
 use custody_recovery::slip39::combine;
 use examples_recovery::entropy::OsEntropy;
 use examples_recovery::house::request_id;
@@ -30,23 +32,32 @@ struct Given(BTreeMap<BackendId, Arc<dyn KeyBackend>>);
 
 #[async_trait]
 impl DrillBackends for Given {
+    fn files(&self) -> MemoryFiles {
+        MemoryFiles::none()
+    }
+
     async fn open(
         &self,
         _keys: &Keys,
         _secrets: &mut Secrets,
+        _files: &MemoryFiles,
     ) -> Result<BTreeMap<BackendId, Arc<dyn KeyBackend>>, String> {
         Ok(self.0.clone())
     }
 }
 
 async fn drilled(world: &World, given: Given) -> Evidence {
+    tried(world, &given).await.unwrap()
+}
+
+async fn tried(world: &World, backends: &dyn DrillBackends) -> Result<Evidence, DrillError> {
     let shares = rebuild::bring(&world.holders, &world.record, &world.post).unwrap();
     let secret = combine(&shares, &Secret::new(Vec::new())).unwrap();
     let file = LocalFile::open(&world.vault.newest_path()).unwrap();
     let locked = LockedArchive::peek(file).await.unwrap();
     let key = locked.open_route(Opener::Set(&secret)).await.unwrap();
     let reader = locked.unlock(&key).unwrap();
-    drill(reader, &given, &TokioClock::new(), &OsEntropy).await.unwrap()
+    drill(reader, backends, &TokioClock::new(), &OsEntropy).await
 }
 
 #[test]
@@ -91,7 +102,16 @@ fn only_evidence_of_everything_and_of_this_house_ends_a_drills_order_well() {
         let custodian = house.custodian.id();
         house.close().await.unwrap();
         let failed = drilled(&world, Given(BTreeMap::new())).await;
-        let good = Evidence { unproved: Vec::new(), ..failed.clone() };
+        let good = Evidence { unproved: Vec::new(), keys: 1, ..failed.clone() };
+        let seeds_only = Evidence { keys: 0, seeds: 1, ..good.clone() };
+        let nothing = Evidence { keys: 0, ..good.clone() };
+        let before = |age: Duration| {
+            let archived_at = Timestamp::from_millis(0);
+            Evidence { archived_at, began_at: archived_at.after(age), ..good.clone() }
+        };
+        let a_moment = Duration::from_millis(1);
+        let (latest, old) = (before(AGE_MAX), before(AGE_MAX + a_moment));
+        let later = Evidence { archived_at: good.began_at.after(a_moment), ..good.clone() };
         let order = OrderId::parse("018f0000-0000-7000-8000-000000000000").unwrap();
         let asked = |archive| DrillDocument { v: V1, archive }.to_bytes().unwrap();
         let foreign = custody_core::id::CustodianId::new(custody_core::digest::Digest::of(b"x"));
@@ -105,12 +125,17 @@ fn only_evidence_of_everything_and_of_this_house_ends_a_drills_order_well() {
                 Some(good.archive),
                 true,
             ),
+            ("seeds only", Ok(seeds_only), None, true),
+            ("of the greatest age", Ok(latest), None, true),
+            ("of an older archive", Ok(old), None, false),
+            ("of an archive that is still to be made", Ok(later), None, false),
+            ("of nothing", Ok(nothing), None, false),
             ("something is missing", Ok(failed), None, false),
             ("another house's", Ok(of_other), None, false),
             ("another archive's", Ok(good.clone()), other_archive, false),
             ("no drill", Err(()), None, false),
         ] {
-            let handler = DrillHandler::new(Arc::new(Showing(showing))).unwrap();
+            let handler = DrillHandler::new(Arc::new(Showing(showing)), AGE_MAX).unwrap();
             assert!(handler.accepts(&asked(archive)) && !handler.accepts(b"{}"));
             let ran = handler.run(&custodian, &order, &asked(archive)).await;
             assert_eq!(ran.is_ok(), is_good, "{name}");
@@ -120,6 +145,67 @@ fn only_evidence_of_everything_and_of_this_house_ends_a_drills_order_well() {
         }
     });
 }
+
+/// Wants one folder and too little of it.
+struct Wanting(usize);
+
+#[async_trait]
+impl DrillBackends for Wanting {
+    fn files(&self) -> MemoryFiles {
+        MemoryFiles::at_most(self.0).folder("keys")
+    }
+
+    async fn open(
+        &self,
+        _keys: &Keys,
+        _secrets: &mut Secrets,
+        files: &MemoryFiles,
+    ) -> Result<BTreeMap<BackendId, Arc<dyn KeyBackend>>, String> {
+        let files: Vec<_> = files.iter().map(|(path, _)| path.as_str().to_owned()).collect();
+        Err(files.join(" "))
+    }
+}
+
+#[test]
+fn a_drill_has_the_files_that_it_wants_and_no_more_than_it_may() {
+    run(async {
+        let (world, house) = World::new().await;
+        world.archive(&house).await;
+        house.close().await.unwrap();
+        let error = tried(&world, &Wanting(1024 * 1024)).await.unwrap_err();
+        let DrillError::Backends { reason } = error else { panic!("{error}") };
+        assert_eq!(reason, "keys/keys.json");
+        let error = tried(&world, &Wanting(10)).await.unwrap_err();
+        let is_too_much = matches!(
+            error,
+            DrillError::Restore(RestoreError::File(FileError::TooMuch { bytes_max: 10 }))
+        );
+        assert!(is_too_much, "{error}");
+    });
+}
+
+#[test]
+fn a_drill_takes_everything_from_the_archive_and_nothing_from_the_house() {
+    run(async {
+        let (world, house) = World::new().await;
+        world.archive(&house).await;
+        let file = world.directory().join("keys/keys.json");
+        // What the house has since lost is in the archive.
+        let kept = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let evidence = world.vault.drill(None).await.unwrap();
+        assert!(evidence.is_success());
+        assert_eq!((evidence.keys, evidence.seeds), (1, 1));
+        // What is missing in the archive is missed, though the house has it.
+        world.archive(&house).await;
+        std::fs::write(&file, kept).unwrap();
+        let error = world.vault.drill(None).await.unwrap_err();
+        assert!(error.to_string().contains("how its software keys are found"), "{error}");
+        house.close().await.unwrap();
+    });
+}
+
+const AGE_MAX: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn a_drill_without_an_archive_fails_and_is_no_drill() {

@@ -10,6 +10,7 @@ use custody_core::seam::Head;
 use custody_core::secret::Secret;
 use custody_recovery::ceremony::CeremonyRecord;
 use custody_recovery::restore::Restored;
+use examples_recovery::drilled::Drilled;
 use examples_recovery::holders::{Holders, Post};
 use examples_recovery::house::{House, People, Way};
 use examples_recovery::keys::{self, SoftKeys};
@@ -39,7 +40,7 @@ impl World {
         let directory = folder.path().join("house");
         let keys =
             SoftKeys::create(&directory.join("keys"), keys::copy(&passphrase)).await.unwrap();
-        let vault = Arc::new(Vault::open(folder.path(), &directory.join("keys")).unwrap());
+        let vault = Arc::new(Vault::open(folder.path(), Drilled::default()).unwrap());
         let parts = acts::parts(&directory, keys, &post, &vault).unwrap();
         let genesis = people.genesis(&holders).unwrap();
         let house = House::open(parts, Way::Create(genesis)).await.unwrap();
