@@ -135,6 +135,11 @@ impl fmt::Debug for Secrets {
 /// `NotEmpty` if the store has events, and whatever is wrong with the archive, the store or the
 /// files. What was written so far is then worth nothing: begin again with an empty store.
 ///
+/// # Security
+/// Open what was restored with [`Restored::recovery`], never as if nothing had happened:
+/// `CustodianBuilder::open` knows of more than is in the store only by the files of the log and the
+/// anchor. Where both are new it opens a store that was filled halfway.
+///
 /// # Cancel safety
 /// As after an error.
 pub async fn restore<R: AsyncRead + Unpin>(
@@ -303,7 +308,8 @@ impl RestoreError {
             Self::Store(error) => {
                 matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Throttled { .. })
             }
-            Self::Archive(ReadError::Source(_)) | Self::File(_) => true,
+            Self::File(error) => !matches!(error, FileError::TooMuch { .. }),
+            Self::Archive(ReadError::Source(_)) => true,
             Self::Archive(_)
             | Self::Empty
             | Self::Event { .. }

@@ -211,6 +211,7 @@ impl<'a> Pack<'a> {
         let (mut spread, mut next) =
             (Spread::new(self.store, head, records.spread), Position::START);
         let (mut documents, mut tree) = (0_u64, Tree::default());
+        self.check_head(&tree)?;
         while next < head {
             let page = self.store.events(next, PAGE).await?;
             if page.is_empty() {
@@ -237,6 +238,10 @@ impl<'a> Pack<'a> {
         if is_first && CustodianId::new(Digest::of(&event.bytes)) != self.custodian {
             return Err(PackError::Custodian);
         }
+        self.check_head(tree)
+    }
+
+    fn check_head(&self, tree: &Tree) -> Result<(), PackError> {
         let told = self.checkpoint.head;
         if tree.size() == told.size && tree.head() != told {
             return Err(PackError::Head { size: told.size.value() });

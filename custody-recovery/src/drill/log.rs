@@ -85,9 +85,7 @@ impl DrillHandler {
     pub fn last_failure(&self) -> Option<Evidence> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl DrillHandler {
     /// Whether something was proved, nothing was not, and the archive is a recent one. One that is
     /// said to be of a later time than the drill is none.
     fn shows(&self, evidence: &Evidence) -> bool {
@@ -125,7 +123,7 @@ impl CommandHandler for DrillHandler {
         if !is_asked || evidence.custodian != *custodian || !self.shows(&evidence) {
             let unproved = evidence.unproved.len();
             let archived_at = evidence.archived_at;
-            tracing::error!(%order, unproved, %archived_at, "a drill failed: it does not show that all is restored");
+            tracing::error!(%order, unproved, %archived_at, "a drill did not show what it must");
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(evidence);
             return Err(refused());
         }

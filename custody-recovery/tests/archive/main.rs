@@ -11,6 +11,7 @@
 
 mod damage;
 mod format;
+mod halfway;
 mod packing;
 mod routes;
 mod support;

@@ -9,16 +9,20 @@ use async_trait::async_trait;
 use custody_core::caip::ChainId;
 use custody_core::command::Command;
 use custody_core::crypto::Algorithm;
-use custody_core::custodian::{Custodian, Genesis, Outcome, Request};
+use custody_core::custodian::{
+    Custodian, CustodianBuilder, Genesis, OpenError, Outcome, Recovery, Request,
+};
+use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{BackendId, CustodianId, PrincipalId, RequestId, TierId, WalletId};
 use custody_core::seam::{
-    Batch, Entropy, ErrorKind, Event, Position, Record, RecordKey, Store, StoreError,
+    AuditLog as _, Batch, Checkpoint, Entropy, ErrorKind, Event, Head, Position, Record, RecordKey,
+    Store, StoreError,
 };
 use custody_core::secret::Secret;
 use custody_recovery::archive::{
-    ArchiveReader, Entry, EntryPath, FileSource, FileSourceError, Folder, LockedArchive, Pack,
-    PackError, Summary, WriteError,
+    ArchiveReader, Entry, EntryPath, FileSource, FileSourceError, Folder, HeaderError,
+    LockedArchive, Pack, PackError, Summary, WriteError,
 };
 use custody_recovery::{Opener, Recipient};
 use custody_testkit::audit::MemoryLog;
@@ -34,28 +38,26 @@ use pollster::block_on;
 use crate::support::{entropy, name, path, record};
 
 /// What a custodian that made three wallets has left.
-struct House {
-    custodian: CustodianId,
-    store: MemoryStore,
+pub(crate) struct House {
+    pub(crate) custodian: CustodianId,
+    pub(crate) store: MemoryStore,
     log: MemoryLog,
     clock: TestClock,
 }
 
 impl House {
     fn new() -> Self {
+        Self::with(3)
+    }
+
+    /// One that made so many wallets.
+    pub(crate) fn with(wallets: usize) -> Self {
         let (clock, store) = (TestClock::new(), MemoryStore::new());
         let key = TestKey::seeded(Algorithm::Ed25519, 99);
         let log = MemoryLog::new(Arc::new(store.clone()), vec![key]);
         let executor = TestExecutor::new(clock.clone());
         let custodian = executor.run(async {
-            let custodian = Custodian::builder()
-                .store(Arc::new(store.clone()))
-                .audit(Arc::new(log.clone()))
-                .backend(Arc::new(MemoryBackend::seeded("memory", 7)))
-                .policy(Arc::new(TestRules::new()))
-                .entropy(Arc::new(TestEntropy::seeded(1)))
-                .spawner(Arc::new(executor.clone()))
-                .clock(Arc::new(clock.clone()))
+            let custodian = builder(&store, &log, &executor, &clock)
                 .create(Genesis {
                     policy: TestRules::document(
                         &["treasurer"],
@@ -66,9 +68,9 @@ impl House {
                 })
                 .await
                 .unwrap();
-            for wallet in ["one", "two", "three"] {
+            for wallet in 0..wallets {
                 let command = Command::CreateWallet {
-                    wallet: WalletId::parse(wallet).unwrap(),
+                    wallet: WalletId::parse(&format!("wallet-{wallet}")).unwrap(),
                     chain: ChainId::parse("eip155:1").unwrap(),
                     tier: TierId::parse("hot").unwrap(),
                     backend: BackendId::parse("memory").unwrap(),
@@ -85,11 +87,24 @@ impl House {
         Self { custodian, store, log, clock }
     }
 
-    fn pack<'a>(&self, store: &'a dyn Store) -> Pack<'a> {
+    /// Opens what is in a store by a recovery, with a log whose files are new.
+    pub(crate) fn recover(
+        &self,
+        store: &MemoryStore,
+        recovery: Recovery,
+    ) -> Result<Custodian, OpenError> {
+        let key = TestKey::seeded(Algorithm::Ed25519, 99);
+        let log = MemoryLog::new(Arc::new(store.clone()), vec![key]);
+        let executor = TestExecutor::new(self.clock.clone());
+        let builder = builder(store, &log, &executor, &self.clock);
+        executor.run(async { builder.recover(self.custodian, recovery).await })
+    }
+
+    pub(crate) fn pack<'a>(&self, store: &'a dyn Store) -> Pack<'a> {
         block_on(Pack::new(self.custodian, store, &self.log)).unwrap()
     }
 
-    fn write(&self, pack: &Pack<'_>) -> Result<(Vec<u8>, Summary), PackError> {
+    pub(crate) fn write(&self, pack: &Pack<'_>) -> Result<(Vec<u8>, Summary), PackError> {
         let (kek, mut bytes) = (MemoryKeyEncryption::seeded(1), Vec::new());
         let recipients = [Recipient::Kek(&kek)];
         let summary = block_on(pack.write(&mut bytes, &recipients, &self.clock, &entropy(9)))?;
@@ -97,8 +112,24 @@ impl House {
     }
 }
 
+fn builder(
+    store: &MemoryStore,
+    log: &MemoryLog,
+    executor: &TestExecutor,
+    clock: &TestClock,
+) -> CustodianBuilder {
+    Custodian::builder()
+        .store(Arc::new(store.clone()))
+        .audit(Arc::new(log.clone()))
+        .backend(Arc::new(MemoryBackend::seeded("memory", 7)))
+        .policy(Arc::new(TestRules::new()))
+        .entropy(Arc::new(TestEntropy::seeded(1)))
+        .spawner(Arc::new(executor.clone()))
+        .clock(Arc::new(clock.clone()))
+}
+
 /// Opens an archive with the key encryption that all are made for.
-fn open(bytes: &[u8]) -> ArchiveReader<&[u8]> {
+pub(crate) fn open(bytes: &[u8]) -> ArchiveReader<&[u8]> {
     let kek = MemoryKeyEncryption::seeded(1);
     block_on(async {
         let locked = LockedArchive::peek(bytes).await.unwrap();
@@ -336,6 +367,45 @@ fn a_log_without_a_head_gives_no_archive() {
     let log = MemoryLog::new(Arc::new(store.clone()), vec![key]);
     let refused = block_on(Pack::new(house.custodian, &store, &log));
     assert!(matches!(refused, Err(PackError::NoHead)));
+}
+
+#[test]
+fn events_of_another_custodian_give_no_archive() {
+    let house = House::new();
+    let stranger = CustodianId::new(Digest::of(b"another custodian"));
+    let pack = block_on(Pack::new(stranger, &house.store, &house.log)).unwrap();
+    let refused = house.write(&pack);
+    assert!(matches!(refused, Err(PackError::Custodian)), "{refused:?}");
+}
+
+#[test]
+fn a_head_that_the_events_do_not_lead_to_gives_no_archive() {
+    let house = House::new();
+    let checkpoint = block_on(house.log.head()).unwrap().unwrap();
+    let key = block_on(house.log.public_key());
+    let Head { size, root } = checkpoint.head;
+    let write = |head: Head| {
+        let checkpoint = Checkpoint { head, ..checkpoint.clone() };
+        house.write(&Pack::at(house.custodian, &house.store, key.clone(), checkpoint))
+    };
+    write(checkpoint.head).unwrap();
+    let (other, before) = (Digest::of(b"other"), Position::new(size.value() - 1));
+    for (name, head) in [
+        ("another root", Head { size, root: other }),
+        ("the root of more events", Head { size: before, root }),
+        ("another root over the first event", Head { size: Position::new(1), root: other }),
+    ] {
+        let refused = write(head);
+        let told = head.size.value();
+        let is_right = matches!(&refused, Err(PackError::Head { size }) if *size == told);
+        assert!(is_right, "{name}: {refused:?}");
+    }
+    let end = block_on(house.store.head()).unwrap();
+    let ahead = write(Head { size: end.plus(1), root: other });
+    let is_right = matches!(ahead, Err(PackError::Header(HeaderError::Checkpoint { .. })));
+    assert!(is_right, "more events than there are: {ahead:?}");
+    let nothing = write(Head { size: Position::START, root: other });
+    assert!(nothing.is_err(), "a root over nothing that is none: {nothing:?}");
 }
 
 #[test]

@@ -29,13 +29,24 @@ pub struct Drilled {
 }
 
 impl Drilled {
-    /// Wrapped keys come back into this token, which is for drills only.
+    /// Wrapped keys come back into this token, which is for drills only: a token that runs would have
+    /// them anyway, and prove nothing about an archive.
     ///
-    /// It is initialised anew before each drill: it has the keys of the house afterwards, and what it
-    /// has from an earlier drill shows nothing about an archive.
+    /// It is emptied before each drill and after it ([`Self::forget`]). Where tokens can be initialised
+    /// anew, that is better still.
     #[must_use]
     pub fn with_token(tokens: &Tokens, label: &str) -> Self {
         Self { token: Some((tokens.clone(), label.to_owned())) }
+    }
+
+    /// Takes every object out of the token for drills. Whoever opened it must have let go of it.
+    pub fn forget(&self) -> Result<(), Failure> {
+        let Some((tokens, label)) = &self.token else { return Ok(()) };
+        let bare = tokens.bare(label)?;
+        for object in bare.session().find_objects(&[])? {
+            bare.session().destroy_object(object)?;
+        }
+        Ok(())
     }
 
     async fn backends(
@@ -52,6 +63,8 @@ impl Drilled {
         let soft = SoftKeys::read(file.expose(), taken(PASSPHRASE)?).await?;
         let mut backends = vec![soft.backend as Arc<dyn KeyBackend>];
         if let Some((tokens, label)) = &self.token {
+            // A process that died in a drill has left keys there.
+            self.forget()?;
             let token = cold::open(tokens, label, &taken(WRAPPING)?).await?;
             let mut wrapped = BTreeMap::new();
             for (path, bytes) in files.iter() {

@@ -96,7 +96,10 @@ impl Driller for Vault {
         let key = locked.open_route(Opener::Officer(&self.key)).await;
         let key = key.map_err(|error| failed(&error))?;
         let reader = locked.unlock(&key).map_err(|error| failed(&error))?;
-        drill(reader, &self.drilled, &TokioClock::new(), &OsEntropy).await
+        let drilled = drill(reader, &self.drilled, &TokioClock::new(), &OsEntropy).await;
+        // Whatever came of it, no key stays where it was proved.
+        self.drilled.forget().map_err(|error| failed(&error))?;
+        drilled
     }
 }
 
@@ -151,7 +154,8 @@ pub fn drill_command() -> Result<Command, Failure> {
     Ok(Command::Extension { name: ExtensionName::parse(DRILL)?, document: HexBytes::new(document) })
 }
 
-/// What each site can do alone, in words. The officer who drills sits in Zurich, where no copy is.
+/// What each site can do alone, in words. The house counts as a site: it drills alone, so it can
+/// restore alone.
 pub fn sites(record: &CeremonyRecord) -> Result<Vec<String>, Failure> {
     // At home the newest archive lies beside the key that opens it for drills, and the keys themselves.
     let home = SiteId::parse("home")?;

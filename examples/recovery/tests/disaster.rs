@@ -1,14 +1,25 @@
 //! The house is lost in more ways than the example shows.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests: a check fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: a check fails by panicking"
+)]
 
 #[path = "disaster/drills.rs"]
 mod drills;
+#[path = "disaster/halfway.rs"]
+mod halfway;
 #[path = "disaster/older.rs"]
 mod older;
 #[path = "disaster/partial.rs"]
 mod partial;
 #[path = "disaster/permits.rs"]
 mod permits;
+#[path = "../../hsm/tests/softhsm/stage.rs"]
+mod stage;
+#[path = "disaster/token_drills.rs"]
+mod token_drills;
 #[path = "disaster/world.rs"]
 mod world;
 

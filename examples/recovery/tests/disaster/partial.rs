@@ -1,4 +1,5 @@
 use custody_core::custodian::Older;
+use custody_core::seam::{Position, Store as _};
 use custody_core::secret::Secret;
 use custody_recovery::archive::{LocalFile, LockedArchive, ReadError};
 use custody_recovery::restore::{NoFiles, RestoreError, restore};
@@ -6,13 +7,13 @@ use custody_recovery::slip39::{CombineError, combine};
 use custody_recovery::{Opener, RouteError, X25519SecretKey};
 use custody_store::SqliteStore;
 use examples_recovery::entropy::OsEntropy;
-use examples_recovery::rebuild;
+use examples_recovery::{rebuild, vault};
 use examples_start::transactions::bundled;
 
 use crate::world::{World, run};
 
 #[test]
-fn a_store_that_was_filled_halfway_is_no_house() {
+fn an_archive_that_ends_early_leaves_no_house() {
     run(async {
         let (world, house) = World::new().await;
         for transaction in [bundled::SMALL, bundled::SMALL_LEGACY] {
@@ -35,9 +36,40 @@ fn a_store_that_was_filled_halfway_is_no_house() {
         let reader = locked.unlock(&key).unwrap();
         let error = restore(reader, &store, &mut NoFiles).await.unwrap_err();
         assert!(matches!(error, RestoreError::Archive(_)), "{error}");
+        // All of it is less than a batch, and the last one waits for the archive's end. The files of the
+        // log are those of the whole archive.
+        assert_eq!(store.head().await.unwrap(), Position::START);
         store.close();
-        let recovery = restored.recovery(&[newest], Older::Freeze);
-        assert!(world.recover(keys, recovery).await.is_err());
+        for older in [Older::Refuse, Older::Freeze] {
+            let recovery = restored.recovery(&[newest], older);
+            let error = world.recover(keys.clone(), recovery).await.unwrap_err().to_string();
+            assert!(error.contains("the store does not hold event 0"), "{older:?}: {error}");
+        }
+    });
+}
+
+#[test]
+fn an_archiving_that_failed_is_in_the_way_of_no_later_one() {
+    run(async {
+        let (world, house) = World::new().await;
+        let directory = world.directory();
+        let made = || vault::make(&house, &directory, &world.record, &world.vault, &[]);
+        // Files that are archived, and a place for copies.
+        for missing in [directory.join("keys"), directory.with_file_name("copies-oslo")] {
+            let elsewhere = missing.with_extension("elsewhere");
+            std::fs::rename(&missing, &elsewhere).unwrap();
+            std::fs::write(&missing, "no folder").unwrap();
+            made().await.unwrap_err();
+            made().await.unwrap_err();
+            std::fs::remove_file(&missing).unwrap();
+            std::fs::rename(&elsewhere, &missing).unwrap();
+            made().await.unwrap();
+        }
+        let archives = world.vault.newest_path();
+        let left = std::fs::read_dir(archives.parent().unwrap()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [archives], "nothing of the failures is left");
+        house.close().await.unwrap();
     });
 }
 

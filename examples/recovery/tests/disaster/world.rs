@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use custody_core::custodian::Recovery;
 use custody_core::id::CustodianId;
-use custody_core::seam::Head;
+use custody_core::seam::{Head, KeyBackend};
 use custody_core::secret::Secret;
 use custody_recovery::ceremony::CeremonyRecord;
 use custody_recovery::restore::Restored;
@@ -33,6 +33,11 @@ pub(crate) struct World {
 impl World {
     /// A house that runs, with a wallet and shares that were confirmed.
     pub(crate) async fn new() -> (Self, House) {
+        Self::with(Drilled::default(), Vec::new()).await
+    }
+
+    /// A house with other backends besides.
+    pub(crate) async fn with(drilled: Drilled, others: Vec<Arc<dyn KeyBackend>>) -> (Self, House) {
         let folder = tempfile::tempdir().unwrap();
         let people = People::meet(&folder.path().join("people")).unwrap();
         let holders = Holders::meet(&folder.path().join("holders")).unwrap();
@@ -40,8 +45,9 @@ impl World {
         let directory = folder.path().join("house");
         let keys =
             SoftKeys::create(&directory.join("keys"), keys::copy(&passphrase)).await.unwrap();
-        let vault = Arc::new(Vault::open(folder.path(), Drilled::default()).unwrap());
-        let parts = acts::parts(&directory, keys, &post, &vault).unwrap();
+        let vault = Arc::new(Vault::open(folder.path(), drilled).unwrap());
+        let mut parts = acts::parts(&directory, keys, &post, &vault).unwrap();
+        parts.others = others;
         let genesis = people.genesis(&holders).unwrap();
         let house = House::open(parts, Way::Create(genesis)).await.unwrap();
         let address = acts::wallet(&house, &people).await.unwrap();
@@ -57,8 +63,13 @@ impl World {
     }
 
     pub(crate) async fn archive(&self, house: &House) -> Made {
+        self.archive_with(house, &[]).await
+    }
+
+    /// An archive with more secrets than the passphrase.
+    pub(crate) async fn archive_with(&self, house: &House, more: &[(&str, &Secret)]) -> Made {
         let (record, vault) = (&self.record, &self.vault);
-        let secrets = [(keys::PASSPHRASE, &self.passphrase)];
+        let secrets = [&[(keys::PASSPHRASE, &self.passphrase)], more].concat();
         vault::make(house, &self.directory(), record, vault, &secrets).await.unwrap()
     }
 
