@@ -195,7 +195,7 @@ async fn unpack<R: AsyncRead + Unpin>(
             Entry::Record(record) => {
                 fold.record(&record);
                 if let Some(filling) = &mut filling {
-                    filling.record(record);
+                    filling.record(record).await?;
                 }
             }
             Entry::Secret(name, secret) => {
@@ -230,17 +230,20 @@ impl<'a> Filling<'a> {
         if let Some(before) = self.last.replace(bytes) {
             self.size = self.size.saturating_add(before.len());
             self.batch.events.push(before);
-            let entries = self.batch.events.len().saturating_add(self.batch.inserts.len());
-            if entries >= ENTRIES || self.size >= BYTES {
-                self.commit().await?;
-            }
+            self.commit_if_full().await?;
         }
         Ok(())
     }
 
-    fn record(&mut self, record: Record) {
+    async fn record(&mut self, record: Record) -> Result<(), RestoreError> {
         self.size = self.size.saturating_add(record.value.len());
         self.batch.inserts.push(record);
+        self.commit_if_full().await
+    }
+
+    async fn commit_if_full(&mut self) -> Result<(), RestoreError> {
+        let entries = self.batch.events.len().saturating_add(self.batch.inserts.len());
+        if entries >= ENTRIES || self.size >= BYTES { self.commit().await } else { Ok(()) }
     }
 
     async fn finish(mut self) -> Result<(), RestoreError> {
