@@ -20,6 +20,8 @@ mod permits;
 mod stage;
 #[path = "disaster/token_drills.rs"]
 mod token_drills;
+#[path = "disaster/token_route.rs"]
+mod token_route;
 #[path = "disaster/world.rs"]
 mod world;
 
