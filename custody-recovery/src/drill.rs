@@ -131,7 +131,8 @@ impl Evidence {
 /// entropy. Keys that are not proved are no error: the evidence names them.
 ///
 /// # Cancel safety
-/// Nothing changes if the future is dropped.
+/// Nothing of it stays in memory if the future is dropped. What the backends have outside of it, such
+/// as keys in a token for drills, is taken away by the host before the next drill.
 pub async fn drill<R: AsyncRead + Unpin>(
     reader: ArchiveReader<R>,
     backends: &dyn DrillBackends,

@@ -65,7 +65,8 @@ pub trait Journal: Debug + Send + Sync {
     /// may be told that it is the first.
     ///
     /// # Errors
-    /// Whatever the kind, the ceremony does not begin.
+    /// Whatever the kind, the ceremony does not begin, and its order is unknown: an earlier run may
+    /// have begun it.
     async fn begin(&self, set: &SetId) -> Result<Begun, BackendError>;
 
     /// Keeps the record of a set whose shares are handed out; durable on return.

@@ -27,9 +27,10 @@ use crate::slip39::{self, GroupScheme, Scheme, Share};
 /// guess, so the iteration exponent is 0.
 ///
 /// A ceremony is held once for each order. A command that is run again gives the same answer if its
-/// set has a record in the journal. If it was broken off before, some shares may be out: the answer
-/// is `Indeterminate`, the order becomes `unknown`, and as no order was executed the set is in no
-/// [`Sets`](super::Sets) and never in force. Settle the order as failed and submit another.
+/// set has a record in the journal. If it was broken off before, or the journal cannot tell, some
+/// shares may be out: the answer is `Indeterminate`, the order becomes `unknown`, and as no order was
+/// executed the set is in no [`Sets`](super::Sets) and never in force. Settle the order as failed and
+/// submit another.
 ///
 /// New shares are made only of a set whose record is in the journal, and only if the order describes
 /// it so: what would not count afterwards hands nothing out. After a recovery the journal is filled
@@ -84,13 +85,14 @@ impl Ceremonies {
         plan: Plan,
     ) -> Result<Vec<u8>, BackendError> {
         let set = SetId::of(custodian, order);
-        self.check(&plan).await?;
         match self.journal.begin(&set).await {
             Ok(Begun::Done(record)) => return Ok(record),
             Ok(Begun::BrokenOff) => return Err(failed(ErrorKind::Indeterminate, BROKEN_OFF)),
             Ok(Begun::First) => {}
-            Err(error) => return Err(failed(ErrorKind::Unavailable, BEGIN).with_source(error)),
+            // Nothing leaves now. What left when the order was run before, only the journal knows.
+            Err(error) => return Err(failed(ErrorKind::Indeterminate, BEGIN).with_source(error)),
         }
+        self.check(&plan).await?;
         let secret = self.secret(custodian, order, plan.from()).await?;
         let shares = split(&secret, &plan.distribution, self.entropy.as_ref())?;
         let public_key = recovery_public_key(&secret).map_err(|error| refused(SPLIT, error))?;

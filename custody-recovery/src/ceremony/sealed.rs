@@ -35,7 +35,9 @@ pub trait PacketPost: Debug + Send + Sync {
 ///
 /// To bring a share for a rotation, its holder opens the own packet, and seals the share to
 /// [`Self::key`] with the purpose [`Purpose::Reshare`] and its order, once that waits for approvals.
-/// The desk passes over packets that were sealed for another purpose, order or set, or do not open.
+/// The desk passes over packets that were sealed for another purpose, order or set, or do not open,
+/// and takes one for each position. A share of another set in a packet that opens is not passed over:
+/// the ceremony names it, and fails.
 pub struct SealedDesk {
     post: Arc<dyn PacketPost>,
     key: X25519SecretKey,

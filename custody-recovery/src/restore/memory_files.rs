@@ -35,7 +35,7 @@ impl MemoryFiles {
         Self::default()
     }
 
-    /// Keeps at most so many bytes.
+    /// Keeps at most so many bytes of paths and contents.
     #[must_use]
     pub fn at_most(bytes_max: usize) -> Self {
         Self { bytes_max, ..Self::default() }
@@ -58,6 +58,12 @@ impl MemoryFiles {
     pub fn iter(&self) -> impl Iterator<Item = (&EntryPath, &Secret)> {
         self.files.iter()
     }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), FileError> {
+        self.held = self.held.saturating_add(bytes);
+        let bytes_max = self.bytes_max;
+        if self.held > bytes_max { Err(FileError::TooMuch { bytes_max }) } else { Ok(()) }
+    }
 }
 
 #[async_trait]
@@ -68,18 +74,20 @@ impl FileTarget for MemoryFiles {
         }
         let first = path.as_str().split('/').next().unwrap_or_default();
         let pieces = self.folders.contains(first).then(Vec::new);
+        if pieces.is_some() {
+            self.hold(path.as_str().len())?;
+        }
         self.open = Some(Open { path: path.clone(), pieces });
         Ok(())
     }
 
     async fn write(&mut self, piece: &Secret) -> Result<(), FileError> {
         let missing = FileError::Order { kind: EntryKind::Piece };
-        let open = self.open.as_mut().ok_or(missing)?;
-        if let Some(pieces) = &mut open.pieces {
-            self.held = self.held.saturating_add(piece.len());
-            if self.held > self.bytes_max {
-                return Err(FileError::TooMuch { bytes_max: self.bytes_max });
-            }
+        if self.open.as_ref().ok_or(missing)?.pieces.is_none() {
+            return Ok(());
+        }
+        self.hold(piece.len())?;
+        if let Some(Open { pieces: Some(pieces), .. }) = &mut self.open {
             pieces.push(Secret::new(piece.expose().to_vec()));
         }
         Ok(())
@@ -119,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_files_of_the_named_folders_are_kept_and_no_others() {
-        let mut files = MemoryFiles::at_most(5).folder("keys").folder("wrapped");
+        let mut files = MemoryFiles::at_most(20).folder("keys").folder("wrapped");
         put(&mut files, "keys/a", &["ab", "", "c"]).await.unwrap();
         put(&mut files, "log/tile/0/000", &["much more than is kept"]).await.unwrap();
         put(&mut files, "keysx/a", &["no such folder"]).await.unwrap();
@@ -133,10 +141,17 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_may_be_kept_is_refused() {
-        let mut files = MemoryFiles::at_most(5).folder("keys");
+        // Two paths of six bytes, and five of contents.
+        let mut files = MemoryFiles::at_most(17).folder("keys");
         put(&mut files, "keys/a", &["abc"]).await.unwrap();
         let error = put(&mut files, "keys/b", &["de", "f"]).await.unwrap_err();
-        assert!(matches!(error, FileError::TooMuch { bytes_max: 5 }), "{error:?}");
+        assert!(matches!(error, FileError::TooMuch { bytes_max: 17 }), "{error:?}");
+        // Nor are there ever more files without contents.
+        let mut files = MemoryFiles::at_most(12).folder("keys");
+        put(&mut files, "keys/a", &[]).await.unwrap();
+        put(&mut files, "keys/b", &[]).await.unwrap();
+        let error = put(&mut files, "keys/c", &[]).await.unwrap_err();
+        assert!(matches!(error, FileError::TooMuch { bytes_max: 12 }), "{error:?}");
         let error = put(&mut MemoryFiles::none().folder("a"), "a/b", &["x"]).await.unwrap_err();
         assert!(matches!(error, FileError::TooMuch { bytes_max: 0 }), "{error:?}");
     }

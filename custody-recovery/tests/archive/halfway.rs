@@ -7,7 +7,7 @@ use custody_testkit::fault::{Fault, Happened};
 use custody_testkit::store::{FaultyStore, MemoryStore, StoreCall};
 use pollster::block_on;
 
-use crate::packing::{House, open};
+use crate::house::{House, open};
 
 /// Enough for several batches of 1,000 events and records.
 const WALLETS: usize = 600;

@@ -12,6 +12,8 @@
 mod damage;
 mod format;
 mod halfway;
+mod house;
+mod moving;
 mod packing;
 mod routes;
 mod support;

@@ -17,7 +17,8 @@ use custody_recovery::ceremony::{
 use custody_testkit::runtime::TestEntropy;
 use futures::future::{Either, select};
 
-use crate::house::{Drawer, House, share, split};
+use crate::doubles::Drawer;
+use crate::house::{House, share, split};
 
 async fn asked(house: &House, custodian: &Custodian) -> Answer {
     let request = house.request(custodian, "tara", split().to_command().unwrap());
@@ -205,14 +206,14 @@ fn without_a_journal_nothing_begins_and_nothing_counts() {
     for kind in kinds {
         let begin = Torn { begin: Some(kind), finish: None };
         let finish = Torn { begin: None, finish: Some(kind) };
-        for (journal, expected, calls) in
-            [(begin, ErrorKind::Unavailable, 0), (finish, ErrorKind::Indeterminate, 3)]
-        {
+        // The order may have been run before, and its shares be out.
+        for (journal, calls) in [(begin, 0), (finish, 3)] {
             let drawer = Drawer::default();
             let entropy = Arc::new(TestEntropy::seeded(1));
             let ceremonies = Ceremonies::new(Arc::new(drawer.clone()), Arc::new(journal), entropy);
             let error = refusal(&ceremonies);
-            assert_eq!((error.kind(), drawer.calls()), (expected, calls), "{kind:?}");
+            let found = (error.kind(), drawer.calls());
+            assert_eq!(found, (ErrorKind::Indeterminate, calls), "{kind:?}");
         }
     }
 }

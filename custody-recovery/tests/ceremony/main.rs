@@ -11,7 +11,9 @@
 mod broken_off;
 mod confirming;
 mod documents;
+mod doubles;
 mod flow;
+mod following;
 mod house;
 mod offline;
 mod packets;

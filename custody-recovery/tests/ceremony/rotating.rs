@@ -8,19 +8,19 @@ use custody_recovery::ceremony::{
     SetReference, Sets, Split, Standing, Step,
 };
 use custody_recovery::slip39::combine;
-use custody_recovery::{CommitmentError, Commitments, Distribution, Group, Holder, SetId};
+use custody_recovery::{CommitmentError, Commitments, Distribution, Group, Holder};
 
 use crate::house::{House, holder, holders, share, split, two_of, two_of_three};
 
 /// A house with a set in force.
-async fn settled(house: &House) -> (Custodian, CeremonyRecord) {
+pub(crate) async fn settled(house: &House) -> (Custodian, CeremonyRecord) {
     let custodian = house.create().await;
     let record = house.made(&custodian, &split()).await;
     house.confirm_all(&custodian, &record).await;
     (custodian, record)
 }
 
-fn rotate(from: &CeremonyRecord) -> Rotate {
+pub(crate) fn rotate(from: &CeremonyRecord) -> Rotate {
     Rotate {
         v: V1,
         from: from.reference(),
@@ -30,7 +30,7 @@ fn rotate(from: &CeremonyRecord) -> Rotate {
 }
 
 /// Fay, of cyd's organisation, comes in cyd's place.
-fn replace(from: &CeremonyRecord, holders: Vec<Holder>) -> Replace {
+pub(crate) fn replace(from: &CeremonyRecord, holders: Vec<Holder>) -> Replace {
     Replace {
         v: V1,
         from: from.reference(),
@@ -40,22 +40,26 @@ fn replace(from: &CeremonyRecord, holders: Vec<Holder>) -> Replace {
     }
 }
 
-fn with_fay() -> Vec<Holder> {
+pub(crate) fn with_fay() -> Vec<Holder> {
     let mut holders = holders();
     holders[2] = holder("fay", "law", "bern");
     holders
 }
 
-fn standings(house: &House, custodian: &Custodian) -> Vec<Standing> {
+pub(crate) fn standings(house: &House, custodian: &Custodian) -> Vec<Standing> {
     house.transcript(custodian.id()).sets().all().iter().map(|state| state.standing()).collect()
 }
 
-fn last_refusal(house: &House, custodian: &Custodian) -> Refusal {
+pub(crate) fn last_refusal(house: &House, custodian: &Custodian) -> Refusal {
     house.transcript(custodian.id()).sets().refused().last().unwrap().refusal.clone()
 }
 
 /// The sets after the log's steps, the last of which is another: what a handler would never do.
-fn refolded(house: &House, custodian: &Custodian, change: impl FnOnce(&mut Step)) -> Sets {
+pub(crate) fn refolded(
+    house: &House,
+    custodian: &Custodian,
+    change: impl FnOnce(&mut Step),
+) -> Sets {
     let transcript = house.transcript(custodian.id());
     let steps = transcript.entries().iter().map(|entry| entry.step.clone());
     let mut steps: Vec<_> = steps.collect();
@@ -63,14 +67,18 @@ fn refolded(house: &House, custodian: &Custodian, change: impl FnOnce(&mut Step)
     Sets::fold(custodian.id(), &steps)
 }
 
-fn refused_last(sets: &Sets) -> Refusal {
+pub(crate) fn refused_last(sets: &Sets) -> Refusal {
     sets.refused().last().unwrap().refusal.clone()
 }
 
-const FAILED: Outcome = Outcome::Failed { reason: Hold::BackendRefused };
+pub(crate) const FAILED: Outcome = Outcome::Failed { reason: Hold::BackendRefused };
 
 /// The outcome of a ceremony's order of tara's.
-async fn outcome(house: &House, custodian: &Custodian, document: &impl CeremonyCommand) -> Outcome {
+pub(crate) async fn outcome(
+    house: &House,
+    custodian: &Custodian,
+    document: &impl CeremonyCommand,
+) -> Outcome {
     let request = house.request(custodian, "tara", document.to_command().unwrap());
     house.done(custodian, request).await.unwrap().outcome
 }
@@ -297,116 +305,5 @@ fn only_the_set_in_force_is_rotated() {
         let entry = transcript.entries().last().unwrap();
         assert_eq!(transcript.stray(), std::slice::from_ref(&entry.step.order));
         assert!(entry.to_string().ends_with("is not in force; its shares may be out"), "{entry}");
-    });
-}
-
-#[test]
-fn a_set_that_nobody_knows_is_not_rotated() {
-    let house = House::new();
-    house.run(async {
-        let (custodian, old) = settled(&house).await;
-        house.bring(&old, &[0, 1]);
-        let unknown = SetId::of(&custodian.id(), &"x".parse().unwrap());
-        let from = SetReference { set: unknown, ..old.reference() };
-        let document = Rotate { from, ..rotate(&old) };
-        assert_eq!(outcome(&house, &custodian, &document).await, FAILED);
-        house.made(&custodian, &rotate(&old)).await;
-        let other = |bytes: &[u8]| {
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
-            text.replace(&old.set.to_string(), &unknown.to_string()).into_bytes()
-        };
-        let sets = refolded(&house, &custodian, |step| {
-            (step.document, step.answer) = (other(&step.document), other(&step.answer));
-        });
-        assert_eq!(refused_last(&sets), Refusal::UnknownSet { set: unknown });
-    });
-}
-
-#[test]
-fn a_journal_that_was_lost_is_filled_from_the_log_before_new_shares_are_made() {
-    let house = House::new();
-    house.run(async {
-        let (custodian, old) = settled(&house).await;
-        house.bring(&old, &[0, 1]);
-        let kept = house.journal.of(custodian.id(), &old.order).unwrap();
-        house.journal.lose();
-        let handed = house.drawer.calls();
-        assert_eq!(outcome(&house, &custodian, &rotate(&old)).await, FAILED);
-        assert_eq!(house.drawer.calls(), handed);
-        let transcript = house.transcript(custodian.id());
-        transcript.sets().note_in(&house.journal).await.unwrap();
-        assert_eq!(house.journal.of(custodian.id(), &old.order).unwrap(), kept);
-        let new = house.made(&custodian, &rotate(&old)).await;
-        assert_eq!(new.from, Some(old.set));
-    });
-}
-
-#[test]
-fn a_rotation_that_waits_does_not_undo_a_later_secret() {
-    let house = House::new();
-    house.run(async {
-        let (custodian, old) = settled(&house).await;
-        let other = house.made(&custodian, &split()).await;
-        house.bring(&old, &[0, 1]);
-        let rotated = house.made(&custodian, &rotate(&old)).await;
-        house.confirm_all(&custodian, &other).await;
-        let expected = [Standing::Former, Standing::InForce, Standing::Void];
-        assert_eq!(standings(&house, &custodian), expected);
-        let confirm = house.confirmation(&custodian, &rotated, share(0));
-        house.ordered(&custodian, "ann", &confirm).await;
-        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: rotated.set });
-    });
-}
-
-#[test]
-fn of_two_rotations_of_a_set_the_one_that_is_confirmed_first_counts() {
-    let house = House::new();
-    house.run(async {
-        let (custodian, old) = settled(&house).await;
-        house.bring(&old, &[0, 1]);
-        let first = house.made(&custodian, &rotate(&old)).await;
-        let second = house.made(&custodian, &replace(&old, with_fay())).await;
-        let secret = house.made(&custodian, &split()).await;
-        house.confirm_all(&custodian, &first).await;
-        let expected = [Standing::Void, Standing::InForce, Standing::Void, Standing::Waiting];
-        assert_eq!(standings(&house, &custodian), expected);
-        let confirm = house.confirmation(&custodian, &second, share(0));
-        house.ordered(&custodian, "ann", &confirm).await;
-        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: second.set });
-        // A new secret that was made meanwhile still may come into force.
-        house.confirm_all(&custodian, &secret).await;
-        let expected = [Standing::Void, Standing::Former, Standing::Void, Standing::InForce];
-        assert_eq!(standings(&house, &custodian), expected);
-    });
-}
-
-#[test]
-fn a_new_secret_leaves_the_old_set_for_old_archives() {
-    let house = House::new();
-    house.run(async {
-        let (custodian, old) = settled(&house).await;
-        let document = Split { confirmations: Confirmations::AtLeast(2), ..split() };
-        let new = house.made(&custodian, &document).await;
-        assert_ne!(new.public_key, old.public_key);
-        house.confirm_all(&custodian, &new).await;
-        assert_eq!(standings(&house, &custodian), [Standing::Former, Standing::InForce]);
-        // It is still confirmed, and never comes back into force.
-        house.confirm_all(&custodian, &old).await;
-        assert_eq!(standings(&house, &custodian), [Standing::Former, Standing::InForce]);
-    });
-}
-
-#[test]
-fn a_set_that_waits_is_void_once_a_later_one_is_in_force() {
-    let house = House::new();
-    house.run(async {
-        let custodian = house.create().await;
-        let first = house.made(&custodian, &split()).await;
-        let second = house.made(&custodian, &split()).await;
-        house.confirm_all(&custodian, &second).await;
-        assert_eq!(standings(&house, &custodian), [Standing::Void, Standing::InForce]);
-        let confirm = house.confirmation(&custodian, &first, share(0));
-        house.ordered(&custodian, "ann", &confirm).await;
-        assert_eq!(last_refusal(&house, &custodian), Refusal::Void { set: first.set });
     });
 }
