@@ -1,5 +1,4 @@
 //! A key of KMS is a way to an archive's key, alone and beside others.
-#![expect(clippy::unwrap_used, reason = "tests: a check fails by panicking")]
 
 use custody_core::digest::Digest;
 use custody_core::id::CustodianId;
