@@ -201,16 +201,30 @@ fn software(
     entropy: &Arc<dyn Entropy>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn KeyBackend>, Failure> {
+    Ok(Arc::new(soft(entropy, clock)?))
+}
+
+fn soft(entropy: &Arc<dyn Entropy>, clock: &Arc<dyn Clock>) -> Result<SoftBackend, Failure> {
     let parameters = KdfParameters::new(19 * 1024, 2, 1)?;
     let passphrase = Secret::new(b"benches only".to_vec());
     let (kek, _) = PassphraseKek::create(passphrase, parameters, Arc::clone(entropy))?;
     let (id, kek) = (BackendId::parse("software")?, Arc::new(kek));
-    Ok(Arc::new(SoftBackend::new(id, kek, Arc::clone(entropy), Arc::clone(clock))?))
+    Ok(SoftBackend::new(id, kek, Arc::clone(entropy), Arc::clone(clock))?)
+}
+
+/// Software keys under a passphrase of their own.
+pub fn soft_backend() -> Result<SoftBackend, Failure> {
+    soft(&(Arc::new(OsEntropy) as _), &(Arc::new(TokioClock::new()) as _))
+}
+
+/// A backend of software keys under a passphrase of its own.
+pub fn new_software() -> Result<Arc<dyn KeyBackend>, Failure> {
+    Ok(Arc::new(soft_backend()?))
 }
 
 /// A key for a log of its own.
 pub async fn log_key() -> Result<Arc<dyn custody_core::seam::Signer>, Failure> {
-    let backend = software(&(Arc::new(OsEntropy) as _), &(Arc::new(TokioClock::new()) as _))?;
+    let backend = new_software()?;
     log_signer(backend.as_ref()).await
 }
 

@@ -12,6 +12,7 @@ pub mod house;
 pub mod judging;
 pub mod kept;
 pub mod load;
+pub mod measured;
 pub mod percentile;
 pub mod token;
 

@@ -42,8 +42,7 @@ impl BenchToken {
 
     /// A new token of SoftHSM in a folder, and the configuration of SoftHSM that knows it.
     pub fn new(folder: &Path) -> Result<(Self, PathBuf), Failure> {
-        let module = PLACES.iter().map(PathBuf::from).find(|path| path.exists());
-        let module = module.ok_or("SoftHSM is not installed")?;
+        let module = softhsm()?;
         let (tokens, conf) = (folder.join("tokens"), folder.join("softhsm2.conf"));
         std::fs::create_dir_all(&tokens)?;
         let lines = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
@@ -61,12 +60,40 @@ impl BenchToken {
         Err(String::from_utf8_lossy(&output.stderr).into())
     }
 
-    /// A new token of openCryptoki, where `cargo xtask opencryptoki` has made its daemon start; if
-    /// `HSM_BENCH_OPENCRYPTOKI` asks for it.
+    /// The token of SoftHSM that [`Self::new`] has made in a folder.
+    pub fn made(folder: &Path) -> Result<Self, Failure> {
+        Ok(Self { module: softhsm()?, label: "bench".to_owned(), pin: folder.join("pin") })
+    }
+
+    /// A new token in the first slot of a module that needs no more than to be asked, such as
+    /// kryoptic.
+    pub fn of_module(module: &Path, folder: &Path) -> Result<Self, Failure> {
+        let client = Pkcs11::new(module)?;
+        client.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        let slot = client.get_all_slots()?.into_iter().next().ok_or("there is no slot")?;
+        let (officer, user) = (AuthPin::from("officer-of-benches"), "bench-of-tokens");
+        client.init_token(slot, &officer, "bench")?;
+        let session = client.open_rw_session(slot)?;
+        session.login(UserType::So, Some(&officer))?;
+        session.init_pin(&AuthPin::from(user))?;
+        session.logout()?;
+        session.close()?;
+        client.finalize()?;
+        let pin = folder.join("pin");
+        std::fs::write(&pin, user)?;
+        Ok(Self { module: module.to_owned(), label: "bench".to_owned(), pin })
+    }
+
+    /// A new token of openCryptoki, if `HSM_BENCH_OPENCRYPTOKI` asks for it.
     pub fn of_opencryptoki(folder: &Path) -> Result<Option<Self>, Failure> {
         if std::env::var_os(OPENCRYPTOKI).is_none() {
             return Ok(None);
         }
+        Self::new_of_opencryptoki(folder).map(Some)
+    }
+
+    /// A new token of openCryptoki, where `cargo xtask opencryptoki` has made its daemon start.
+    pub fn new_of_opencryptoki(folder: &Path) -> Result<Self, Failure> {
         let module = OPENCRYPTOKI_PLACES.iter().map(PathBuf::from).find(|path| path.exists());
         let module = module.ok_or("openCryptoki is not here")?;
         let client = Pkcs11::new(&module)?;
@@ -85,7 +112,7 @@ impl BenchToken {
         kept.write_all_at(b"serial-bench    ", 80)?;
         let pin = folder.join("pin");
         std::fs::write(&pin, user)?;
-        Ok(Some(Self { module, label: "one".to_owned(), pin }))
+        Ok(Self { module, label: "one".to_owned(), pin })
     }
 
     /// Tells a process about it.
@@ -106,9 +133,14 @@ impl BenchToken {
     /// A session of the module and the key, for whoever uses them bare. A backend is open beside
     /// it, so that the module is initialised and the user logged in.
     pub fn bare(&self) -> Result<(Session, ObjectHandle), Failure> {
+        self.bare_of(LABEL)
+    }
+
+    /// The same with the key of this label.
+    pub fn bare_of(&self, label: &str) -> Result<(Session, ObjectHandle), Failure> {
         let client = Pkcs11::new(&self.module)?;
         let session = client.open_rw_session(self.slot(&client)?)?;
-        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(LABEL.into())];
+        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
         let key = session.find_objects(&wanted)?.pop().ok_or("the token has no key")?;
         Ok((session, key))
     }
@@ -121,6 +153,11 @@ impl BenchToken {
         }
         Err("no token has the label".into())
     }
+}
+
+fn softhsm() -> Result<PathBuf, Failure> {
+    let module = PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    module.ok_or_else(|| "SoftHSM is not installed".into())
 }
 
 /// The signer of the key of secp256k1 that benches use, made if there is none.

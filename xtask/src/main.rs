@@ -6,6 +6,7 @@
 //! `cargo xtask speed` runs the tests that measure, one after the other: for a quiet machine.
 //! `cargo xtask opencryptoki PROGRAM [ARGUMENT…]` runs a program where openCryptoki has two new tokens.
 //! `cargo xtask with-kms PROGRAM [ARGUMENT…]` runs a program beside what stands in for AWS KMS.
+//! `cargo xtask bench-results` makes the example results of `custody-bench` anew.
 //! `cargo xtask features` prints the features that the tests are built with: what is run with them is not
 //! built again.
 //! `cargo xtask mutants` puts faults into a copy of the code and sees whether the tests notice.
@@ -24,6 +25,7 @@ mod opencryptoki;
 mod process;
 mod project;
 mod python;
+mod results;
 mod scan;
 mod screen;
 mod setup;
@@ -48,13 +50,14 @@ fn main() -> ExitCode {
         Some("opencryptoki") => opencryptoki(&arguments.collect::<Vec<_>>()),
         Some("with-kms") => with_kms(&arguments.collect::<Vec<_>>()),
         Some("features") => features(),
+        Some("bench-results") => bench_results(&arguments.collect::<Vec<_>>()),
         Some("mutants") => mutants(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
-            println!("{USAGE}\n       {}", mutants::USAGE);
+            println!("{USAGE}\n       {}\n       {}", results::USAGE, mutants::USAGE);
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("{USAGE}\n       {}", mutants::USAGE);
+            eprintln!("{USAGE}\n       {}\n       {}", results::USAGE, mutants::USAGE);
             ExitCode::from(2)
         }
     }
@@ -151,6 +154,24 @@ fn with_kms(words: &[String]) -> ExitCode {
         }
         Err(error) => {
             eprintln!("xtask with-kms: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench_results(arguments: &[String]) -> ExitCode {
+    let asked = match results::Asked::parse(arguments) {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprintln!("xtask bench-results: {error}\nusage: {}", results::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match results::run(&asked) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask bench-results: FAILED: {error}");
             ExitCode::FAILURE
         }
     }

@@ -28,10 +28,10 @@ const NEEDS: [Need; 8] = [
     Need { name: "a C compiler called cc", packages: &[], ensure: compiler },
     Need {
         name: "SoftHSM, p11-kit, OpenSC and openssl",
-        packages: &["custody-hsm", "examples-hsm"],
+        packages: &["benches", "custody-hsm", "examples-hsm"],
         ensure: tokens,
     },
-    Need { name: "kryoptic", packages: &["custody-hsm"], ensure: kryoptic },
+    Need { name: "kryoptic", packages: &["benches", "custody-hsm"], ensure: kryoptic },
     Need { name: "a node of Ethereum", packages: &["examples-chains"], ensure: node },
     Need {
         name: "a Python with the packages of the examples",
@@ -86,7 +86,7 @@ fn compiler() -> Result<(), String> {
 
 /// The PKCS#11 module that the tests of `custody-hsm` make tokens with, what puts it at a distance,
 /// and the programs that look at its keys.
-fn tokens() -> Result<(), String> {
+pub(crate) fn tokens() -> Result<(), String> {
     if ["softhsm2-util", "p11-kit", "pkcs11-tool", "openssl"].iter().all(|name| is_there(name)) {
         return Ok(());
     }
@@ -96,7 +96,7 @@ fn tokens() -> Result<(), String> {
 }
 
 /// Another PKCS#11 module, built once from its crates into `target/shims`, which takes minutes.
-fn kryoptic() -> Result<(), String> {
+pub(crate) fn kryoptic() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = root.join("target/shims/kryoptic");
     if !target.join("release/libkryoptic_module.so").is_file()

@@ -170,7 +170,7 @@ fn target() -> PathBuf {
 }
 
 /// The packages whose tests need them.
-pub(crate) const PACKAGES: [&str; 2] = ["custody-kms", "examples-kms"];
+pub(crate) const PACKAGES: [&str; 3] = ["benches", "custody-kms", "examples-kms"];
 
 /// Newer ones were not tried, older ones cannot read it.
 const LOCALSTACK_PYTHON: &str = "3.13";

@@ -1,0 +1,311 @@
+//! Reports: `report.md` and `report.html`.
+//!
+//! Invariant: a report is a pure function of a run. Nothing here reads a clock, a file or the
+//! environment, so that the same `run.json` always gives the same bytes.
+
+mod charts;
+mod page;
+mod plot;
+
+use std::fmt::Write as _;
+
+use super::document::{Run, Series, Status};
+use super::histogram::HistogramError;
+use super::number::float;
+use super::plan::Loop;
+
+/// The report as one page of HTML with its plots in it.
+///
+/// # Errors
+/// Fails if a histogram in the run is none.
+pub fn page(run: &Run) -> Result<String, HistogramError> {
+    page::page(run)
+}
+
+/// The report as Markdown, without plots.
+#[must_use]
+pub fn markdown(run: &Run) -> String {
+    let mut text = format!("# {}\n\n", title(run));
+    if let Some(warning) = warning(run) {
+        push(&mut text, &format!("**{warning}**\n"));
+    }
+    for table in [settings(run), environment(run)] {
+        text.push_str(&markdown_table(&table));
+    }
+    for table in tables(run) {
+        push(&mut text, &format!("## {}\n\n{}\n", table.title, table.note));
+        text.push_str(&markdown_table(&table));
+    }
+    text
+}
+
+/// A table of a report.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    pub(crate) note: &'static str,
+    pub(crate) head: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+pub(crate) fn title(run: &Run) -> String {
+    let settings = &run.settings;
+    let under = if settings.governed { ", raw and governed" } else { "" };
+    format!("{} with {}{under}", settings.backend, settings.algorithm)
+}
+
+/// What whoever reads the report must know first.
+pub(crate) fn warning(run: &Run) -> Option<&'static str> {
+    let crowded = |load: &str| load.split(' ').next()?.parse::<f64>().ok();
+    let cores = float(run.environment.machine.cores);
+    match &run.status {
+        Status::Interrupted => {
+            Some("This run was interrupted. It holds what was measured until then.")
+        }
+        Status::Void(_) => Some("This run is void."),
+        Status::Complete => {
+            let before = crowded(&run.environment.load_before).unwrap_or(0.0);
+            (before > cores / 2.0).then_some("The machine was busy with something else before.")
+        }
+    }
+}
+
+pub(crate) fn settings(run: &Run) -> Table {
+    let asked = &run.settings;
+    let way = |way: &Loop| match way {
+        Loop::Closed => "closed".to_owned(),
+        Loop::Open { rate } => format!("open at {rate}/s"),
+    };
+    let mut rows = vec![
+        row("backend", &asked.backend),
+        row("algorithm", &asked.algorithm),
+        row("callers", &joined(asked.concurrency.iter())),
+        row("load", &asked.loops.iter().map(way).collect::<Vec<_>>().join(", ")),
+        row("timed for", &format!("{} ms", asked.duration_ms)),
+        row("warm-up", &format!("{} ms", asked.warm_up_ms)),
+        row("seed", &asked.seed.to_string()),
+    ];
+    rows.extend(asked.backend_facts.iter().map(|(name, value)| row(name, value)));
+    Table { title: "Settings", note: "", head: vec!["setting", "value"], rows }
+}
+
+pub(crate) fn environment(run: &Run) -> Table {
+    let place = &run.environment;
+    let (machine, build) = (&place.machine, &place.build);
+    let mut rows = vec![
+        row("begun", &format!("{} ms since 1970", run.started_ms)),
+        row("processor", &machine.cpu),
+        row("cores", &machine.cores.to_string()),
+        row("memory", &format!("{} MiB", machine.memory_kib / 1_024)),
+        row("architecture", &machine.architecture),
+        row("machine", &machine.id),
+        row("kernel", &place.kernel),
+        row("frequency governor", &place.governor),
+        row("load before", &place.load_before),
+        row("load after", &place.load_after),
+        row("clock granularity", &time(place.clock_granularity_ns)),
+        row("compiler", &build.compiler),
+        row("flags", &build.flags),
+        row("profile", &build.profile),
+        row("features", &build.features.join(", ")),
+        row("commit", &build.commit),
+    ];
+    rows.extend(build.crates.iter().map(|(name, version)| row(name, version)));
+    Table { title: "Environment", note: "", head: vec!["where", "value"], rows }
+}
+
+/// The tables of figures.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let mut tables = vec![latencies(run)];
+    let arrivals: Vec<_> = run.series.iter().filter_map(arrivals).collect();
+    if !arrivals.is_empty() {
+        tables.push(Table {
+            title: "Arrivals",
+            note: "How late the harness itself was. Latencies begin when a call was due, so this is in them.",
+            head: vec!["series", "p50", "p99", "max", "unanswered"],
+            rows: arrivals,
+        });
+    }
+    let stages: Vec<_> = run.series.iter().flat_map(stages).collect();
+    if !stages.is_empty() {
+        tables.push(Table {
+            title: "Stages",
+            note: "Commit and seal are for many orders at once. Wait is what the others leave of the mean.",
+            head: vec!["series", "stage", "passes", "mean", "p50", "p99", "of an order"],
+            rows: stages,
+        });
+    }
+    let errors = |series: &Series| -> Vec<Vec<String>> {
+        let told = series.errors.iter();
+        told.map(|(text, count)| vec![series.id.clone(), count.to_string(), text.clone()]).collect()
+    };
+    let errors: Vec<_> = run.series.iter().flat_map(errors).collect();
+    if !errors.is_empty() {
+        let head = vec!["series", "calls", "what was said"];
+        let note = "Calls that failed are in no histogram.";
+        tables.push(Table { title: "Failures", note, head, rows: errors });
+    }
+    tables
+}
+
+fn latencies(run: &Run) -> Table {
+    let rows = run.series.iter().map(|series| {
+        let at = |q| series.quantile(q).map_or_else(String::new, time);
+        vec![
+            series.name(),
+            way(series),
+            series.concurrency.to_string(),
+            rate(series.rate),
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            time(series.max_ns),
+            match series.unanswered {
+                0 => series.count.to_string(),
+                more => format!("{} ({more} not answered)", series.count),
+            },
+        ]
+    });
+    Table {
+        title: "Latencies",
+        note: "Every signature was verified after the timed part.",
+        head: vec![
+            "who",
+            "load",
+            "callers",
+            "per second",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "n",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+fn arrivals(series: &Series) -> Option<Vec<String>> {
+    let late = series.lateness?;
+    let times = [late.p50_ns, late.p99_ns, late.max_ns].map(time);
+    let ends = [series.unanswered.to_string()];
+    Some([series.id.clone()].into_iter().chain(times).chain(ends).collect())
+}
+
+fn stages(series: &Series) -> Vec<Vec<String>> {
+    let stages = series.stages.iter();
+    stages
+        .map(|stage| {
+            vec![
+                series.id.clone(),
+                stage.stage.clone(),
+                stage.count.to_string(),
+                time(super::number::whole(stage.mean_ns)),
+                time(stage.p50_ns),
+                time(stage.p99_ns),
+                time(super::number::whole(stage.share_ns)),
+            ]
+        })
+        .collect()
+}
+
+fn markdown_table(table: &Table) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let plain = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let mut text = line(table.head.iter().map(|cell| (*cell).to_owned()).collect());
+    text.push_str(&line(table.head.iter().map(|_| "---".to_owned()).collect()));
+    for row in &table.rows {
+        text.push_str(&line(row.iter().map(|cell| plain(cell)).collect()));
+    }
+    text.push('\n');
+    text
+}
+
+fn push(text: &mut String, more: &str) {
+    // Writing to a string does not fail.
+    let _written = writeln!(text, "{more}");
+}
+
+fn row(name: &str, value: &str) -> Vec<String> {
+    vec![name.to_owned(), value.to_owned()]
+}
+
+fn joined<T: ToString>(parts: impl Iterator<Item = T>) -> String {
+    parts.map(|part| part.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn way(series: &Series) -> String {
+    match series.load {
+        Loop::Closed => "closed".to_owned(),
+        Loop::Open { rate } => format!("open {}/s", self::rate(rate)),
+    }
+}
+
+/// Three digits and a unit.
+pub(crate) fn time(ns: u64) -> String {
+    let (value, unit) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..999_500 => (float(ns) / 1e3, "µs"),
+        999_500..999_500_000 => (float(ns) / 1e6, "ms"),
+        _ => (float(ns) / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+/// Three digits.
+pub(crate) fn digits(value: f64) -> String {
+    if value < 9.995 {
+        format!("{value:.2}")
+    } else if value < 99.95 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+pub(crate) fn rate(value: f64) -> String {
+    if value < 0.000_5 {
+        "0".to_owned()
+    } else if value < 100.0 {
+        digits(value)
+    } else {
+        grouped(super::number::whole(value))
+    }
+}
+
+/// With commas between the thousands.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_a_unit() {
+        let cases = [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_000, "1.00 µs"),
+            (35_149, "35.1 µs"),
+            (999_499, "999 µs"),
+            (999_700, "1.00 ms"),
+            (1_500_000, "1.50 ms"),
+            (2_000_000_000, "2.00 s"),
+        ];
+        for (ns, expected) in cases {
+            assert_eq!(time(ns), expected);
+        }
+        assert_eq!([rate(3.0), rate(1_234_567.0)], ["3.00", "1,234,567"]);
+    }
+}
