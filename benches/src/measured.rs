@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use custody_bench::harness::environment::Build;
 use custody_bench::harness::{Backends, Bench};
+use serde::Deserialize;
 
 pub use governor::House;
 
@@ -50,23 +51,41 @@ fn build() -> Build {
     }
 }
 
-/// The versions that the lock file has of what is measured; all of them, if there are several.
+/// The versions that the lock file has of what is measured. If it has several, the one that this
+/// package itself names; all of them, if it names none.
 fn locked(lock: &str) -> BTreeMap<String, String> {
-    let value = |line: &str, name: &str| {
-        Some(line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"')?.to_owned())
-    };
+    let Ok(lock) = toml::from_str::<Lock>(lock) else { return BTreeMap::new() };
+    let own = lock.package.iter().find(|package| package.name == env!("CARGO_PKG_NAME"));
+    // Where there are several, an entry is the name and the version.
+    let named: Vec<_> = own
+        .map(|own| own.dependencies.iter().filter_map(|entry| entry.split_once(' ')).collect())
+        .unwrap_or_default();
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    let mut name = None;
-    for line in lock.lines() {
-        if let Some(next) = value(line, "name") {
-            name = CRATES.contains(&next.as_str()).then_some(next);
-        } else if let (Some(version), Some(name)) = (value(line, "version"), name.take()) {
-            let known = found.entry(name).or_default();
-            let separator = if known.is_empty() { "" } else { ", " };
-            known.push_str(&format!("{separator}{version}"));
+    for package in lock.package.iter().filter(|package| CRATES.contains(&package.name.as_str())) {
+        let is_other =
+            |(name, version): &(&str, &str)| *name == package.name && *version != package.version;
+        if named.iter().any(is_other) {
+            continue;
         }
+        let known = found.entry(package.name.clone()).or_default();
+        let separator = if known.is_empty() { "" } else { ", " };
+        known.push_str(&format!("{separator}{}", package.version));
     }
     found
+}
+
+/// The lock file of Cargo, as far as it is read.
+#[derive(Deserialize)]
+struct Lock {
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    #[serde(default)]
+    dependencies: Vec<String>,
 }
 
 const CRATES: [&str; 14] = [
@@ -92,11 +111,20 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_lock_file() {
-        let lock = "[[package]]\nname = \"k256\"\nversion = \"0.13.4\"\n\n[[package]]\n\
-                    name = \"other\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"k256\"\n\
-                    version = \"0.14.0\"\n";
-        let expected = BTreeMap::from([("k256".to_owned(), "0.13.4, 0.14.0".to_owned())]);
-        assert_eq!(locked(lock), expected);
-        assert!(build().crates.contains_key("tokio"));
+        let package = |name: &str, version: &str| {
+            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n")
+        };
+        let lock = [("k256", "0.13.4"), ("other", "1.0.0"), ("k256", "0.14.0"), ("tokio", "1.1.0")]
+            .map(|(name, version)| package(name, version))
+            .concat();
+        let all = [("k256", "0.13.4, 0.14.0"), ("tokio", "1.1.0")];
+        let expected = |crates: [(&str, &str); 2]| {
+            BTreeMap::from(crates.map(|(name, version)| (name.to_owned(), version.to_owned())))
+        };
+        assert_eq!(locked(&lock), expected(all));
+        let own = package("benches", "0.1.0") + "dependencies = [\"k256 0.14.0\", \"tokio\"]\n";
+        assert_eq!(locked(&(lock + &own)), expected([("k256", "0.14.0"), ("tokio", "1.1.0")]));
+        let built = build().crates;
+        assert!(built.contains_key("tokio") && !built["k256"].contains(','), "{built:?}");
     }
 }

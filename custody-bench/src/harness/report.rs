@@ -8,6 +8,7 @@ mod page;
 mod plot;
 
 use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::document::{Run, Series, Status};
 use super::histogram::HistogramError;
@@ -93,7 +94,7 @@ pub(crate) fn environment(run: &Run) -> Table {
     let place = &run.environment;
     let (machine, build) = (&place.machine, &place.build);
     let mut rows = vec![
-        row("begun", &format!("{} ms since 1970", run.started_ms)),
+        row("begun", &date(run.started_ms)),
         row("processor", &machine.cpu),
         row("cores", &machine.cores.to_string()),
         row("memory", &format!("{} MiB", machine.memory_kib / 1_024)),
@@ -242,6 +243,19 @@ pub(crate) fn way(series: &Series) -> String {
     }
 }
 
+/// Date and time in UTC (RFC 3339).
+fn date(since_1970_ms: u64) -> String {
+    let time = UNIX_EPOCH.checked_add(Duration::from_millis(since_1970_ms));
+    // What no calendar of four digits has is told as it is.
+    let time = time.filter(|_| since_1970_ms < YEAR_10000_MS);
+    time.map_or_else(
+        || format!("{since_1970_ms} ms since 1970"),
+        |time| humantime::format_rfc3339_seconds(time).to_string(),
+    )
+}
+
+const YEAR_10000_MS: u64 = 253_402_300_800_000;
+
 /// Three digits and a unit.
 pub(crate) fn time(ns: u64) -> String {
     let (value, unit) = match ns {
@@ -290,6 +304,13 @@ fn grouped(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_utc() {
+        assert_eq!(date(1_796_033_218_018), "2026-11-30T10:06:58Z");
+        assert_eq!(date(YEAR_10000_MS - 1), "9999-12-31T23:59:59Z");
+        assert_eq!(date(u64::MAX), "18446744073709551615 ms since 1970");
+    }
 
     #[test]
     fn figures_have_three_digits_and_a_unit() {
