@@ -49,6 +49,7 @@ fn main() -> Result<(), Failure> {
     envelopes(&mut criterion)?;
     tree(&mut criterion)?;
     receipts(&mut criterion, &runtime, &backend, directory.path())?;
+    seals(&mut criterion, &runtime, &backend, directory.path())?;
     commits(&mut criterion, &runtime, directory.path())?;
     criterion.final_summary();
     Ok(())
@@ -174,6 +175,35 @@ fn receipts(
     verify(&receipt.proof)?;
     criterion.bench_function("receipt/read and verify in 4,096", |bencher| {
         bencher.iter(|| verify(black_box(&receipt.proof)));
+    });
+    Ok(())
+}
+
+/// A signed head over 256 more entries, which the store has.
+fn seals(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    backend: &SoftBackend,
+    directory: &Path,
+) -> Result<(), Failure> {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.join("seals.sqlite"))?);
+    let tiles = Arc::new(DirectoryTiles::open(directory.join("seals"))?);
+    let signer = runtime.block_on(signer(backend, "log", Algorithm::Ed25519))?;
+    let name = KeyName::parse("benches")?;
+    let log = TileLog::open(name, Arc::clone(&store), tiles, vec![signer]);
+    let log = runtime.block_on(log)?;
+    let head = Cell::new(Position::START);
+    criterion.bench_function("seal/head over 256 more", |bencher| {
+        bencher.iter_batched(
+            || {
+                let events = (0..256).map(|_| vec![0x7b; EVENT]).collect();
+                let batch = Batch { events, ..Batch::default() };
+                head.set(runtime.block_on(store.commit(head.get(), batch))?);
+                Ok::<_, Failure>(head.get())
+            },
+            |through| Ok::<_, Failure>(runtime.block_on(log.seal(through?))?),
+            BatchSize::PerIteration,
+        );
     });
     Ok(())
 }

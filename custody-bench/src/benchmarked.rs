@@ -1,3 +1,8 @@
+//! A backend that is measured in production.
+//!
+//! Invariant: whatever becomes of a call, one that was begun is counted once, and as failed unless
+//! it was answered; nothing of what was signed is kept.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,8 +22,9 @@ use crate::recorder::Recorder;
 
 /// A backend that records how long its calls take, in production too.
 ///
-/// It does what the backend does, and nothing else: it holds no input and no signature, and what
-/// fails is recorded apart from what succeeds. Side traits (derivation, import, switching, …) are
+/// It does what the backend does, and nothing else: it holds no input and no signature. What fails
+/// is recorded apart from what succeeds, and so is what its caller gave up, with the time until
+/// then: a backend that hangs is seen. Side traits (derivation, import, switching, …) are
 /// those of the backend itself and are not recorded.
 ///
 /// ```
@@ -51,8 +57,9 @@ impl<B: KeyBackend> Benchmarked<B> {
         &self.backend
     }
 
-    fn since(&self, since: Monotonic) -> Duration {
-        self.clock.monotonic().saturating_sub(since)
+    fn begin(&self, operation: Operation) -> Call<'_> {
+        let (clock, measured) = (self.clock.as_ref(), self.measured.as_ref());
+        Call { clock, measured, operation, since: Some(clock.monotonic()) }
     }
 
     /// What is recorded. It goes on being recorded into, and outlives the backend.
@@ -86,16 +93,16 @@ impl<B: KeyBackend> KeyBackend for Benchmarked<B> {
     }
 
     async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
-        let since = self.clock.monotonic();
+        let call = self.begin(Operation::Generate);
         let answer = self.backend.generate(request).await;
-        self.measured.record(Operation::Generate, self.since(since), answer.is_ok());
+        call.end(answer.is_ok());
         answer
     }
 
     async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
-        let since = self.clock.monotonic();
+        let call = self.begin(Operation::Open);
         let answer = self.backend.signer(key).await;
-        self.measured.record(Operation::Open, self.since(since), answer.is_ok());
+        call.end(answer.is_ok());
         let (clock, measured) = (Arc::clone(&self.clock), Arc::clone(&self.measured));
         Ok(Arc::new(BenchmarkedSigner { signer: answer?, clock, measured }))
     }
@@ -133,7 +140,36 @@ impl<B: KeyBackend> KeyBackend for Benchmarked<B> {
     }
 }
 
-/// Histograms of the calls of a [`Benchmarked`], in nanoseconds.
+/// A call that was begun. If it is dropped before it ends, it has failed.
+struct Call<'call> {
+    clock: &'call dyn Clock,
+    measured: &'call Measured,
+    operation: Operation,
+    /// None once it has ended.
+    since: Option<Monotonic>,
+}
+
+impl Call<'_> {
+    fn end(mut self, succeeded: bool) {
+        self.record(succeeded);
+    }
+
+    fn record(&mut self, succeeded: bool) {
+        if let Some(since) = self.since.take() {
+            let time = self.clock.monotonic().saturating_sub(since);
+            self.measured.record(self.operation, time, succeeded);
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.record(false);
+    }
+}
+
+/// Histograms of the calls of a [`Benchmarked`], in nanoseconds. Each operation has up to eight,
+/// for different threads, of some 270 kB each.
 #[derive(Debug)]
 pub struct Measured {
     generate: Recorder,
@@ -150,9 +186,11 @@ impl Measured {
         self.recorder(operation).total()
     }
 
-    /// Forgets what was recorded, so that the next histograms are those of a new interval.
-    pub fn clear(&self) {
-        Operation::ALL.into_iter().for_each(|operation| self.recorder(operation).clear());
+    /// The same, and begins a new interval: each call is in exactly one of the histograms that are
+    /// taken.
+    #[must_use]
+    pub fn take(&self, operation: Operation) -> Option<Histogram<u64>> {
+        self.recorder(operation).take()
     }
 
     fn record(&self, operation: Operation, time: Duration, succeeded: bool) {
@@ -180,7 +218,7 @@ impl Default for Measured {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Any of the others that failed.
+    /// Any of the others that failed, or was given up before it was answered.
     Failed,
     /// Making a key.
     Generate,
@@ -219,7 +257,9 @@ impl Signer for BenchmarkedSigner {
         Self: 'call,
     {
         let inner = self.signer.sign(input);
-        Box::pin(RecordedSigning { inner, signer: self, since: None })
+        let (clock, measured) = (self.clock.as_ref(), self.measured.as_ref());
+        let call = Call { clock, measured, operation: Operation::Sign, since: None };
+        Box::pin(RecordedSigning { inner, call })
     }
 }
 
@@ -228,20 +268,18 @@ type Signing<'call> = Pin<Box<dyn Future<Output = Result<Signature, BackendError
 /// A call that records itself when it is answered. It begins when it is first polled, as others do.
 struct RecordedSigning<'call> {
     inner: Signing<'call>,
-    signer: &'call BenchmarkedSigner,
-    since: Option<Monotonic>,
+    call: Call<'call>,
 }
 
 impl Future for RecordedSigning<'_> {
     type Output = Result<Signature, BackendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let signer = self.signer;
-        let since = *self.since.get_or_insert_with(|| signer.clock.monotonic());
+        let clock = self.call.clock;
+        self.call.since.get_or_insert_with(|| clock.monotonic());
         let polled = self.inner.as_mut().poll(context);
         if let Poll::Ready(answer) = &polled {
-            let time = signer.clock.monotonic().saturating_sub(since);
-            signer.measured.record(Operation::Sign, time, answer.is_ok());
+            self.call.record(answer.is_ok());
         }
         polled
     }

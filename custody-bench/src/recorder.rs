@@ -1,7 +1,7 @@
 //! Histograms that many threads record into.
 //!
-//! Invariant: recording never waits for whoever reads, and a value that does not fit is counted as
-//! the largest one, never dropped.
+//! Invariant: recording waits for whoever reads at most as long as one histogram is copied, and a
+//! value that does not fit is counted as the largest one, never dropped.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,21 +39,27 @@ impl Recorder {
 
     /// All that was recorded so far.
     pub(crate) fn total(&self) -> Option<Histogram<u64>> {
+        self.sum(|part| part.clone())
+    }
+
+    /// All that was recorded since this was called before.
+    pub(crate) fn take(&self) -> Option<Histogram<u64>> {
+        self.sum(Option::take)
+    }
+
+    /// Adds what `read` gives of each part, when nobody waits for the part any more.
+    fn sum(
+        &self,
+        read: impl Fn(&mut Option<Histogram<u64>>) -> Option<Histogram<u64>>,
+    ) -> Option<Histogram<u64>> {
         let mut total = new_histogram()?;
         for part in &self.parts {
-            let part = part.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(part) = part.as_ref() {
-                total.add(part).ok()?;
+            let recorded = read(&mut part.0.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Some(recorded) = recorded {
+                total.add(recorded).ok()?;
             }
         }
         Some(total)
-    }
-
-    /// Forgets what was recorded.
-    pub(crate) fn clear(&self) {
-        for part in &self.parts {
-            *part.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
     }
 }
 
@@ -67,6 +73,7 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(LONGEST).clamp(1, LONGEST)
 }
 
+/// Each thread gets the next part: numbers of threads, of which nobody can hand in any.
 fn own_part() -> usize {
     thread_local! {
         static PART: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -106,7 +113,7 @@ mod tests {
         let total = recorder.total().unwrap();
         assert_eq!(total.len(), 2_000);
         assert!((9_990..=10_010).contains(&total.value_at_quantile(0.5)));
-        recorder.clear();
+        assert_eq!(recorder.take().unwrap().len(), 2_000);
         assert_eq!(recorder.total().unwrap().len(), 0);
     }
 

@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_bench::{Benchmarked, Operation};
-use custody_core::crypto::{Algorithm, SignInput};
+use custody_core::crypto::{Algorithm, PublicKey, SignInput, Signature};
 use custody_core::digest::Digest;
-use custody_core::id::{CustodianId, KeyId, WalletId};
-use custody_core::seam::{Exportability, KeyBackend, KeyRecord, KeyRequest};
+use custody_core::id::{BackendId, BackendIdentity, CustodianId, KeyId, WalletId};
+use custody_core::seam::{
+    BackendError, Exportability, Health, KeyBackend, KeyRecord, KeyRequest, NewKey, Signer,
+};
 use custody_core::tokio::TokioClock;
 use custody_testkit::backend::MemoryBackend;
 use custody_testkit::suite::key_backend::{Ability, KeyBackendFixture, KeyLifetime, Rotated};
@@ -21,7 +24,11 @@ fn benchmarked(backend: MemoryBackend) -> Benchmarked<MemoryBackend> {
 }
 
 fn backend() -> Benchmarked<MemoryBackend> {
-    benchmarked(MemoryBackend::seeded("memory", 1))
+    benchmarked(memory())
+}
+
+fn memory() -> MemoryBackend {
+    MemoryBackend::seeded("memory", 1)
 }
 
 /// All abilities of the backend below are there.
@@ -77,8 +84,11 @@ async fn each_operation_has_a_histogram() {
         signer.sign(input).await.unwrap().checked(&record.public_key, input).unwrap();
     }
     assert_eq!(counts(&backend), [0, 1, 1, 10]);
-    backend.measured().clear();
-    assert_eq!(counts(&backend), [0; 4]);
+    let measured = backend.measured();
+    assert_eq!(measured.take(Operation::Sign).unwrap().len(), 10);
+    assert_eq!(counts(&backend), [0, 1, 1, 0]);
+    signer.sign(SignInput::Message(b"more")).await.unwrap();
+    assert_eq!(measured.take(Operation::Sign).unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -90,4 +100,73 @@ async fn what_fails_is_told_apart_from_what_succeeds() {
     let signer = backend.signer(&record).await.unwrap();
     signer.sign(SignInput::Prehash(&[7; 32])).await.unwrap_err();
     assert_eq!(counts(&backend), [2, 1, 1, 0]);
+}
+
+/// A caller gives up after some time what a backend that hangs would never answer.
+#[tokio::test]
+async fn what_its_caller_gave_up_has_failed() {
+    let backend = Benchmarked::new(Hanging(memory()), Arc::new(TokioClock::new()));
+    let record = record(&backend).await;
+    let signer = backend.signer(&record).await.unwrap();
+    drop(signer.sign(SignInput::Message(b"never asked")));
+    assert_eq!(counts(&backend), [0, 1, 1, 0], "a call that was never begun is none");
+    let patience = Duration::from_millis(50);
+    let signed = tokio::time::timeout(patience, signer.sign(SignInput::Message(b"asked"))).await;
+    assert!(signed.is_err());
+    assert_eq!(counts(&backend), [1, 1, 1, 0]);
+    let failed = backend.measured().histogram(Operation::Failed).unwrap();
+    assert!(failed.min() >= 49_000_000, "{}", failed.min());
+}
+
+/// A backend whose signers never answer.
+#[derive(Debug)]
+struct Hanging(MemoryBackend);
+
+#[async_trait::async_trait]
+impl KeyBackend for Hanging {
+    fn id(&self) -> &BackendId {
+        self.0.id()
+    }
+
+    fn identity(&self) -> &BackendIdentity {
+        self.0.identity()
+    }
+
+    fn algorithms(&self) -> &[Algorithm] {
+        self.0.algorithms()
+    }
+
+    fn in_process(&self) -> bool {
+        self.0.in_process()
+    }
+
+    async fn generate(&self, request: &KeyRequest) -> Result<NewKey, BackendError> {
+        self.0.generate(request).await
+    }
+
+    async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
+        Ok(Arc::new(HangingSigner(self.0.signer(key).await?)))
+    }
+
+    async fn health(&self) -> Health {
+        self.0.health().await
+    }
+}
+
+#[derive(Debug)]
+struct HangingSigner(Arc<dyn Signer>);
+
+#[async_trait::async_trait]
+impl Signer for HangingSigner {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    async fn sign(&self, _input: SignInput<'_>) -> Result<Signature, BackendError> {
+        std::future::pending().await
+    }
 }

@@ -134,21 +134,100 @@ async fn an_interrupted_run_keeps_what_it_measured_and_says_so() {
     assert!(reported(out.path()).iter().all(|text| text.contains("This run was interrupted")));
 }
 
-/// As the process that measures would, if it were killed: nothing of it runs any more.
+/// As a process does that is killed while it writes the samples of its second series.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_run_measured_can_be_read() {
     let out = tempfile::tempdir().unwrap();
-    let mut plan = plan("paced", out.path());
-    plan.loops = vec![Loop::Closed, Loop::Open { rate: 10.0 }];
-    plan.duration = Duration::from_secs(2);
-    let (bench, stop) = (bench(), Stop::default());
-    let run = run(&bench, plan, Vec::new(), &stop);
-    let killed = tokio::time::timeout(Duration::from_secs(3), run);
-    assert!(killed.await.is_err(), "the run was over in time");
+    let mut plan = plan("memory", out.path());
+    plan.concurrency = vec![1, 2];
+    run(&bench(), plan, Vec::new(), &Stop::default()).await.unwrap();
+    let path = out.path().join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+    whole["series"].as_array_mut().unwrap().truncate(1);
+    whole["status"] = serde_json::json!({ "is": "interrupted" });
+    fs::write(&path, whole.to_string()).unwrap();
+    let samples = out.path().join("samples.csv.gz");
+    let bytes = fs::read(&samples).unwrap();
+    fs::write(&samples, &bytes[..bytes.len() - 20]).unwrap();
     let read = read_run(out.path()).unwrap();
     assert_eq!((read.status, read.series.len()), (Status::Interrupted, 1));
     check(out.path()).unwrap();
     write_report(out.path()).unwrap();
+    // Cut within the first series it is no run any more.
+    fs::write(&samples, &bytes[..200]).unwrap();
+    assert!(check(out.path()).is_err());
+}
+
+/// One caller hears nothing any more, and the other goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_hangs_is_told_and_holds_no_stop_up() {
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan("hanging", out.path());
+    plan.concurrency = vec![2];
+    plan.duration = Duration::from_secs(30);
+    let stop = Stop::default();
+    let soon = stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        soon.stop();
+    });
+    let since = std::time::Instant::now();
+    let run = run(&bench(), plan, Vec::new(), &stop).await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    let series = run.series.first().unwrap();
+    assert_eq!((run.status, series.unanswered), (Status::Interrupted, 1));
+    assert!(series.count > 100, "{series:?}");
+}
+
+/// Calls that were due while nothing was answered are not forgotten because somebody lost patience.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_open_loop_tells_what_was_due() {
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan("slow", out.path());
+    plan.loops = vec![Loop::Open { rate: 100.0 }];
+    plan.duration = Duration::from_secs(30);
+    let stop = Stop::default();
+    let soon = stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        soon.stop();
+    });
+    let run = run(&bench(), plan, Vec::new(), &stop).await.unwrap();
+    let series = run.series.first().unwrap();
+    let due = series.count + series.unanswered;
+    assert_eq!(run.status, Status::Interrupted);
+    assert!((100..=1_000).contains(&due) && series.unanswered > 80, "{series:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_loop_ends_with_as_many_calls_as_are_kept() {
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan("memory", out.path());
+    (plan.calls_most, plan.duration) = (500, Duration::from_secs(60));
+    plan.warm_up = Duration::ZERO;
+    plan.concurrency = vec![2];
+    let run = run(&bench(), plan, Vec::new(), &Stop::default()).await.unwrap();
+    let series = run.series.first().unwrap();
+    assert!(series.is_cut && series.count <= 500 && series.count > 400, "{series:?}");
+    assert_eq!((run.status, series.unanswered), (Status::Complete, 0));
+    check(out.path()).unwrap();
+    assert!(reported(out.path()).iter().all(|text| text.contains("all that are kept")));
+}
+
+/// Where nothing was answered there is no time to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_without_answers_has_no_figures() {
+    let out = tempfile::tempdir().unwrap();
+    let run = run(&bench(), plan("refusing", out.path()), Vec::new(), &Stop::default()).await;
+    let run = run.unwrap();
+    let series = run.series.first().unwrap();
+    assert_eq!(series.count, 0);
+    let failed: u64 = series.errors.values().sum();
+    let row = format!("| 0 |  |  |  |  |  | 0 ({failed} failed) |");
+    let [_, text] = reported(out.path());
+    assert!(text.contains(&row) && !text.contains("| 0 ns |"), "{text}");
+    assert!(text.contains("Not all calls were answered"), "{text}");
 }
 
 /// A backend that answers more slowly than it is asked is given up after a while.
@@ -161,6 +240,7 @@ async fn calls_that_were_never_answered_are_told() {
     let series = run.series.first().unwrap();
     assert!(series.unanswered > 0 && series.count > 0, "{series:?}");
     assert_eq!(series.unanswered + series.count, 100);
+    assert_eq!(run.status, Status::Complete);
     let told = format!("{} ({} not answered)", series.count, series.unanswered);
     assert!(reported(out.path()).iter().all(|text| text.contains(&told)), "{told}");
 }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::process::cargo;
 use crate::project::Project;
@@ -48,6 +49,7 @@ pub(crate) fn run(asked: &Asked) -> Result<bool, String> {
             continue;
         }
         println!("{}", row.name);
+        settle();
         let out = project.target.join("bench-results").join(row.name);
         let words = row.words(&program, &project.target, (&out, &asked.duration));
         match row.needs.run(&words) {
@@ -70,7 +72,8 @@ fn build(project: &Project, profile: &str) -> Result<PathBuf, String> {
     let mut command = cargo();
     command.args(["build", "--profile", profile, "-p", "benches", "--bin", "custody-bench"]);
     let status = command.status().map_err(|error| error.to_string())?;
-    let program = project.target.join(profile).join("custody-bench");
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let program = project.target.join(folder).join("custody-bench");
     if status.success() { Ok(program) } else { Err("`cargo build` failed".to_owned()) }
 }
 
@@ -146,10 +149,31 @@ impl Needs {
     }
 }
 
+/// Whether a program ran well. One that does not start has failed: it was just built.
 fn plainly(words: &[String]) -> Result<bool, String> {
     let (program, arguments) = words.split_first().ok_or("there is no program to run")?;
     let status = Command::new(program).args(arguments).status();
-    status.map(|status| status.success()).map_err(|error| format!("{program}: {error}"))
+    if let Err(error) = &status {
+        println!("{program}: {error}");
+    }
+    Ok(status.is_ok_and(|status| status.success()))
+}
+
+/// Waits until what ran before is no load any more, or for three minutes.
+fn settle() {
+    // Hundredths, as the file has them.
+    let load = || {
+        let text = fs::read_to_string("/proc/loadavg").ok()?;
+        text.split(' ').next()?.replace('.', "").parse::<usize>().ok()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let most = cores.saturating_mul(40);
+    for _ in 0..36 {
+        if load().is_none_or(|load| load < most) {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    }
 }
 
 fn known() -> String {

@@ -9,7 +9,7 @@ use custody_audit::TileLog;
 use custody_audit::note::KeyName;
 use custody_audit::storage::DirectoryTiles;
 use custody_bench::harness::stage::{
-    Stages, TimedBackend, TimedCompiler, TimedDecoder, TimedLog, TimedStore,
+    Stage, Stages, TimedBackend, TimedCompiler, TimedDecoder, TimedLog, TimedStore,
 };
 use custody_bench::harness::{Answer, Governed, Governor, Job, Manner, Target, Wrong};
 use custody_chain::{EvmDecoder, OpaqueDecoder};
@@ -79,7 +79,8 @@ async fn open(governed: Governed) -> Result<Arc<dyn Target>, Failure> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let context = context(&public_key)?;
     let run = since.as_nanos();
-    Ok(Arc::new(Wallet { custodian, decoder, context, public_key, run, _folder: folder }))
+    let stages = Arc::clone(&governed.stages);
+    Ok(Arc::new(Wallet { custodian, decoder, context, public_key, run, stages, _folder: folder }))
 }
 
 async fn custodian(
@@ -144,6 +145,7 @@ struct Wallet {
     public_key: PublicKey,
     /// What tells the requests of this run from those of others.
     run: u128,
+    stages: Arc<Stages>,
     /// Where the house lies; it goes with it.
     _folder: TempDir,
 }
@@ -151,7 +153,7 @@ struct Wallet {
 impl Wallet {
     fn payload(&self, job: &Job) -> Result<Payload, Failure> {
         let (format, bytes) = match self.public_key.algorithm() {
-            Algorithm::EcdsaSecp256k1 => ("evm/transaction", load::transfer(job.number)),
+            Algorithm::EcdsaSecp256k1 => ("evm/transaction", transfer(job)),
             _ => ("opaque", job.digest.to_vec()),
         };
         Ok(Payload { format: PayloadFormat::parse(format)?, bytes })
@@ -189,9 +191,17 @@ impl Target for Wallet {
         let payload = self.payload(job).map_err(Wrong::new)?;
         let intent = self.decoder.decode(&payload, &self.context).map_err(Wrong::new)?;
         let task = intent.tasks.first().ok_or_else(|| Wrong::new("nothing was to be signed"))?;
-        let checked = signature.clone().checked(&self.public_key, task.input.as_input());
-        checked.map(drop).map_err(Wrong::new)
+        // As the custodian does before it releases.
+        let (signature, input) = (signature.clone(), task.input.as_input());
+        let checked = || signature.checked(&self.public_key, input);
+        self.stages.time(Stage::Verify, checked).map(drop).map_err(Wrong::new)
     }
+}
+
+/// A payment whose nonce is the job's number and whose destination follows from its digest.
+fn transfer(job: &Job) -> Vec<u8> {
+    let [a, b, c, d, e, f, g, h, ..] = job.digest;
+    load::transfer_to(job.number, u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 const WALLET: &str = "hot";

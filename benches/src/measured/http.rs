@@ -47,7 +47,12 @@ fn parse(text: &str, algorithm: Algorithm) -> Result<Peer, String> {
     }
     let key = hex::decode(&template.public_key).map_err(|_| "has a public_key that is no hex")?;
     let public_key = PublicKey::from_bytes(algorithm, &key).map_err(|error| error.to_string())?;
-    let client = reqwest::Client::builder().timeout(PATIENCE).build();
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        // What is measured is the signer, and nothing between.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
     let client = client.map_err(|error| error.to_string())?;
     let name = template.name.clone();
     Ok(Peer::new(name, Arc::new(Signer { template, public_key, client })))

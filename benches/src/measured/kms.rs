@@ -221,7 +221,11 @@ impl Place {
     }
 
     fn told(&self, opened: Opened) -> Opened {
-        let endpoint = self.endpoint.as_deref().map_or("AWS", |_| "a stand-in");
+        let endpoint = match (&self.endpoint, self.is_own) {
+            (None, _) => "AWS",
+            (Some(_), true) => "a stand-in",
+            (Some(_), false) => "one that was given",
+        };
         opened.with_fact("endpoint", endpoint).with_fact("region", &self.region)
     }
 }

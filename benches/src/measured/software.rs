@@ -1,3 +1,5 @@
+//! Software keys.
+
 use async_trait::async_trait;
 use custody_bench::harness::{Opened, OptionHelp, Provider, Wanted};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use custody_core::crypto::Algorithm;
 
-use super::compare::{Verdict, compare};
+use super::compare::{Machines, Verdict, compare};
 use super::document::Status;
 use super::plan::{Loop, Plan, parse_algorithm, parse_duration};
 use super::run::{Bench, Stop, run};
@@ -23,13 +23,15 @@ pub fn main(bench: &Bench) -> ExitCode {
             println!("the histograms of {} are those of its samples", folder.display());
             ExitCode::SUCCESS
         }),
-        Command::Compare { before, after, force } => compare(&before, &after, force).map(|found| {
-            print!("{found}");
-            match found.verdict() {
-                Verdict::Slower => ExitCode::from(3),
-                Verdict::Faster | Verdict::Same => ExitCode::SUCCESS,
-            }
-        }),
+        Command::Compare { before, after, force } => {
+            compare(&before, &after, machines(force)).map(|found| {
+                print!("{found}");
+                match found.verdict() {
+                    Verdict::Slower => ExitCode::from(3),
+                    Verdict::Faster | Verdict::Same => ExitCode::SUCCESS,
+                }
+            })
+        }
         Command::Report { folder } => write_report(&folder).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => measure(bench, arguments),
     };
@@ -37,6 +39,10 @@ pub fn main(bench: &Bench) -> ExitCode {
         eprintln!("custody-bench: {error}");
         ExitCode::FAILURE
     })
+}
+
+const fn machines(force: bool) -> Machines {
+    if force { Machines::Any } else { Machines::Same }
 }
 
 fn backends(bench: &Bench) -> Result<ExitCode, HarnessError> {
@@ -80,7 +86,13 @@ fn measure(bench: &Bench, arguments: RunArguments) -> Result<ExitCode, HarnessEr
     });
     // A call that never returns holds nobody up.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let measured = outcome?;
+    let measured = match outcome {
+        Err(HarnessError::Interrupted) => {
+            eprintln!("custody-bench: {}", HarnessError::Interrupted);
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        outcome => outcome?,
+    };
     println!("{}", out.join("report.html").display());
     match measured.status {
         Status::Interrupted => {

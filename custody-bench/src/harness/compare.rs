@@ -13,6 +13,7 @@ use std::path::Path;
 use super::HarnessError;
 use super::document::{Run, Series, Status};
 use super::load::Sample;
+use super::number::float;
 use super::output::{read_run, read_samples};
 
 pub use bootstrap::Interval;
@@ -26,6 +27,9 @@ pub struct Comparison {
     pub machines: Vec<String>,
     /// What differs otherwise and may explain a difference.
     pub remarks: Vec<String>,
+    /// The series in which the second run has fewer answers than it was asked for, and the first
+    /// had them: nothing was answered, or more than one call in a hundred more failed.
+    pub failing: Vec<String>,
     /// The series that both have.
     pub rows: Vec<Row>,
 }
@@ -59,11 +63,11 @@ pub enum Verdict {
 }
 
 impl Comparison {
-    /// Slower if any series is, else faster if any is.
+    /// Slower if any series is or fails more, else faster if any is.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let has = |verdict| self.rows.iter().any(|row| row.verdict == verdict);
-        if has(Verdict::Slower) {
+        if has(Verdict::Slower) || !self.failing.is_empty() {
             Verdict::Slower
         } else if has(Verdict::Faster) {
             Verdict::Faster
@@ -106,34 +110,74 @@ impl fmt::Display for Comparison {
                 row.p99.to_string()
             )?;
         }
-        Ok(())
+        for failing in &self.failing {
+            writeln!(f, "FAILS: {failing}")?;
+        }
+        writeln!(f, "One run each: what differs from process to process is in no interval.")
     }
+}
+
+/// Which runs are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "machines are the same or not")]
+pub enum Machines {
+    /// Of different machines too.
+    Any,
+    /// Of one machine only.
+    Same,
 }
 
 /// Compares the run in `after` with the one in `before`.
 ///
 /// # Errors
-/// Refuses runs of different machines unless `force` is set, runs that have no series in common,
-/// and what [`read_run`] refuses.
-pub fn compare(before: &Path, after: &Path, force: bool) -> Result<Comparison, HarnessError> {
+/// Refuses runs of different machines unless [`Machines::Any`] is given, runs that have no series
+/// in common, and what [`read_run`] refuses.
+pub fn compare(before: &Path, after: &Path, allowed: Machines) -> Result<Comparison, HarnessError> {
     let (old, new) = (read_run(before)?, read_run(after)?);
     let machines = old.environment.machine.differences(&new.environment.machine);
-    if !machines.is_empty() && !force {
+    if !machines.is_empty() && allowed == Machines::Same {
         return Err(HarnessError::DifferentMachines { differences: machines.join("; ") });
     }
     let (old_samples, new_samples) = (read_samples(before)?, read_samples(after)?);
-    let mut rows = Vec::new();
+    let (mut rows, mut failing, mut is_in_common) = (Vec::new(), Vec::new(), false);
     for series in &old.series {
         let Some(other) = new.series.iter().find(|other| is_same(series, other)) else { continue };
+        is_in_common = true;
+        failing.extend(fails_more(series, other));
         let samples = (old_samples.get(&series.id), new_samples.get(&other.id));
         if let (Some(first), Some(second)) = samples {
             rows.extend(row(&series.id, first, second));
         }
     }
-    if rows.is_empty() {
+    if !is_in_common {
         return Err(HarnessError::NothingInCommon);
     }
-    Ok(Comparison { machines, remarks: remarks(&old, &new), rows })
+    let remarks = remarks(&old, &new).into_iter().chain(alone(&old, &new)).collect();
+    Ok(Comparison { machines, remarks, failing, rows })
+}
+
+/// The series that one run alone has.
+fn alone(before: &Run, after: &Run) -> impl Iterator<Item = String> {
+    let only = |one: &Run, other: &Run, which: &str| -> Vec<String> {
+        let without = |series: &&Series| !other.series.iter().any(|told| is_same(series, told));
+        let told = one.series.iter().filter(without);
+        told.map(|series| format!("series: only the run {which} has {}", series.id)).collect()
+    };
+    only(before, after, "before").into_iter().chain(only(after, before, "after"))
+}
+
+/// What is told of a series in which more calls have no answer than before.
+fn fails_more(before: &Series, after: &Series) -> Option<String> {
+    let failed = |series: &Series| series.errors.values().sum::<u64>() + series.unanswered;
+    let share =
+        |series: &Series| float(failed(series)) / float((failed(series) + series.count).max(1));
+    let is_more = share(after) > share(before) + 0.01 || (before.count > 0 && after.count == 0);
+    is_more.then(|| {
+        let told = |series: &Series| {
+            format!("{} of {} calls", failed(series), failed(series) + series.count)
+        };
+        format!("{}: {} without an answer, {} before", after.id, told(after), told(before))
+    })
 }
 
 /// The same thing measured in the same way.

@@ -63,6 +63,8 @@ pub struct Settings {
     pub warm_up_ms: u64,
     /// Whether the governed path was asked for.
     pub governed: bool,
+    /// Whether peers were.
+    pub peers: bool,
     /// What was signed follows from it.
     pub seed: u64,
 }
@@ -101,15 +103,17 @@ pub struct Series {
     pub elapsed_ns: u64,
     /// Calls that were answered with a signature.
     pub count: u64,
-    /// Calls that were due and had no answer when the series was given up.
+    /// Calls that were made or due and had no answer when the series ended.
     pub unanswered: u64,
+    /// Whether a closed loop ended before its time, with as many calls as are kept.
+    pub is_cut: bool,
     /// Calls that failed, by what was said.
     pub errors: BTreeMap<String, u64>,
     /// Signatures a second.
     pub rate: f64,
     /// Mean time of the calls.
     pub mean_ns: f64,
-    /// Times by which so many of a hundred calls were answered.
+    /// Times by which so many of a hundred of the answered calls were answered.
     pub quantiles: Vec<Quantile>,
     /// The longest time.
     pub max_ns: u64,
@@ -158,10 +162,10 @@ pub struct StageTime {
     pub count: u64,
     /// Mean time of one pass.
     pub mean_ns: f64,
-    /// Half of them took no longer.
-    pub p50_ns: u64,
+    /// Half of them took no longer; not told of what was not timed itself.
+    pub p50_ns: Option<u64>,
     /// The same for 99 of a hundred.
-    pub p99_ns: u64,
+    pub p99_ns: Option<u64>,
     /// What it adds to the mean time of an order.
     pub share_ns: f64,
 }

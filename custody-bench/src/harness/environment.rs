@@ -33,7 +33,8 @@ pub struct Environment {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Machine {
-    /// A digest of the system's machine id, so that two machines of one kind differ.
+    /// A digest of the system's machine id, so that two machines of one kind differ; `unknown`, and
+    /// so never the same as another one, if it has none.
     pub id: String,
     /// The processor.
     pub cpu: String,
@@ -87,12 +88,14 @@ impl Environment {
 
 impl Machine {
     fn read() -> Self {
-        let id = line("/etc/machine-id").unwrap_or_default();
-        let digest = Digest::of(format!("custody-bench/machine/v1 {id}").as_bytes()).to_string();
+        let id = line("/etc/machine-id").filter(|id| !id.is_empty()).map(|id| {
+            let digest = Digest::of(format!("custody-bench/machine/v1 {id}").as_bytes());
+            digest.to_string().chars().take(16).collect()
+        });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            id: digest.chars().take(16).collect(),
-            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| UNKNOWN.to_owned()),
+            id: id.unwrap_or_else(|| UNKNOWN.to_owned()),
+            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| UNTOLD.to_owned()),
             cores: super::number::count(cores),
             memory_kib: field("/proc/meminfo", "MemTotal")
                 .and_then(|text| text.trim_end_matches(" kB").parse().ok())
@@ -108,10 +111,11 @@ impl Machine {
             ("machine id", self.id.clone(), other.id.clone()),
             ("processor", self.cpu.clone(), other.cpu.clone()),
             ("cores", self.cores.to_string(), other.cores.to_string()),
-            ("memory in KiB", self.memory_kib.to_string(), other.memory_kib.to_string()),
             ("architecture", self.architecture.clone(), other.architecture.clone()),
         ];
-        let differing = pairs.into_iter().filter(|(_, ours, theirs)| ours != theirs);
+        // Two that have no id may be two. How much memory a kernel tells differs between kernels.
+        let differing =
+            pairs.into_iter().filter(|(_, ours, theirs)| ours != theirs || ours == UNKNOWN);
         differing.map(|(what, ours, theirs)| format!("{what}: {ours} and {theirs}")).collect()
     }
 }
@@ -123,7 +127,7 @@ fn governor() -> String {
         .collect();
     governors.sort_unstable();
     governors.dedup();
-    if governors.is_empty() { "not told by the system".to_owned() } else { governors.join(", ") }
+    if governors.is_empty() { UNTOLD.to_owned() } else { governors.join(", ") }
 }
 
 fn load() -> String {
@@ -157,3 +161,35 @@ fn field(path: &str, name: &str) -> Option<String> {
 
 const READINGS: u32 = 100_000;
 const UNKNOWN: &str = "unknown";
+const UNTOLD: &str = "not told by the system";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(id: &str) -> Machine {
+        Machine {
+            id: id.to_owned(),
+            cpu: "one".to_owned(),
+            cores: 2,
+            memory_kib: 1,
+            architecture: "x86_64".to_owned(),
+        }
+    }
+
+    #[test]
+    fn machines_differ_in_what_makes_them_others() {
+        let ours = machine("1");
+        assert!(ours.differences(&Machine { memory_kib: 2, ..ours.clone() }).is_empty());
+        for other in [
+            machine("2"),
+            Machine { cpu: "two".to_owned(), ..ours.clone() },
+            Machine { cores: 4, ..ours.clone() },
+            Machine { architecture: "aarch64".to_owned(), ..ours.clone() },
+        ] {
+            assert_eq!(ours.differences(&other).len(), 1, "{other:?}");
+        }
+        let nameless = machine(UNKNOWN);
+        assert_eq!(nameless.differences(&nameless), ["machine id: unknown and unknown"]);
+    }
+}

@@ -1,3 +1,5 @@
+//! Why something was refused. Nothing here holds a signature, a key or a PIN.
+
 use std::path::PathBuf;
 
 use custody_core::crypto::Algorithm;
@@ -46,6 +48,9 @@ pub enum HarnessError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The run was ended before any signature was measured.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
     /// The host gave no way to govern.
     #[error("this program measures no governed path")]
     NoGovernor,

@@ -3,6 +3,8 @@
 //! Invariant: in an open loop the time of a call begins when it is due, whoever is ready to make
 //! it. What waits behind a stall is timed with the stall.
 
+mod arrivals;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-use super::number::{count, float, whole};
+use super::number::{count, float};
 use super::plan::Loop;
 use super::target::{Answer, Job, Manner, Target};
+use arrivals::{Arrivals, arrivals, due_after};
 
 /// How a target is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct Load {
     pub(crate) seed: u64,
     /// The number of the first job.
     pub(crate) first: u64,
+    /// So many calls, warm-up included, and a closed loop is over before its time.
+    pub(crate) calls_most: u64,
 }
 
 /// When a call was due, was made and was answered, from the beginning of the timed part.
@@ -55,7 +61,10 @@ pub(crate) struct Taken {
     pub(crate) samples: Vec<Sample>,
     pub(crate) answers: Vec<(Job, Answer)>,
     pub(crate) errors: BTreeMap<String, u64>,
+    /// Calls that were made, or due in the timed part, and have no answer.
     pub(crate) unanswered: u64,
+    /// Whether a closed loop was over before its time.
+    pub(crate) is_cut: bool,
     /// Of an open loop: how late calls were handed to whoever makes them.
     pub(crate) lateness: Vec<u64>,
 }
@@ -90,14 +99,29 @@ pub(crate) async fn load(
         tokio::time::sleep_until(shared.begin.min(soon).into()).await;
     }
     timing();
-    let limit = shared.end + patience(load.duration);
-    for caller in callers {
-        // One that panics or never returns has no more answers.
-        let _ended = tokio::time::timeout_at(limit.into(), caller).await;
-    }
+    wait_for(callers, &shared).await;
     shared.is_over.store(true, Ordering::Relaxed);
     let lateness = arrivals.map(Arrivals::stop).unwrap_or_default();
     shared.take(lateness)
+}
+
+/// Waits for the callers' last answers, but not for ever. One that panics or never returns has no
+/// more of them.
+async fn wait_for(callers: Vec<JoinHandle<()>>, shared: &Shared) {
+    let mut limit = shared.end + patience(shared.load.duration);
+    let mut is_stopped = false;
+    for mut caller in callers {
+        while Instant::now() < limit {
+            if shared.is_stopped() && !is_stopped {
+                is_stopped = true;
+                limit = limit.min(Instant::now() + GRACE);
+            }
+            let soon = limit.min(Instant::now() + Duration::from_millis(50));
+            if tokio::time::timeout_at(soon.into(), &mut caller).await.is_ok() {
+                break;
+            }
+        }
+    }
 }
 
 /// How many empty calls a second these callers make: more cannot be offered.
@@ -110,6 +134,7 @@ pub(crate) async fn capacity(target: &Arc<dyn Target>, concurrency: usize) -> f6
         duration,
         seed: 0,
         first: 0,
+        calls_most: u64::MAX,
     };
     let idle: Arc<dyn Target> = Arc::new(Idle(target.manner()));
     let taken = load(&idle, trial, &Arc::default(), || {}).await;
@@ -133,8 +158,16 @@ struct Shared {
     due: Semaphore,
     is_over: AtomicBool,
     stop: Arc<AtomicBool>,
+    is_cut: AtomicBool,
     /// What each caller has, so that none waits for another.
-    taken: Vec<Mutex<Taken>>,
+    callers: Vec<Caller>,
+}
+
+#[derive(Debug, Default)]
+struct Caller {
+    taken: Mutex<Taken>,
+    /// Calls of a closed loop that it has made and that are not answered.
+    waiting: AtomicU64,
 }
 
 impl Shared {
@@ -152,7 +185,8 @@ impl Shared {
             due: Semaphore::new(0),
             is_over: AtomicBool::new(false),
             stop,
-            taken: (0..load.concurrency).map(|_| Mutex::default()).collect(),
+            is_cut: AtomicBool::new(false),
+            callers: (0..load.concurrency).map(|_| Caller::default()).collect(),
         }
     }
 
@@ -161,23 +195,30 @@ impl Shared {
     }
 
     async fn call(&self, caller: usize) {
-        let Some(own) = self.taken.get(caller) else { return };
+        let Some(own) = self.callers.get(caller) else { return };
         match self.load.way {
             Loop::Closed => self.call_closed(own).await,
             Loop::Open { rate } => self.call_open(own, rate).await,
         }
     }
 
-    async fn call_closed(&self, own: &Mutex<Taken>) {
+    async fn call_closed(&self, own: &Caller) {
         while !self.is_stopped() && Instant::now() < self.end {
-            let job = self.job(self.next.fetch_add(1, Ordering::Relaxed));
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.load.calls_most {
+                self.is_cut.store(true, Ordering::Relaxed);
+                return;
+            }
+            let job = self.job(index);
             let started = Instant::now();
+            own.waiting.fetch_add(1, Ordering::Relaxed);
             let answer = self.target.sign(&job).await;
+            own.waiting.fetch_sub(1, Ordering::Relaxed);
             self.keep(own, job, (started, started, Instant::now()), answer);
         }
     }
 
-    async fn call_open(&self, own: &Mutex<Taken>, rate: f64) {
+    async fn call_open(&self, own: &Caller, rate: f64) {
         let total = arrivals(self.load.warm_up + self.load.duration, rate);
         loop {
             let Ok(permit) = self.due.acquire().await else { return };
@@ -198,21 +239,25 @@ impl Shared {
         Job::new(self.load.seed, self.load.first.wrapping_add(index))
     }
 
+    fn is_timed(&self, intended: Instant) -> bool {
+        (self.begin..self.end).contains(&intended)
+    }
+
     /// Keeps what belongs to the timed part.
     fn keep(
         &self,
-        own: &Mutex<Taken>,
+        own: &Caller,
         job: Job,
         (intended, started, ended): (Instant, Instant, Instant),
         answer: Result<Answer, String>,
     ) {
-        if intended < self.begin || intended >= self.end {
+        if !self.is_timed(intended) {
             return;
         }
         let since = |time: Instant| {
             u64::try_from(time.saturating_duration_since(self.begin).as_nanos()).unwrap_or(u64::MAX)
         };
-        let mut taken = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = own.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(answer) => {
                 taken.samples.push(Sample {
@@ -233,8 +278,10 @@ impl Shared {
 
     fn take(&self, lateness: Vec<u64>) -> Taken {
         let mut taken = Taken::default();
-        for own in &self.taken {
-            let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = 0;
+        for own in &self.callers {
+            waiting += own.waiting.load(Ordering::Relaxed);
+            let mut own = own.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.samples.append(&mut own.samples);
             taken.answers.append(&mut own.answers);
             for (error, calls) in std::mem::take(&mut own.errors) {
@@ -244,87 +291,14 @@ impl Shared {
         taken.samples.sort_unstable_by_key(|sample| sample.number);
         taken.answers.sort_unstable_by_key(|(job, _)| job.number);
         let answered = count(taken.samples.len()) + taken.errors.values().sum::<u64>();
-        if let (Loop::Open { rate }, false) = (self.load.way, self.stop.load(Ordering::Relaxed)) {
-            let before = arrivals(self.load.warm_up, rate);
-            let all = arrivals(self.load.warm_up + self.load.duration, rate);
-            taken.unanswered = (all - before).saturating_sub(answered);
-        }
+        taken.unanswered = match self.load.way {
+            Loop::Closed => waiting,
+            // One that was let go and that nobody has made was due all the same.
+            Loop::Open { .. } => count(lateness.len()).saturating_sub(answered),
+        };
+        taken.is_cut = self.is_cut.load(Ordering::Relaxed);
         taken.lateness = lateness;
         taken
-    }
-}
-
-/// Calls that are due in the first `time`: those of an index that is due before its end.
-fn arrivals(time: Duration, rate: f64) -> u64 {
-    let mut index = whole(time.as_secs_f64() * rate);
-    while due_after(index, rate) < time {
-        index += 1;
-    }
-    while index > 0 && due_after(index - 1, rate) >= time {
-        index -= 1;
-    }
-    index
-}
-
-/// When the call with this index is due.
-fn due_after(index: u64, rate: f64) -> Duration {
-    Duration::from_nanos(whole(float(index) * 1e9 / rate))
-}
-
-/// The thread that lets calls be due. It does nothing else, so that no answer delays it.
-#[derive(Debug)]
-struct Arrivals {
-    thread: std::thread::JoinHandle<Vec<u64>>,
-}
-
-impl Arrivals {
-    fn start(shared: &Arc<Shared>, rate: f64) -> Self {
-        let shared = Arc::clone(shared);
-        Self { thread: std::thread::spawn(move || arrive(&shared, rate)) }
-    }
-
-    fn stop(self) -> Vec<u64> {
-        self.thread.join().unwrap_or_default()
-    }
-}
-
-fn arrive(shared: &Shared, rate: f64) -> Vec<u64> {
-    let total = arrivals(shared.load.warm_up + shared.load.duration, rate);
-    let (mut released, mut lateness) = (0_u64, Vec::new());
-    be_woken_in_time();
-    while released < total && !shared.is_stopped() {
-        let next = shared.origin + due_after(released, rate);
-        let wait = next.saturating_duration_since(Instant::now());
-        if !wait.is_zero() {
-            // A stop is noticed soon.
-            std::thread::sleep(wait.min(Duration::from_millis(50)));
-            continue;
-        }
-        let now = Instant::now();
-        let passed = now.saturating_duration_since(shared.origin);
-        let due = arrivals(passed, rate).clamp(released + 1, total);
-        for index in released..due {
-            let late = passed.saturating_sub(due_after(index, rate));
-            if shared.origin + due_after(index, rate) >= shared.begin {
-                lateness.push(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
-            }
-        }
-        shared.due.add_permits(usize::try_from(due - released).unwrap_or(0));
-        released = due;
-    }
-    // Whoever still waits is woken, and sees that nothing is left.
-    shared.due.add_permits(shared.load.concurrency);
-    lateness
-}
-
-/// Asks Linux to end the sleeps of this thread when they end, and not up to 50 us later. Where that
-/// is not possible the lateness of arrivals says so.
-fn be_woken_in_time() {
-    let own = std::fs::read_link("/proc/thread-self").ok();
-    if let Some(number) = own.as_ref().and_then(|path| path.file_name()) {
-        let path = std::path::Path::new("/proc").join(number).join("timerslack_ns");
-        // Not all kernels let it.
-        let _asked = std::fs::write(path, "1");
     }
 }
 
@@ -351,21 +325,5 @@ impl Target for Idle {
 }
 
 const ERRORS: usize = 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_are_due_at_a_constant_rate() {
-        assert_eq!(due_after(0, 1_000.0), Duration::ZERO);
-        assert_eq!(due_after(1, 1_000.0), Duration::from_millis(1));
-        assert_eq!(due_after(1_500, 1_000.0), Duration::from_millis(1_500));
-        for (milliseconds, rate, expected) in
-            [(0, 10.0, 0), (1, 10.0, 1), (100, 10.0, 1), (101, 10.0, 2), (1_000, 3.0, 3)]
-        {
-            let time = Duration::from_millis(milliseconds);
-            assert_eq!(arrivals(time, rate), expected, "{milliseconds} ms at {rate}");
-        }
-    }
-}
+/// How long answers are waited for when a run is stopped.
+const GRACE: Duration = Duration::from_secs(5);

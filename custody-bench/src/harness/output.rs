@@ -82,6 +82,7 @@ impl Output {
 
     /// Leaves nothing but the word that the run is void.
     pub(crate) fn void(self, run: &Run) -> Result<(), HarnessError> {
+        self.begin()?;
         let path = self.folder.join(SAMPLES);
         fs::remove_file(&path).map_err(|error| failed(&path, error))?;
         self.run(run)
@@ -130,8 +131,10 @@ pub type Samples = BTreeMap<String, Vec<Sample>>;
 /// The samples in a folder.
 ///
 /// # Errors
-/// Names the line that is none.
+/// Names the line that is none. What follows the samples of the last series of `run.json` is not
+/// read: a run that was killed there may have left half a series.
 pub fn read_samples(folder: &Path) -> Result<Samples, HarnessError> {
+    let mut missing: u64 = read_run(folder)?.series.iter().map(|series| series.count).sum();
     let path = folder.join(SAMPLES);
     let file = File::open(&path).map_err(|error| failed(&path, error))?;
     let mut lines = BufReader::new(MultiGzDecoder::new(BufReader::new(file))).lines();
@@ -141,6 +144,10 @@ pub fn read_samples(folder: &Path) -> Result<Samples, HarnessError> {
         _ => return Err(failed(&path, "its first line is another")),
     }
     for (number, line) in lines.enumerate() {
+        if missing == 0 {
+            break;
+        }
+        missing -= 1;
         let line = line.map_err(|error| failed(&path, error))?;
         let Some((series, sample)) = parse(&line) else {
             return Err(failed(&path, format!("line {} is no sample", number + 2)));
@@ -149,6 +156,9 @@ pub fn read_samples(folder: &Path) -> Result<Samples, HarnessError> {
             Some(known) => known.push(sample),
             None => drop(samples.insert(series.to_owned(), vec![sample])),
         }
+    }
+    if missing > 0 {
+        return Err(failed(&path, format!("{missing} samples are missing")));
     }
     Ok(samples)
 }

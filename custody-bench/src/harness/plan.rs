@@ -8,6 +8,7 @@ use custody_core::crypto::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use super::HarnessError;
+use super::number::float;
 use super::provider::Options;
 
 /// What a run measures.
@@ -36,6 +37,9 @@ pub struct Plan {
     pub options: Options,
     /// Where the results go.
     pub out: PathBuf,
+    /// So many calls, warm-up included, and a closed loop is over before its time: each is kept in
+    /// memory until it is verified.
+    pub calls_most: u64,
 }
 
 /// How load is made.
@@ -79,6 +83,7 @@ impl Plan {
             seed: 0,
             options: Options::default(),
             out,
+            calls_most: CALLS,
         }
     }
 
@@ -118,8 +123,11 @@ impl Plan {
             if !rate.is_finite() || rate <= 0.0 {
                 return bounds("--rate", "must be above zero");
             }
-            if rate * self.duration.as_secs_f64() > SAMPLES {
-                return bounds("--rate", "times --duration is more than 50 million calls");
+            if rate * self.duration.as_secs_f64() > float(CALLS) {
+                return bounds("--rate", "times --duration is more than 10 million calls");
+            }
+            if rate * self.duration.as_secs_f64() < 1.0 {
+                return bounds("--rate", "times --duration is less than one call");
             }
         }
         Ok(self)
@@ -183,7 +191,8 @@ const DURATION: &str = "a duration is a whole number and a unit: 250ms, 5s, 2m, 
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(3_600);
 const CALLERS: usize = 1_024;
-const SAMPLES: f64 = 50_000_000.0;
+/// Some 200 bytes each.
+const CALLS: u64 = 10_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -212,13 +221,15 @@ mod tests {
             ("--rate", plan(|plan| plan.loops = open(-5.0))),
             ("--rate", plan(|plan| plan.loops = open(f64::NAN))),
             ("--rate", plan(|plan| plan.loops = open(f64::INFINITY))),
-            ("--rate", plan(|plan| plan.loops = open(10_000_001.0))),
+            ("--rate", plan(|plan| plan.loops = open(2_000_001.0))),
+            ("--rate", plan(|plan| plan.loops = open(0.199))),
         ];
         for (option, refused) in refused {
             let reason = refused.unwrap_err();
             assert!(reason.starts_with(option), "{option}: {reason}");
         }
-        assert!(plan(|plan| plan.loops = open(10_000_000.0)).is_ok());
+        assert!(plan(|plan| plan.loops = open(2_000_000.0)).is_ok());
+        assert!(plan(|plan| plan.loops = open(0.2)).is_ok());
         assert!(plan(|plan| plan.duration = Duration::from_millis(50)).is_ok());
         assert!(plan(|plan| plan.concurrency = vec![1_024]).is_ok());
     }

@@ -1,3 +1,7 @@
+//! What a program hands in: backends, peers, a way to govern.
+//!
+//! Invariant: the harness knows no backend by name.
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};

@@ -27,7 +27,7 @@ pub fn page(run: &Run) -> Result<String, HistogramError> {
 #[must_use]
 pub fn markdown(run: &Run) -> String {
     let mut text = format!("# {}\n\n", title(run));
-    if let Some(warning) = warning(run) {
+    for warning in warnings(run) {
         push(&mut text, &format!("**{warning}**\n"));
     }
     for table in [settings(run), environment(run)] {
@@ -56,19 +56,22 @@ pub(crate) fn title(run: &Run) -> String {
 }
 
 /// What whoever reads the report must know first.
-pub(crate) fn warning(run: &Run) -> Option<&'static str> {
-    let crowded = |load: &str| load.split(' ').next()?.parse::<f64>().ok();
-    let cores = float(run.environment.machine.cores);
-    match &run.status {
+pub(crate) fn warnings(run: &Run) -> Vec<&'static str> {
+    let ended = match &run.status {
+        Status::Complete => None,
         Status::Interrupted => {
             Some("This run was interrupted. It holds what was measured until then.")
         }
         Status::Void(_) => Some("This run is void."),
-        Status::Complete => {
-            let before = crowded(&run.environment.load_before).unwrap_or(0.0);
-            (before > cores / 2.0).then_some("The machine was busy with something else before.")
-        }
-    }
+    };
+    let crowded = |load: &str| load.split(' ').next()?.parse::<f64>().ok();
+    let before = crowded(&run.environment.load_before).unwrap_or(0.0);
+    let is_busy = before > float(run.environment.machine.cores) / 2.0;
+    let busy = is_busy.then_some("The machine was busy before this run began.");
+    let has_failed = |series: &Series| failed(series) + series.unanswered > 0;
+    let has_failed = run.series.iter().any(has_failed);
+    let failing = has_failed.then_some("Not all calls were answered: latencies are of the others.");
+    ended.into_iter().chain(busy).chain(failing).collect()
 }
 
 pub(crate) fn settings(run: &Run) -> Table {
@@ -122,7 +125,8 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     if !arrivals.is_empty() {
         tables.push(Table {
             title: "Arrivals",
-            note: "How late the harness itself was. Latencies begin when a call was due, so this is in them.",
+            note: "How late the harness let calls go. Latencies begin when a call was due: this is in \
+                   them, and so is the waking of a caller.",
             head: vec!["series", "p50", "p99", "max", "unanswered"],
             rows: arrivals,
         });
@@ -131,7 +135,9 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     if !stages.is_empty() {
         tables.push(Table {
             title: "Stages",
-            note: "Commit and seal are for many orders at once. Wait is what the others leave of the mean.",
+            note: "Commit and seal are for many orders at once; an order waits for one of each, or for \
+                   two if its key is outside of the process. Wait is what the others leave of the \
+                   mean.",
             head: vec!["series", "stage", "passes", "mean", "p50", "p99", "of an order"],
             rows: stages,
         });
@@ -151,7 +157,9 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 
 fn latencies(run: &Run) -> Table {
     let rows = run.series.iter().map(|series| {
-        let at = |q| series.quantile(q).map_or_else(String::new, time);
+        let has_answers = series.count > 0;
+        let shown = |ns: Option<u64>| ns.filter(|_| has_answers).map_or_else(String::new, time);
+        let at = |q| shown(series.quantile(q));
         vec![
             series.name(),
             way(series),
@@ -161,11 +169,8 @@ fn latencies(run: &Run) -> Table {
             at(0.9),
             at(0.99),
             at(0.999),
-            time(series.max_ns),
-            match series.unanswered {
-                0 => series.count.to_string(),
-                more => format!("{} ({more} not answered)", series.count),
-            },
+            shown(Some(series.max_ns)),
+            counted(series),
         ]
     });
     Table {
@@ -187,6 +192,28 @@ fn latencies(run: &Run) -> Table {
     }
 }
 
+/// How many calls were answered, and what became of the others.
+fn counted(series: &Series) -> String {
+    let failed = match failed(series) {
+        0 => None,
+        failed => Some(format!("{failed} failed")),
+    };
+    let unanswered = match series.unanswered {
+        0 => None,
+        more => Some(format!("{more} not answered")),
+    };
+    let cut = series.is_cut.then(|| "all that are kept".to_owned());
+    let besides: Vec<_> = failed.into_iter().chain(unanswered).chain(cut).collect();
+    if besides.is_empty() {
+        return series.count.to_string();
+    }
+    format!("{} ({})", series.count, besides.join(", "))
+}
+
+fn failed(series: &Series) -> u64 {
+    series.errors.values().sum()
+}
+
 fn arrivals(series: &Series) -> Option<Vec<String>> {
     let late = series.lateness?;
     let times = [late.p50_ns, late.p99_ns, late.max_ns].map(time);
@@ -203,8 +230,8 @@ fn stages(series: &Series) -> Vec<Vec<String>> {
                 stage.stage.clone(),
                 stage.count.to_string(),
                 time(super::number::whole(stage.mean_ns)),
-                time(stage.p50_ns),
-                time(stage.p99_ns),
+                stage.p50_ns.map_or_else(String::new, time),
+                stage.p99_ns.map_or_else(String::new, time),
                 time(super::number::whole(stage.share_ns)),
             ]
         })

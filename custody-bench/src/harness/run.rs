@@ -1,3 +1,8 @@
+//! One series after the other.
+//!
+//! Invariant: nothing is measured before everything that is asked for could be opened, and no figure
+//! is written before every signature behind it was verified.
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +19,7 @@ use super::plan::{Loop, Plan};
 use super::progress::Progress;
 use super::provider::{Backends, Governed, Governor, Opened, Peer, Provider, Wanted};
 use super::stage::Stages;
-use super::summary::{summarise, verify};
+use super::summary::{Turns, summarise, verify};
 use super::target::{SignerTarget, Target, new_signer};
 
 /// What a program can measure.
@@ -80,7 +85,8 @@ impl Stop {
 }
 
 /// Measures what the plan says, and writes it to the plan's folder: `run.json`, `samples.csv.gz`,
-/// `latency.hlog`, `report.md` and `report.html`.
+/// `latency.hlog`, `report.md` and `report.html`. What an earlier run left there goes when the first
+/// series was measured.
 ///
 /// # Errors
 /// Those of [`HarnessError`]; a void run says so in `run.json` too.
@@ -112,7 +118,6 @@ pub async fn run(
     for subject in &subjects {
         check_rates(&plan, subject).await?;
     }
-    output.begin()?;
     let mut run = Run {
         v: 1,
         status: Status::Interrupted,
@@ -126,6 +131,7 @@ pub async fn run(
     progress.finish();
     run.environment.finish();
     match measured {
+        Ok(()) if run.series.is_empty() => Err(HarnessError::Interrupted),
         Ok(()) => {
             run.status = if stop.is_stopped() { Status::Interrupted } else { Status::Complete };
             output.finish(&run)?;
@@ -148,6 +154,7 @@ struct Subject {
     name: String,
     target: Arc<dyn Target>,
     stages: Option<Arc<Stages>>,
+    turns: Turns,
 }
 
 async fn open(provider: &dyn Provider, wanted: &Wanted) -> Result<Opened, HarnessError> {
@@ -179,23 +186,24 @@ async fn subjects(
     (wanted, stages): (&Wanted, &Arc<Stages>),
 ) -> Result<Vec<Subject>, HarnessError> {
     let failed = |reason| HarnessError::Backend { backend: plan.backend.clone(), reason };
+    let turns = if opened.backend.in_process() { Turns::One } else { Turns::Two };
     let mut subjects = Vec::new();
     for peer in opened.peers.iter().filter(|_| plan.peers) {
         let role = if peer.is_primitive { Role::Primitive } else { Role::Peer };
         let (name, target) = (peer.name.clone(), Arc::clone(&peer.target));
-        subjects.push(Subject { role, name, target, stages: None });
+        subjects.push(Subject { role, name, target, stages: None, turns });
     }
     let signer = new_signer(opened.backend.as_ref(), plan.algorithm, "key").await;
     let signer = signer.map_err(|error| failed(error.to_string()))?;
     let target = Arc::new(SignerTarget::new(signer, opened.manner));
     let name = plan.backend.clone();
-    subjects.push(Subject { role: Role::Raw, name, target, stages: None });
+    subjects.push(Subject { role: Role::Raw, name, target, stages: None, turns });
     if plan.governed {
         let governor = bench.governor.as_ref().ok_or(HarnessError::NoGovernor)?;
         let governed = Governed::new(opened, wanted, stages);
         let target = governor.govern(governed).await.map_err(failed)?;
         let (name, stages) = (plan.backend.clone(), Some(Arc::clone(stages)));
-        subjects.push(Subject { role: Role::Governed, name, target, stages });
+        subjects.push(Subject { role: Role::Governed, name, target, stages, turns });
     }
     Ok(subjects)
 }
@@ -248,11 +256,18 @@ async fn measure(
                     duration: plan.duration,
                     seed: plan.seed,
                     first: number << 32,
+                    calls_most: plan.calls_most,
                 };
                 number += 1;
                 let name = id(subject, &load);
                 let _bar = progress.series(&name, plan.warm_up + plan.duration);
                 let (series, taken) = one(subject, load, name, stop).await?;
+                if stop.is_stopped() && series.count == 0 {
+                    return Ok(());
+                }
+                if run.series.is_empty() {
+                    output.begin()?;
+                }
                 output.series(&series, &taken.samples)?;
                 run.series.push(series);
                 output.run(run)?;
@@ -275,13 +290,13 @@ async fn one(
         }
     };
     let taken = self::load(&subject.target, load, &stop.0, timing).await;
+    let verify_mean_ns = verify(&id, &subject.target, &taken.answers)?;
     let timed = match &stages {
         Some(stages) => stages.stop()?,
         None => Vec::new(),
     };
-    let verify_mean_ns = verify(&id, &subject.target, &taken.answers)?;
-    let series =
-        summarise((subject.role, &subject.name), load, (id, verify_mean_ns), (&taken, &timed))?;
+    let (who, figures) = ((subject.role, subject.name.as_str()), (&taken, &*timed, subject.turns));
+    let series = summarise(who, load, (id, verify_mean_ns), figures)?;
     Ok((series, taken))
 }
 
@@ -296,6 +311,7 @@ fn settings(plan: &Plan, opened: &Opened) -> Settings {
         duration_ms: milliseconds(plan.duration),
         warm_up_ms: milliseconds(plan.warm_up),
         governed: plan.governed,
+        peers: plan.peers,
         seed: plan.seed,
     }
 }

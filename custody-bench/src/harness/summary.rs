@@ -7,7 +7,7 @@ use super::HarnessError;
 use super::document::{Lateness, QUANTILES, Quantile, Role, Series, StageTime};
 use super::histogram;
 use super::load::{Load, Sample, Taken};
-use super::number::{count, float, thousandths, whole};
+use super::number::{count, float, thousandths};
 use super::plan::Loop;
 use super::stage::{Stage, Timed};
 use super::target::{Answer, Job, Target};
@@ -25,7 +25,7 @@ pub(crate) fn verify(
         for (job, answer) in part {
             target.verify(job, answer).map_err(|wrong| HarnessError::Void {
                 series: series.to_owned(),
-                number: job.number,
+                number: job.number & IN_SERIES,
                 checked: answers.len(),
                 reason: wrong.to_string(),
             })?;
@@ -53,7 +53,7 @@ pub(crate) fn summarise(
     (role, subject): (Role, &str),
     load: Load,
     (id, verify_mean_ns): (String, f64),
-    (taken, timed): (&Taken, &[Timed]),
+    (taken, timed, turns): (&Taken, &[Timed], Turns),
 ) -> Result<Series, HarnessError> {
     let times = taken.samples.iter().map(Sample::latency_ns);
     let refused = |error: histogram::HistogramError| HarnessError::File {
@@ -75,6 +75,7 @@ pub(crate) fn summarise(
         elapsed_ns,
         count: calls,
         unanswered: taken.unanswered,
+        is_cut: taken.is_cut,
         errors: taken.errors.clone(),
         rate: thousandths(float(calls) * 1e9 / float(elapsed_ns.max(1))),
         mean_ns,
@@ -83,7 +84,7 @@ pub(crate) fn summarise(
         histogram: histogram::encode(&histogram).map_err(refused)?,
         lateness: lateness(load.way, &taken.lateness),
         verify_mean_ns,
-        stages: stage_times(timed, (calls, mean_ns, verify_mean_ns)),
+        stages: stage_times(timed, turns, (calls, mean_ns)),
     })
 }
 
@@ -96,20 +97,27 @@ fn lateness(way: Loop, late: &[u64]) -> Option<Lateness> {
     Some(Lateness { p50_ns: at(0.5), p99_ns: at(0.99), max_ns: histogram.max() })
 }
 
-/// What each stage adds to the mean time of an order: what is done for one order, in full; one
-/// commit and one seal, each of which is for many; and the rest, which is waiting.
-fn stage_times(
-    timed: &[Timed],
-    (orders, mean_ns, verify_mean_ns): (u64, f64, f64),
-) -> Vec<StageTime> {
+/// How many turns an order waits for, one after the other, each with a commit and a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// Keys in the process sign before the turn in which the order is written.
+    One,
+    /// Others are asked when the order is written, and what they answer is written in another turn.
+    Two,
+}
+
+/// What each stage adds to the mean time of an order: what is done for one order, in full; the
+/// commits and seals that it waits for, each of which is for many; and the rest, which is waiting.
+fn stage_times(timed: &[Timed], turns: Turns, (orders, mean_ns): (u64, f64)) -> Vec<StageTime> {
     let Some(_) = timed.first() else { return Vec::new() };
     let mut told: Vec<_> = timed
         .iter()
         .map(|(stage, sum, histogram)| {
             let mean = float(sum.total_ns) / float(sum.count.max(1));
             let share = match stage {
+                Stage::Commit | Stage::Seal if turns == Turns::Two => 2.0 * mean,
                 Stage::Commit | Stage::Seal => mean,
-                Stage::Decode | Stage::Judge | Stage::Sign => {
+                Stage::Decode | Stage::Judge | Stage::Sign | Stage::Verify => {
                     float(sum.total_ns) / float(orders.max(1))
                 }
             };
@@ -117,22 +125,24 @@ fn stage_times(
                 stage: stage.as_str().to_owned(),
                 count: sum.count,
                 mean_ns: thousandths(mean),
-                p50_ns: histogram.value_at_quantile(0.5),
-                p99_ns: histogram.value_at_quantile(0.99),
+                p50_ns: Some(histogram.value_at_quantile(0.5)),
+                p99_ns: Some(histogram.value_at_quantile(0.99)),
                 share_ns: thousandths(share),
             }
         })
         .collect();
-    let plain = |stage: &str, mean_ns: f64| StageTime {
-        stage: stage.to_owned(),
-        count: orders,
-        mean_ns,
-        p50_ns: whole(mean_ns),
-        p99_ns: whole(mean_ns),
-        share_ns: mean_ns,
-    };
-    told.push(plain("verify", verify_mean_ns));
     let known: f64 = told.iter().map(|stage| stage.share_ns).sum();
-    told.push(plain("wait", thousandths((mean_ns - known).max(0.0))));
+    let rest = thousandths((mean_ns - known).max(0.0));
+    told.push(StageTime {
+        stage: "wait".to_owned(),
+        count: orders,
+        mean_ns: rest,
+        p50_ns: None,
+        p99_ns: None,
+        share_ns: rest,
+    });
     told
 }
+
+/// The bits of a job's number that count within its series.
+const IN_SERIES: u64 = 0xffff_ffff;

@@ -1,3 +1,7 @@
+//! What is measured: anything that signs a job and can verify the answer.
+//!
+//! Invariant: what is signed follows from the seed of the run and the number of the job alone.
+
 use std::fmt::Debug;
 use std::sync::Arc;
 

@@ -21,6 +21,8 @@ pub(crate) fn bench() -> Bench {
     let backends = Backends::new()
         .with(Double { name: "memory", open: || Arc::new(memory()) })
         .with(Double { name: "failing", open: || Shaped::every_third_fails() })
+        .with(Double { name: "refusing", open: || Shaped::refuses() })
+        .with(Double { name: "hanging", open: || Shaped::hangs() })
         .with(Double { name: "stalling", open: || Shaped::stalls_once() })
         .with(Double { name: "paced", open: || Shaped::takes(Duration::from_micros(400)) })
         .with(Double { name: "slower", open: || Shaped::takes(Duration::from_micros(420)) })
@@ -127,6 +129,21 @@ impl Shaped {
             }
             drop(state);
             std::thread::sleep(Duration::from_millis(1));
+            Ok(())
+        })
+    }
+
+    fn refuses() -> Arc<dyn KeyBackend> {
+        Self::shaped(|_| Err(BackendError::new(ErrorKind::Refused, "sign")))
+    }
+
+    /// One call is answered when nobody waits for it any more.
+    fn hangs() -> Arc<dyn KeyBackend> {
+        let calls = AtomicU64::new(0);
+        Self::shaped(move |_| {
+            if calls.fetch_add(1, Ordering::Relaxed) == 2_000 {
+                std::thread::sleep(Duration::from_secs(15));
+            }
             Ok(())
         })
     }

@@ -77,13 +77,18 @@ async fn what_was_measured_before_a_refusal_stays() {
     let mut without = plan("narrow", out.path());
     without.algorithm = Algorithm::Bip340;
     let mut too_fast = plan("memory", out.path());
-    too_fast.loops = vec![Loop::Open { rate: 90_000_000.0 }];
+    too_fast.loops = vec![Loop::Open { rate: 40_000_000.0 }];
     let mut ungoverned = plan("memory", out.path());
     ungoverned.governed = true;
     for plan in [without, too_fast, ungoverned, plan("hardware", out.path())] {
         refused(plan).await;
         assert!(files() == before, "something of the run before is gone");
     }
+    let stop = Stop::default();
+    stop.stop();
+    let stopped = run(&bench(), plan("memory", out.path()), Vec::new(), &stop).await;
+    assert!(matches!(stopped, Err(HarnessError::Interrupted)), "nothing was measured");
+    assert!(files() == before, "something of the run before is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +145,7 @@ async fn a_rate_that_nobody_can_offer() {
     }
     // Within all bounds, but more than empty calls that this machine makes.
     let mut plan = plan("memory", out.path());
-    plan.loops = vec![Loop::Open { rate: 90_000_000.0 }];
+    plan.loops = vec![Loop::Open { rate: 40_000_000.0 }];
     let error = refused(plan).await.to_string();
     assert!(error.contains("cannot be offered"), "{error}");
 }

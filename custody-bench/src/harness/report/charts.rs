@@ -117,8 +117,9 @@ fn throughput(run: &Run) -> Option<Plot> {
     for name in names(run) {
         let of = |series: &&Series| series.name() == name && series.load == Loop::Closed;
         let points: Vec<_> = run.series.iter().filter(of).collect();
-        let points: Vec<_> =
+        let mut points: Vec<_> =
             points.iter().map(|series| (float(series.concurrency), series.rate)).collect();
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
         let marks: Vec<_> = knee(&points).into_iter().collect();
         let told = marks.first().map(|(x, y)| format!("{name}: knee at {x}, {}/s", rate(*y)));
         if !points.is_empty() {
@@ -195,7 +196,8 @@ fn stages(run: &Run) -> Option<Bars> {
     Some(Bars {
         title: "Where the time of a governed signature goes".to_owned(),
         caption: "Mean time of an order. Decoding, judging, signing and verifying are its own; it \
-                  shares one commit and one seal with others; the rest is waiting.",
+                  shares a commit and a seal with others, two of each if its key is outside of the \
+                  process; the rest is waiting.",
         parts: ORDER.iter().map(|name| (*name).to_owned()).collect(),
         bars: bars.collect(),
     })
@@ -254,6 +256,8 @@ const ORDER: [&str; 7] = ["decode", "judge", "wait", "commit", "sign", "verify",
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -262,6 +266,48 @@ mod tests {
         assert_eq!(knee(&points), Some((2.0, 190.0)));
         assert_eq!(knee(&points[..1]), None);
         assert_eq!(knee(&[]), None);
+    }
+
+    #[test]
+    fn points_are_in_order_whatever_was_measured_first() {
+        let run = |order: &[u64]| -> Run {
+            let series = |callers: &u64| {
+                let rate = if *callers == 1 { 50 } else { 100 };
+                json!({
+                    "id": format!("raw-closed-c{callers}"), "role": "raw", "subject": "one",
+                    "concurrency": callers, "load": "closed", "elapsed_ns": 1, "count": 1,
+                    "unanswered": 0, "is_cut": false, "errors": {}, "rate": rate, "mean_ns": 1.0,
+                    "quantiles": [], "max_ns": 1, "histogram": "", "lateness": null,
+                    "verify_mean_ns": 1.0, "stages": [],
+                })
+            };
+            let machine = json!({
+                "id": "", "cpu": "", "cores": 2, "memory_kib": 1, "architecture": "",
+            });
+            let build = json!({
+                "compiler": "", "flags": "", "profile": "", "features": [], "commit": "",
+                "crates": {},
+            });
+            serde_json::from_value(json!({
+                "v": 1, "status": { "is": "complete" }, "started_ms": 0,
+                "settings": {
+                    "backend": "one", "backend_facts": {}, "algorithm": "ed25519",
+                    "concurrency": order, "loops": ["closed"], "duration_ms": 1, "warm_up_ms": 1,
+                    "governed": false, "peers": false, "seed": 0,
+                },
+                "environment": {
+                    "machine": machine, "kernel": "", "governor": "", "build": build,
+                    "clock_granularity_ns": 1, "load_before": "", "load_after": "",
+                },
+                "series": order.iter().map(series).collect::<Vec<_>>(),
+            }))
+            .unwrap()
+        };
+        let plot = throughput(&run(&[8, 1, 2])).unwrap();
+        let expected = [(1.0, 50.0), (2.0, 100.0), (8.0, 100.0)];
+        assert_eq!(plot.lines[0].points, expected);
+        assert_eq!(plot.lines[0].marks, [(2.0, 100.0)]);
+        assert_eq!(plot.figure(), throughput(&run(&[1, 2, 8])).unwrap().figure());
     }
 
     #[test]

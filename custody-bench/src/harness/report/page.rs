@@ -1,7 +1,7 @@
 //! The page: its style, its tables, its plots. It loads nothing.
 
 use super::plot::escape;
-use super::{Table, charts, environment, settings, tables, title, warning};
+use super::{Table, charts, environment, settings, tables, title, warnings};
 use crate::harness::document::Run;
 use crate::harness::histogram::HistogramError;
 
@@ -12,7 +12,7 @@ pub(super) fn page(run: &Run) -> Result<String, HistogramError> {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{name}</h1>\n"
     );
-    if let Some(warning) = warning(run) {
+    for warning in warnings(run) {
         html.push_str(&format!("<p class=\"warning\">{}</p>\n", escape(warning)));
     }
     html.push_str("<div class=\"pair\">\n");

@@ -1,3 +1,5 @@
+//! The log, timed.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! The backend, timed.
+
 use std::sync::Arc;
 use std::time::Instant;
 

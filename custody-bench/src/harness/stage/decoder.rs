@@ -1,3 +1,5 @@
+//! The decoder, timed.
+
 use std::sync::Arc;
 
 use custody_core::caip::{AccountId, ChainId};

@@ -1,3 +1,5 @@
+//! The rules, timed.
+
 use std::sync::Arc;
 
 use custody_core::id::{EngineId, PolicyId};

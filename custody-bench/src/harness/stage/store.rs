@@ -1,3 +1,5 @@
+//! The store, timed.
+
 use std::sync::Arc;
 use std::time::Instant;
 
