@@ -89,6 +89,17 @@ fn tool(command: &str, folders: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_custody-bench")).arg(command).args(folders).output().unwrap()
 }
 
+/// As `custody-bench backends | head -1` does.
+#[test]
+fn whoever_hangs_up_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_custody-bench"));
+    command.arg("backends").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
 #[test]
 fn a_slower_run_ends_a_comparison_with_three() {
     let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,6 +1,8 @@
 //! The command line: `run`, `report`, `check`, `compare` and `backends`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
+#![expect(clippy::print_stderr, reason = "a command line")]
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,12 +22,12 @@ pub fn main(bench: &Bench) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Backends => backends(bench),
         Command::Check { folder } => check(&folder).map(|()| {
-            println!("the histograms of {} are those of its samples", folder.display());
+            say(format_args!("the histograms of {} are those of its samples", folder.display()));
             ExitCode::SUCCESS
         }),
         Command::Compare { before, after, force } => {
             compare(&before, &after, machines(force)).map(|found| {
-                print!("{found}");
+                say(found.to_string().trim_end());
                 match found.verdict() {
                     Verdict::Slower => ExitCode::from(3),
                     Verdict::Faster | Verdict::Same => ExitCode::SUCCESS,
@@ -45,11 +47,16 @@ const fn machines(force: bool) -> Machines {
     if force { Machines::Any } else { Machines::Same }
 }
 
+/// Writes a line. Whoever has hung up wants no more.
+fn say(line: impl Display) {
+    let _written = writeln!(std::io::stdout(), "{line}");
+}
+
 fn backends(bench: &Bench) -> Result<ExitCode, HarnessError> {
     for backend in bench.backends.all() {
-        println!("{}: {}", backend.name(), backend.about());
+        say(format_args!("{}: {}", backend.name(), backend.about()));
         for option in backend.options() {
-            println!("    --option {}=…  {}", option.name, option.about);
+            say(format_args!("    --option {}=…  {}", option.name, option.about));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -93,10 +100,10 @@ fn measure(bench: &Bench, arguments: RunArguments) -> Result<ExitCode, HarnessEr
         }
         outcome => outcome?,
     };
-    println!("{}", out.join("report.html").display());
+    say(out.join("report.html").display());
     match measured.status {
         Status::Interrupted => {
-            println!("interrupted: {} series were measured", measured.series.len());
+            say(format_args!("interrupted: {} series were measured", measured.series.len()));
             Ok(ExitCode::from(INTERRUPTED))
         }
         Status::Complete | Status::Void(_) => Ok(ExitCode::SUCCESS),
