@@ -26,7 +26,8 @@ fn main() {
         println!("cargo:rerun-if-changed={}", entry.path().join("src").display());
     }
     let files = ["build.rs", "src", "../Cargo.toml", "../Cargo.lock", head.as_str(), log.as_str()];
-    for path in files.into_iter().filter(|path| !path.is_empty()) {
+    // What is not there would be taken for changed each time.
+    for path in files.into_iter().filter(|path| std::path::Path::new(path).exists()) {
         println!("cargo:rerun-if-changed={path}");
     }
 }

@@ -217,15 +217,9 @@ pub fn soft_backend() -> Result<SoftBackend, Failure> {
     soft(&(Arc::new(OsEntropy) as _), &(Arc::new(TokioClock::new()) as _))
 }
 
-/// A backend of software keys under a passphrase of its own.
-pub fn new_software() -> Result<Arc<dyn KeyBackend>, Failure> {
-    Ok(Arc::new(soft_backend()?))
-}
-
 /// A key for a log of its own.
 pub async fn log_key() -> Result<Arc<dyn custody_core::seam::Signer>, Failure> {
-    let backend = new_software()?;
-    log_signer(backend.as_ref()).await
+    log_signer(&soft_backend()?).await
 }
 
 async fn log_signer(

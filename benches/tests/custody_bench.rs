@@ -177,9 +177,10 @@ fn what_cannot_be_measured_is_refused_with_a_reason() {
         (with(&["--duration", "0s"]), "--duration must be at least 50 ms"),
         (with(&["--rate", "0"]), "--rate must be above zero"),
         (
-            with(&["--rate", "40000000", "--duration", "200ms"]),
+            with(&["--rate", "40000000", "--duration", "200ms", "--warm-up", "0s"]),
             "--rate of 40000000/s cannot be offered",
         ),
+        (with(&["-o", "colour=blue", "-o", "colour=red"]), "--option is given twice"),
         (with(&["-o", "colour=blue"]), "backend software has no option colour"),
         (vec!["--backend", "pkcs11"], "--option module=… is not given"),
         (vec!["--backend", "kryoptic", "--algorithm", "p256"], "--option module=… is not given"),

@@ -1,5 +1,5 @@
-//! Signers that are asked over HTTP, told by a template: those that sign rightly in each form, and one
-//! that does not.
+//! Signers that are asked over HTTP, told by a template: those that sign rightly in each form, and
+//! those that do not.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -143,5 +143,34 @@ fn one_that_signs_wrongly_makes_the_run_void() {
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("the run is void: peer-one-closed-c1: "), "{form}{said}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_a_failure_without_the_place_of_the_signer() {
+    let failing: [(Sign, &str); 2] = [
+        (|_, _| "0".repeat(70_000), "the answer is longer than 64 KiB"),
+        (|_, _| "no hex".to_owned(), "the signature is encoded in another way"),
+    ];
+    for (sign, reason) in failing {
+        let (out, output) = measured(sign, "encoding = \"hex\"\nform = \"fixed\"\n");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let run = read_run(out.path()).unwrap();
+        let peer = run.series.iter().find(|series| series.id == "peer-one-closed-c1").unwrap();
+        assert!(peer.count == 0 && peer.errors.contains_key(reason), "{:?}", peer.errors);
+    }
+    let nobody = tempfile::tempdir().unwrap();
+    let template = nobody.path().join("signer.toml");
+    let public_key = hex::encode(key().verifying_key().to_sec1_point(true).as_bytes());
+    let text = format!(
+        "name = \"one\"\nurl = \"http://me:secret@127.0.0.1:1/sign\"\n\
+         algorithm = \"ecdsa-secp256k1\"\npublic_key = \"{public_key}\"\nbody = \"\"\n\
+         encoding = \"hex\"\nform = \"fixed\"\n"
+    );
+    std::fs::write(&template, text).unwrap();
+    assert!(run(&template, nobody.path()).status.success());
+    for name in ["run.json", "report.md", "report.html"] {
+        let told = std::fs::read_to_string(nobody.path().join(name)).unwrap();
+        assert!(!told.contains("secret@") && !told.contains("127.0.0.1"), "{name}");
     }
 }

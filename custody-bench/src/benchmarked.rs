@@ -57,14 +57,14 @@ impl<B: KeyBackend> Benchmarked<B> {
         &self.backend
     }
 
-    fn begin(&self, operation: Operation) -> Call<'_> {
-        let (clock, measured) = (self.clock.as_ref(), self.measured.as_ref());
-        Call { clock, measured, operation, since: Some(clock.monotonic()) }
-    }
-
     /// What is recorded. It goes on being recorded into, and outlives the backend.
     pub fn measured(&self) -> Arc<Measured> {
         Arc::clone(&self.measured)
+    }
+
+    fn begin(&self, operation: Operation) -> Call<'_> {
+        let (clock, measured) = (self.clock.as_ref(), self.measured.as_ref());
+        Call { clock, measured, operation, since: Some(clock.monotonic()) }
     }
 }
 

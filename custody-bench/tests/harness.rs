@@ -12,7 +12,7 @@ mod refused;
 use std::fs;
 use std::time::Duration;
 
-use custody_bench::harness::document::Status;
+use custody_bench::harness::document::{Series, Status};
 use custody_bench::harness::plan::Loop;
 use custody_bench::harness::{Stop, check, read_run, read_samples, run, write_report};
 use doubles::{bench, plan, reported};
@@ -70,6 +70,26 @@ async fn a_report_regenerates_byte_for_byte_from_run_json_alone() {
     for foreign in ["http://", "https://", "<script", "<link", "<img", "url("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
+}
+
+/// `latency.hlog` is what the tools of HdrHistogram read.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_histograms_has_those_of_the_run() {
+    use custody_bench::hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan("memory", out.path());
+    plan.concurrency = vec![1, 2];
+    let run = run(&bench(), plan, Vec::new(), &Stop::default()).await.unwrap();
+    let log = fs::read(out.path().join("latency.hlog")).unwrap();
+    let mut read = Vec::new();
+    for entry in IntervalLogIterator::new(&log) {
+        if let LogEntry::Interval(interval) = entry.unwrap() {
+            let tag = interval.tag().unwrap().as_str().to_owned();
+            read.push((tag, interval.encoded_histogram().to_owned()));
+        }
+    }
+    let expected = |series: &Series| (series.id.clone(), series.histogram.clone());
+    assert_eq!(read, run.series.iter().map(expected).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

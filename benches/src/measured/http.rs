@@ -1,6 +1,10 @@
 //! Any signer that is asked over HTTP, told by a small template.
+//!
+//! Invariant: what a template says of headers, body and place is in no error and no `Debug`: there
+//! may be a token in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +28,10 @@ use serde::Deserialize;
 /// body = '{"key": "one", "digest": "{hex}"}'    # {hex}, {base64} and {number} are filled in
 /// headers = { content-type = "application/json" }
 /// pointer = "/signature"                        # where in the JSON; all of the body if left out
-/// prefix = "vault:v1:"                          # what stands before the signature, if anything
+/// prefix = "vault:v1:"                          # what stands before the signature
 /// encoding = "hex"                              # hex or base64
-/// form = "fixed"                                # fixed, der, or recoverable: fixed and one byte more
-/// hash = "keccak256"                            # what the signer hashes {hex} with, if it does; or sha256
+/// form = "fixed"                                # fixed, der; recoverable: one byte more
+/// hash = "keccak256"                            # what the signer hashes with; or sha256
 /// ```
 pub(super) fn read(path: &Path, algorithm: Algorithm) -> Result<Peer, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -35,7 +39,9 @@ pub(super) fn read(path: &Path, algorithm: Algorithm) -> Result<Peer, String> {
 }
 
 fn parse(text: &str, algorithm: Algorithm) -> Result<Peer, String> {
-    let template: Template = toml::from_str(text).map_err(|error| error.to_string())?;
+    // Its whole text would show a line of the file.
+    let template: Template =
+        toml::from_str(text).map_err(|error| error.message().replace('\n', " "))?;
     if template.algorithm != algorithm {
         return Err(format!("is for {}, and {algorithm} is measured", template.algorithm));
     }
@@ -58,7 +64,7 @@ fn parse(text: &str, algorithm: Algorithm) -> Result<Peer, String> {
     Ok(Peer::new(name, Arc::new(Signer { template, public_key, client })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Template {
     name: String,
@@ -108,11 +114,16 @@ impl Hash {
     }
 }
 
-#[derive(Debug)]
 struct Signer {
     template: Template,
     public_key: PublicKey,
     client: reqwest::Client,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("name", &self.template.name).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
@@ -132,10 +143,18 @@ impl Target for Signer {
         for (name, value) in &template.headers {
             request = request.header(name, value);
         }
-        let answer = request.send().await.map_err(|error| error.to_string())?;
-        let answer = answer.error_for_status().map_err(|error| error.to_string())?;
-        let text = answer.text().await.map_err(|error| error.to_string())?;
-        self.extract(&text).map(Answer::Bytes)
+        let failed = |error: reqwest::Error| error.without_url().to_string();
+        let answer = request.send().await.map_err(failed)?;
+        let mut answer = answer.error_for_status().map_err(failed)?;
+        let mut text = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if text.len() + chunk.len() > LONGEST {
+                return Err("the answer is longer than 64 KiB".to_owned());
+            }
+            text.extend_from_slice(&chunk);
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| "the answer is no text")?;
+        self.extract(text).map(Answer::Bytes)
     }
 
     fn verify(&self, job: &Job, answer: &Answer) -> Result<(), Wrong> {
@@ -180,6 +199,7 @@ impl Signer {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -230,6 +250,20 @@ mod tests {
         ] {
             let refused = template(|text| text.replace(from, to)).unwrap_err();
             assert!(refused.contains(reason), "{reason}: {refused}");
+        }
+    }
+
+    #[test]
+    fn tokens_in_a_template_are_in_no_error_and_no_debug() {
+        let token = "a-token-of-somebody";
+        let headers = format!("headers = {{ x-vault-token = \"{token}\" }}\nform");
+        let with = |text: String| text.replacen("form", &headers, 1);
+        let peer = template(with).unwrap();
+        assert!(!format!("{peer:?}").contains(token));
+        for (from, to) in [("headers =", "haeders ="), ("\" }", "\""), ("= \"hex", "= 7 #")] {
+            let broken = |text: String| with(text).replacen(from, to, 1);
+            let refused = template(broken).unwrap_err();
+            assert!(!refused.contains(token) && !refused.is_empty(), "{from}: {refused}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Software keys.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use custody_bench::harness::{Opened, OptionHelp, Provider, Wanted};
 
@@ -27,8 +29,8 @@ impl Provider for Software {
 
     async fn open(&self, wanted: &Wanted) -> Result<Opened, String> {
         let open = || -> Result<Opened, Failure> {
-            let backend = house::new_software()?;
-            let opened = Opened::new(backend).with_fact("engine", crypto::ENGINE);
+            let opened =
+                Opened::new(Arc::new(house::soft_backend()?)).with_fact("engine", crypto::ENGINE);
             let peers = crypto::peers(wanted.algorithm)?;
             Ok(peers.into_iter().fold(opened, Opened::with_peer))
         };

@@ -1,6 +1,7 @@
 //! The command line: `run`, `report`, `check`, `compare` and `backends`.
 #![expect(clippy::print_stderr, reason = "a command line")]
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -76,10 +77,10 @@ fn measure(bench: &Bench, arguments: RunArguments) -> Result<ExitCode, HarnessEr
         .enable_all()
         .max_blocking_threads(2_048)
         .build()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| HarnessError::Machine { reason: error.to_string() })?;
     let listener = stop.clone();
     let outcome = runtime.block_on(async {
-        // A second Ctrl-C ends the process: nobody listens any more.
+        // The second Ctrl-C ends the process at once.
         tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 eprintln!("custody-bench: interrupted; what was measured is kept");
@@ -202,7 +203,13 @@ impl RunArguments {
         let closed = closed.then_some(Loop::Closed);
         let open = self.rate.into_iter().map(|rate| Loop::Open { rate });
         plan.loops = closed.into_iter().chain(open).collect();
-        plan.with_options(self.options.into_iter().collect()).checked()
+        let given = self.options.len();
+        let options: BTreeMap<_, _> = self.options.into_iter().collect();
+        if options.len() < given {
+            let reason = "is given twice with one name".to_owned();
+            return Err(HarnessError::Bounds { option: "--option", reason });
+        }
+        plan.with_options(options).checked()
     }
 }
 

@@ -51,6 +51,12 @@ pub enum HarnessError {
     /// The run was ended before any signature was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
+    /// The machine does not give what the harness itself needs.
+    #[error("this machine cannot run the harness: {reason}")]
+    Machine {
+        /// What it does not give.
+        reason: String,
+    },
     /// The host gave no way to govern.
     #[error("this program measures no governed path")]
     NoGovernor,

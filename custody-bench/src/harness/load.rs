@@ -268,11 +268,7 @@ impl Shared {
                 });
                 taken.answers.push((job, answer));
             }
-            Err(error) => {
-                let known = taken.errors.len() < ERRORS || taken.errors.contains_key(&error);
-                let text = if known { error } else { "others".to_owned() };
-                *taken.errors.entry(text).or_default() += 1;
-            }
+            Err(error) => add_failed(&mut taken.errors, error, 1),
         }
     }
 
@@ -285,7 +281,7 @@ impl Shared {
             taken.samples.append(&mut own.samples);
             taken.answers.append(&mut own.answers);
             for (error, calls) in std::mem::take(&mut own.errors) {
-                *taken.errors.entry(error).or_default() += calls;
+                add_failed(&mut taken.errors, error, calls);
             }
         }
         taken.samples.sort_unstable_by_key(|sample| sample.number);
@@ -300,6 +296,13 @@ impl Shared {
         taken.lateness = lateness;
         taken
     }
+}
+
+/// Counts calls that failed by what was said; if there are too many texts, as others.
+fn add_failed(errors: &mut BTreeMap<String, u64>, error: String, calls: u64) {
+    let is_known = errors.len() < ERRORS || errors.contains_key(&error);
+    let text = if is_known { error } else { "others".to_owned() };
+    *errors.entry(text).or_default() += calls;
 }
 
 /// Answers nothing, at once.
@@ -327,3 +330,19 @@ impl Target for Idle {
 const ERRORS: usize = 20;
 /// How long answers are waited for when a run is stopped.
 const GRACE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_all_counted_and_few_of_their_texts_kept() {
+        let mut errors = BTreeMap::new();
+        for number in 0..100 {
+            add_failed(&mut errors, format!("order {number}"), 2);
+            add_failed(&mut errors, "order 0".to_owned(), 1);
+        }
+        assert_eq!(errors.len(), ERRORS + 1);
+        assert_eq!((errors["order 0"], errors["others"]), (102, 160));
+    }
+}

@@ -1,10 +1,10 @@
 //! The files of a run.
 //!
-//! Invariant: `run.json` names no series whose samples are not written, and what an earlier run left
-//! is there until something is measured.
+//! Invariant: `run.json` names no series whose samples are not written, what an earlier run left is
+//! there until something is measured, and one run at a time writes to a folder.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,14 +24,20 @@ use super::{HarnessError, histogram, report};
 pub(crate) struct Output {
     folder: PathBuf,
     scratch: PathBuf,
+    _lock: File,
 }
 
 impl Output {
     /// Makes the folder, if it is not there.
     pub(crate) fn create(folder: &Path) -> Result<Self, HarnessError> {
         let scratch = folder.join(SCRATCH);
-        fs::create_dir_all(&scratch).map_err(|error| refused(folder, &error))?;
-        Ok(Self { folder: folder.to_owned(), scratch })
+        fs::create_dir_all(&scratch).map_err(|error| refused(folder, error))?;
+        let lock = File::create(scratch.join(LOCK)).map_err(|error| refused(folder, error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), scratch, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(refused(folder, "another run writes to it")),
+            Err(TryLockError::Error(error)) => Err(refused(folder, error)),
+        }
     }
 
     /// Takes out what an earlier run left in the folder.
@@ -39,14 +45,14 @@ impl Output {
         for name in [RUN, HISTOGRAMS, REPORT, PAGE] {
             match fs::remove_file(self.folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(refused(&self.folder, &error));
+                    return Err(refused(&self.folder, error));
                 }
                 Ok(()) | Err(_) => {}
             }
         }
         let made = File::create(self.folder.join(SAMPLES));
         let made = made.and_then(|file| compressed(file, |file| writeln!(file, "{HEADER}")));
-        made.map_err(|error| refused(&self.folder, &error))
+        made.map_err(|error| refused(&self.folder, error))
     }
 
     /// A folder for what is needed only while the run lasts.
@@ -239,8 +245,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), HarnessError> {
     written.map_err(|error| failed(path, error))
 }
 
-fn refused(folder: &Path, error: &io::Error) -> HarnessError {
-    HarnessError::Output { path: folder.to_owned(), reason: error.to_string() }
+fn refused(folder: &Path, reason: impl ToString) -> HarnessError {
+    HarnessError::Output { path: folder.to_owned(), reason: reason.to_string() }
 }
 
 fn failed(path: &Path, reason: impl ToString) -> HarnessError {
@@ -253,4 +259,5 @@ const HISTOGRAMS: &str = "latency.hlog";
 const REPORT: &str = "report.md";
 const PAGE: &str = "report.html";
 const SCRATCH: &str = ".while-it-runs";
+const LOCK: &str = "lock";
 const HEADER: &str = "series,number,intended_ns,started_ns,ended_ns";

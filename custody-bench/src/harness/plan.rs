@@ -56,17 +56,6 @@ pub enum Loop {
     },
 }
 
-impl Loop {
-    /// Its name without its rate.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-        }
-    }
-}
-
 impl Plan {
     /// A plan with one caller, in a closed loop, for five seconds after one of warm-up.
     #[must_use]
@@ -123,8 +112,9 @@ impl Plan {
             if !rate.is_finite() || rate <= 0.0 {
                 return bounds("--rate", "must be above zero");
             }
-            if rate * self.duration.as_secs_f64() > float(CALLS) {
-                return bounds("--rate", "times --duration is more than 10 million calls");
+            if rate * (self.warm_up + self.duration).as_secs_f64() > float(CALLS) {
+                let reason = "times --warm-up and --duration is more than 10 million calls";
+                return bounds("--rate", reason);
             }
             if rate * self.duration.as_secs_f64() < 1.0 {
                 return bounds("--rate", "times --duration is less than one call");
@@ -221,14 +211,15 @@ mod tests {
             ("--rate", plan(|plan| plan.loops = open(-5.0))),
             ("--rate", plan(|plan| plan.loops = open(f64::NAN))),
             ("--rate", plan(|plan| plan.loops = open(f64::INFINITY))),
-            ("--rate", plan(|plan| plan.loops = open(2_000_001.0))),
+            ("--rate", plan(|plan| plan.loops = open(1_666_667.0))),
+            ("--rate", plan(|plan| (plan.loops, plan.warm_up) = (open(1e6), LONGEST))),
             ("--rate", plan(|plan| plan.loops = open(0.199))),
         ];
         for (option, refused) in refused {
             let reason = refused.unwrap_err();
             assert!(reason.starts_with(option), "{option}: {reason}");
         }
-        assert!(plan(|plan| plan.loops = open(2_000_000.0)).is_ok());
+        assert!(plan(|plan| plan.loops = open(1_666_666.0)).is_ok());
         assert!(plan(|plan| plan.loops = open(0.2)).is_ok());
         assert!(plan(|plan| plan.duration = Duration::from_millis(50)).is_ok());
         assert!(plan(|plan| plan.concurrency = vec![1_024]).is_ok());

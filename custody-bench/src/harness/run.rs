@@ -1,7 +1,7 @@
 //! One series after the other.
 //!
-//! Invariant: nothing is measured before everything that is asked for could be opened, and no figure
-//! is written before every signature behind it was verified.
+//! Invariant: nothing is measured before everything that is asked for could be opened, and no
+//! figure is written before every signature behind it was verified.
 
 use std::fmt;
 use std::path::Path;
@@ -85,8 +85,8 @@ impl Stop {
 }
 
 /// Measures what the plan says, and writes it to the plan's folder: `run.json`, `samples.csv.gz`,
-/// `latency.hlog`, `report.md` and `report.html`. What an earlier run left there goes when the first
-/// series was measured.
+/// `latency.hlog`, `report.md` and `report.html`. What an earlier run left there goes when the
+/// first series was measured.
 ///
 /// # Errors
 /// Those of [`HarnessError`]; a void run says so in `run.json` too.

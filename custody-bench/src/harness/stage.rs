@@ -131,8 +131,7 @@ impl Stages {
         let stages = Stage::ALL.into_iter().zip(sums).zip(&self.recorders);
         stages
             .map(|((stage, sum), recorder)| {
-                let total = recorder.total().ok_or(HarnessError::Bounds {
-                    option: "--governed",
+                let total = recorder.total().ok_or(HarnessError::Machine {
                     reason: "the histograms of the stages cannot be added".to_owned(),
                 })?;
                 Ok((stage, sum, total))

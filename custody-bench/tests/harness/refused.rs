@@ -91,6 +91,29 @@ async fn what_was_measured_before_a_refusal_stays() {
     assert!(files() == before, "something of the run before is gone");
 }
 
+/// While a run lasts its folder is its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_another_run_writes_to() {
+    let out = tempfile::tempdir().unwrap();
+    let mut long = plan("memory", out.path());
+    long.duration = Duration::from_secs(30);
+    let stop = Stop::default();
+    let first = {
+        let stop = stop.clone();
+        tokio::spawn(async move { run(&bench(), long, Vec::new(), &stop).await })
+    };
+    while !out.path().join(".while-it-runs/lock").exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let error = refused(plan("memory", out.path())).await.to_string();
+    assert!(error.ends_with("cannot be written: another run writes to it"), "{error}");
+    stop.stop();
+    assert_eq!(first.await.unwrap().unwrap().status, Status::Interrupted);
+    let after = run(&bench(), plan("memory", out.path()), Vec::new(), &Stop::default()).await;
+    assert_eq!(after.unwrap().status, Status::Complete);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_that_could_not_be_told_apart() {
     let out = tempfile::tempdir().unwrap();

@@ -135,8 +135,8 @@ fn throughput(run: &Run) -> Option<Plot> {
     let x = Axis { label: "callers at once", is_log: true, range: (*low, *high), ticks };
     Some(Plot {
         title: "Throughput against concurrency".to_owned(),
-        caption: "Signatures a second. The knee, in a ring, is the least number of callers that reaches 95 % of \
-                  the most; further callers wait for each other.",
+        caption: "Signatures a second. The knee, in a ring, is the least number of callers that \
+                  reaches 95 % of the most; further callers wait for each other.",
         x,
         y: Axis::linear("signatures a second", span(&lines, |point| point.1).1, rate),
         lines,
