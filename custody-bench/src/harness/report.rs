@@ -125,8 +125,8 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     if !arrivals.is_empty() {
         tables.push(Table {
             title: "Arrivals",
-            note: "How late the harness let calls go. Latencies begin when a call was due: this is in \
-                   them, and so is the waking of a caller.",
+            note: "How late the harness let calls go. Latencies begin when a call was due: this is \
+                   in them, and so is the waking of a caller.",
             head: vec!["series", "p50", "p99", "max", "unanswered"],
             rows: arrivals,
         });
@@ -135,9 +135,9 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     if !stages.is_empty() {
         tables.push(Table {
             title: "Stages",
-            note: "Commit and seal are for many orders at once; an order waits for one of each, or for \
-                   two if its key is outside of the process. Wait is what the others leave of the \
-                   mean.",
+            note: "Commit and seal are for many orders at once; an order waits for one of each, or \
+                   for two if its key is outside of the process. Wait is what the others leave of \
+                   the mean.",
             head: vec!["series", "stage", "passes", "mean", "p50", "p99", "of an order"],
             rows: stages,
         });
