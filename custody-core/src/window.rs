@@ -152,15 +152,16 @@ impl Windows {
     pub fn prune(&mut self, now: Timestamp) {
         let oldest = WINDOWS.map(|(length, bucket)| oldest(now, length, bucket));
         let is_old = |(ring, oldest): (&Ring, u64)| {
-            ring.buckets.front().is_none_or(|(bucket, _)| *bucket < oldest)
+            ring.buckets.front().is_some_and(|(bucket, _)| *bucket < oldest)
         };
+        // Whatever it keeps stays as it is: its part need not be written again.
         self.rings.retain(
-            |rings| rings.iter().zip(oldest).any(is_old),
+            |rings| rings.iter().zip(oldest).any(is_old) || is_empty(rings),
             |rings| {
                 for (ring, oldest) in rings.iter_mut().zip(oldest) {
                     ring.drop_before(oldest);
                 }
-                rings.iter().any(|ring| !ring.buckets.is_empty())
+                !is_empty(rings)
             },
         );
     }
@@ -209,6 +210,10 @@ impl Ring {
     }
 }
 
+fn is_empty(rings: &Rings) -> bool {
+    rings.iter().all(|ring| ring.buckets.is_empty())
+}
+
 /// The oldest bucket that still counts: the first one that is not wholly older than the window.
 const fn oldest(now: Timestamp, length: u64, bucket: u64) -> u64 {
     index(Timestamp::from_millis(now.as_millis().saturating_sub(length)), bucket)
@@ -230,6 +235,8 @@ pub struct WindowOverflow;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
+    use crate::document::DocumentReference;
 
     fn key() -> WindowKey {
         WindowKey {
@@ -386,5 +393,21 @@ mod tests {
         assert_eq!(windows, kept);
         windows.prune(Timestamp::from_millis(4_000_000_000));
         assert_eq!(windows, Windows::default());
+    }
+
+    #[test]
+    fn a_part_of_windows_is_touched_only_when_something_in_it_is_over() {
+        let hours = |count: u64| Timestamp::from_millis(count * 3_600_000);
+        let mut windows = Windows::default();
+        windows.reserve(&charge(5), Timestamp::from_millis(60_000)).unwrap();
+        let document = DocumentReference { sha256: Digest::of(b"part"), size: 4 };
+        // An hour is over, then nothing more, then a day.
+        for (hour, is_touched) in [(1, false), (3, true), (4, false), (20, false), (30, true)] {
+            windows.rings().parts().for_each(|(_, part)| part.keep(document));
+            windows.prune(hours(hour));
+            let kept: Vec<_> =
+                windows.rings().parts().map(|(_, part)| part.kept().is_some()).collect();
+            assert_eq!(kept, [!is_touched], "{hour}");
+        }
     }
 }

@@ -229,7 +229,7 @@ fn may_go_on(shared: &Shared, order: &OpenOrder) -> Result<(), Stop> {
             return stop(Hold::ApproverRemoved);
         }
     }
-    if order.document().expires < shared.now() {
+    if order.is_over(shared.now()) {
         return stop(Hold::Expired);
     }
     shared.read().ledger.stop(order).map_or(Ok(()), stop)
@@ -279,8 +279,10 @@ async fn open_signer(
         return Err(corrupt());
     }
     let mut signers = lock(&shared.signers);
-    if signers.len() >= SIGNERS_MAX {
-        signers.clear();
+    if signers.len() >= SIGNERS_MAX
+        && let Some(any) = signers.keys().next().cloned()
+    {
+        signers.remove(&any);
     }
     signers.insert(reference.key.clone(), (recorded, Arc::clone(&signer)));
     Ok(signer)

@@ -207,6 +207,18 @@ fn decode_context(
     Ok(DecodeContext { v: 1, wallet: id.clone(), chain, accounts, descriptors })
 }
 
+/// An extension command's document must be one that its handler accepts; one that panics does not.
+fn check_extension(shared: &Shared, command: &Command) -> Result<(), Error> {
+    let Command::Extension { name, document } = command else { return Ok(()) };
+    let handler =
+        shared.extensions.get(name).ok_or(Error::NotFound { what: "extension command" })?;
+    let accepts = || handler.accepts(document.as_bytes());
+    match catch_unwind(AssertUnwindSafe(accepts)) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(CommandRefusal::Malformed { what: "extension document" }.into()),
+    }
+}
+
 /// A descriptor is recorded only if the decoder of the wallet's chain reads it.
 fn check_descriptor(shared: &Shared, command: &Command) -> Result<(), Error> {
     let Command::RegisterDescriptor { wallet: id, descriptor } = command else { return Ok(()) };
@@ -291,13 +303,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
         let chain = wallet.as_ref().and_then(|id| published.ledger.wallet(id));
         (wallet, chain.map(|wallet| wallet.chain().clone()))
     };
-    if let Command::Extension { name, document } = &command {
-        let handler =
-            shared.extensions.get(name).ok_or(Error::NotFound { what: "extension command" })?;
-        if !handler.accepts(document.as_bytes()) {
-            return Err(CommandRefusal::Malformed { what: "extension document" }.into());
-        }
-    }
+    check_extension(shared, &command)?;
     check_descriptor(shared, &command)?;
     check_resealing(shared, &command)?;
     new_engine(shared, &command)?;

@@ -274,7 +274,7 @@ pub enum Hold {
     Conflict,
     /// A record contradicts its digest.
     Corrupt,
-    /// The order expired in between.
+    /// The order expired in between, or an approval that counted in it.
     Expired,
     /// The custodian or the wallet is frozen.
     Frozen,

@@ -5,7 +5,7 @@ use crate::caip::AccountId;
 use crate::document::{Hold, OrderDocument, WindowUse, Work};
 use crate::effect::Effect;
 use crate::id::RuleId;
-use crate::key::KeyOperation;
+use crate::key::{KeyOperation, KeyState};
 use crate::seam::{Facts, Judgement, Missing, PolicyEngine};
 use crate::time::Timestamp;
 
@@ -111,10 +111,14 @@ impl Ledger {
 
     /// Whether the state of every task's key allows the order.
     fn keys_allow(&self, order: &OrderDocument) -> bool {
-        let operation = if self.is_sweep(order) { KeyOperation::Sweep } else { KeyOperation::Sign };
+        // Whether it is a sweep is asked only where nothing else would do: it looks accounts up.
+        let is_allowed = |state: KeyState| {
+            state.allows(KeyOperation::Sign)
+                || (state.allows(KeyOperation::Sweep) && self.is_sweep(order))
+        };
         order.tasks.iter().all(|task| {
             self.keys.get(&task.key).is_some_and(|key| {
-                key.state.allows(operation) && Some(&key.wallet) == order.wallet.as_ref()
+                Some(&key.wallet) == order.wallet.as_ref() && is_allowed(key.state)
             })
         })
     }

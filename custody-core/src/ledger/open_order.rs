@@ -101,6 +101,22 @@ impl OpenOrder {
         &self.counted
     }
 
+    /// Whether an approval by somebody who was counted, valid when the order was allowed, has
+    /// expired by `now`.
+    #[must_use]
+    pub fn is_approval_over(&self, now: Timestamp) -> bool {
+        let Some(allowed) = self.reserved else { return false };
+        self.approvals.iter().map(|approval| &approval.statement).any(|statement| {
+            (allowed..now).contains(&statement.valid_until)
+                && self.counted.contains(&statement.principal)
+        })
+    }
+
+    /// Whether no key may be used for it any more: it expired itself, or such an approval did.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.document.expires < now || self.is_approval_over(now)
+    }
+
     /// Why its outcome is unknown.
     #[must_use]
     pub const fn lost(&self) -> Option<Hold> {

@@ -135,11 +135,13 @@ impl StateDocuments {
         &self.parts
     }
 
-    /// The documents that have to be kept, head and parts, each with its SHA-256.
+    /// The documents that have to be kept, head and parts, each with its SHA-256 and in the order
+    /// of these: a store that keeps them by name goes through its names once.
     #[must_use]
     pub fn into_documents(self) -> Vec<(Digest, Vec<u8>)> {
         let mut documents = self.parts;
         documents.push((*self.head.digest(), self.head.bytes().to_vec()));
+        documents.sort_unstable_by_key(|(digest, _)| *digest);
         documents
     }
 

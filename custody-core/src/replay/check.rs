@@ -11,6 +11,7 @@ use crate::id::{KeyId, OrderId};
 use crate::ledger::{Attached, Ledger, OpenOrder};
 use crate::principal::submission_signing_digest;
 use crate::seam::{DecodeContext, Intent, Payload, TaskInput, TaskSignature};
+use crate::time::Timestamp;
 
 impl Replay {
     pub(super) fn check(
@@ -34,7 +35,7 @@ impl Replay {
             }
             EventBody::OrderDecided(decided) => self.check_decision(ledger, decided, event),
             EventBody::OrderConcluded(concluded) => {
-                self.check_conclusion(ledger, concluded, documents)
+                self.check_conclusion(ledger, concluded, event.at, documents)
             }
             EventBody::Snapshot(reference) => {
                 let head = sized(documents, reference)?;
@@ -181,6 +182,7 @@ impl Replay {
         &mut self,
         ledger: &Ledger,
         concluded: &OrderConcluded,
+        at: Timestamp,
         documents: &dyn Documents,
     ) -> Result<(), ReplayError> {
         let order = open_order(ledger, &concluded.order)?;
@@ -188,6 +190,9 @@ impl Replay {
             Conclusion::Signed { signatures } => {
                 if ledger.stop(order).is_some() {
                     return Err(wrong("the order was released although it was stopped"));
+                }
+                if order.is_approval_over(at) {
+                    return Err(wrong("the order was released after an approval had expired"));
                 }
                 let set: SignatureSet = parse(&sized(documents, signatures)?)?;
                 if set.order != concluded.order {

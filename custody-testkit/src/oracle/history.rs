@@ -146,7 +146,9 @@ impl History {
                 };
                 self.finish(index, &closed.order, end)
             }
-            EventBody::OrderConcluded(concluded) => self.conclude(index, concluded, documents),
+            EventBody::OrderConcluded(concluded) => {
+                self.conclude(index, concluded, event.at, documents)
+            }
             EventBody::OrderDecided(decided) => self.decide(index, decided, event.at),
             EventBody::OrderSubmitted(submitted) => self.submit(submitted, documents),
             EventBody::Recovered(_) => {
@@ -248,11 +250,8 @@ impl History {
             }
             (Charged::Nothing | Charged::Units(_), _) => return Ok(()),
         };
-        if let Some((most, people)) = alone
-            && units > most
-            && order.approvers(at) < people
-        {
-            let what = format!("{id} was allowed with {} approvals", order.approvers(at));
+        if let Some(approvals) = order.lacks(alone, at) {
+            let what = format!("{id} was allowed with {approvals} approvals");
             return Err(Invariant::Approvals.broken(what));
         }
         if a_day.is_some() && self.recovered.is_some_and(|since| at.since(since) < DAY) {
@@ -272,9 +271,10 @@ impl History {
         &mut self,
         index: u64,
         concluded: &OrderConcluded,
+        at: Timestamp,
         found: &dyn Documents,
     ) -> Result<(), Breach> {
-        let id = &concluded.order;
+        let (id, alone) = (&concluded.order, self.promises.alone);
         let order = self.open(id)?;
         if !order.allowed {
             return Err(Invariant::Durable.broken(format!("{id} ended without a reservation")));
@@ -291,6 +291,10 @@ impl History {
                 End::Failed
             }
             Conclusion::Signed { signatures } => {
+                if let Some(approvals) = order.lacks(alone, at) {
+                    let what = format!("{id} was released with {approvals} approvals");
+                    return Err(Invariant::Approvals.broken(what));
+                }
                 let set: SignatureSet = document(found, &signatures.sha256)?;
                 End::Signed { signatures: set.signatures, resolved: false }
             }
@@ -340,6 +344,15 @@ impl History {
 }
 
 impl Known {
+    /// How many approvals it has at this time, if it takes more.
+    fn lacks(&self, alone: Option<(Units, usize)>, at: Timestamp) -> Option<usize> {
+        let (Charged::Units(units), Some((most, people))) = (self.charged, alone) else {
+            return None;
+        };
+        let approvals = self.approvers(at);
+        (units > most && approvals < people).then_some(approvals)
+    }
+
     /// How many people but the requester have approved it and still do.
     fn approvers(&self, at: Timestamp) -> usize {
         let counts = |(person, until): &(&PrincipalId, &Timestamp)| {

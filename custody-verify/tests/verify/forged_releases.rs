@@ -183,6 +183,22 @@ fn a_release_after_the_house_was_frozen_is_refused() {
 }
 
 #[test]
+fn a_release_after_an_approval_has_expired_is_refused() {
+    assert_refused(&[Forgery {
+        name: "an hour and a second later than it was",
+        reason: "the order was released after an approval had expired",
+        make: |story, log| {
+            let index = log.find("order_concluded", &story.large.order);
+            log.edit(index, |event| {
+                let at = event["at"].as_u64().unwrap();
+                event["at"] = json!(at + 3_601_000);
+            });
+            index
+        },
+    }]);
+}
+
+#[test]
 fn a_failure_that_gives_limits_back_although_a_key_may_have_signed_is_refused() {
     assert_refused(&[
         Forgery {

@@ -25,7 +25,8 @@ impl Sequencer {
             return Ok(());
         };
         draft.off.extend(left_on(order));
-        let stop = self.stop(order);
+        let is_over = order.is_approval_over(draft.at).then_some(Hold::Expired);
+        let stop = self.stop(order).or(is_over);
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {
                 (Conclusion::Unknown { reason, suspends: None }, Vec::new())
@@ -133,8 +134,7 @@ impl Sequencer {
             .filter(|order| order.state() == OrderState::Reserved)
             .filter(|order| !self.running.contains(&order.document().order))
             .map(|order| {
-                let expired = order.document().expires < draft.at;
-                let stopped = expired || self.stop(order).is_some();
+                let stopped = order.is_over(draft.at) || self.stop(order).is_some();
                 (order.document().order.clone(), stopped.then(|| interrupted(order)))
             })
             .collect();

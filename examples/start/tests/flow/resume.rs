@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use custody_core::command::{Command, FreezeScope};
-use custody_core::custodian::{Answer, Request};
+use custody_core::custodian::Answer;
 use custody_core::id::{KeyId, WalletId};
 use custody_core::seam::ErrorKind;
 use custody_testkit::backend::BackendCall;
@@ -13,10 +13,16 @@ use custody_testkit::store::StoreCall;
 use crate::world::work::{ETH, FEE, KNOWN, command};
 use crate::world::{Kind, World, words};
 
-/// A world that died right after otto's order, approved by theo and tara, was reserved.
+/// A world that died right after otto's order, approved by theo and tara for an hour, was reserved.
 async fn died_reserved(kind: Kind) -> (World, Answer) {
+    died_with(kind, SHORT).await
+}
+
+/// The same with an order that expires after so many seconds.
+async fn died_with(kind: Kind, lasts: u64) -> (World, Answer) {
     let world = World::new(kind).await;
-    let request = request(&world);
+    let expires = world.now().after(Duration::from_secs(lasts));
+    let request = world.request_of(&world.people.otto, 20 * ETH, KNOWN, "left").expiring(expires);
     let answer = world.submit(request).await.unwrap();
     let answer = world.approve(&world.people.theo, &answer).await.unwrap();
     let plan = world.store.plan();
@@ -33,10 +39,10 @@ async fn died_reserved(kind: Kind) -> (World, Answer) {
     (world, answer)
 }
 
-fn request(world: &World) -> Request {
-    let expires = world.now().after(Duration::from_secs(7_200));
-    world.request_of(&world.people.otto, 20 * ETH, KNOWN, "left").expiring(expires)
-}
+/// What expires first is the order, or are its approvals; in seconds.
+const SHORT: u64 = 3_000;
+const LONG: u64 = 7_200;
+const HOUR: u64 = 3_600;
 
 /// Has `work` done by olivia with tom's approval.
 async fn tom(world: &World, work: Command) {
@@ -83,8 +89,10 @@ async fn a_reserved_order_that_something_stands_against_becomes_unknown_after_a_
         "removed approver",
         "removed requester",
         "expired order",
+        "expired approval",
     ] {
-        let (world, left) = died_reserved(Kind::Memory).await;
+        let lasts = if row == "expired approval" { LONG } else { SHORT };
+        let (world, left) = died_with(Kind::Memory, lasts).await;
         let key = KeyId::parse("hot.0").unwrap();
         let wallet = FreezeScope::Wallet(WalletId::parse("hot").unwrap());
         let person = |person: &crate::world::people::Person| Command::RemovePrincipal {
@@ -102,7 +110,7 @@ async fn a_reserved_order_that_something_stands_against_becomes_unknown_after_a_
         match stop {
             Some(stop @ Command::RemovePrincipal { .. }) => tom(&world, stop).await,
             Some(stop) => world.done("stop", stop).await,
-            None => world.clock.advance(Duration::from_secs(7_201)),
+            None => world.clock.advance(Duration::from_secs(lasts.min(HOUR) + 1)),
         }
         let resumed = world.resume().await.unwrap();
         assert_eq!(words::of(&Ok(resumed[0].clone())), "unknown Interrupted", "{row}");
@@ -116,12 +124,14 @@ async fn a_reserved_order_that_something_stands_against_becomes_unknown_after_a_
 }
 
 #[tokio::test]
-async fn an_order_that_expires_at_this_very_millisecond_is_still_signed_after_a_restart() {
-    let (world, _left) = died_reserved(Kind::Memory).await;
-    world.clock.advance(Duration::from_secs(7_200));
-    let resumed = world.resume().await.unwrap();
-    assert_eq!(words::of(&Ok(resumed[0].clone())), "released");
-    let _oracle = world.verify().await;
+async fn what_expires_at_this_very_millisecond_is_still_signed_after_a_restart() {
+    for lasts in [SHORT, LONG] {
+        let (world, _left) = died_with(Kind::Memory, lasts).await;
+        world.clock.advance(Duration::from_secs(lasts.min(HOUR)));
+        let resumed = world.resume().await.unwrap();
+        assert_eq!(words::of(&Ok(resumed[0].clone())), "released", "{lasts}");
+        let _oracle = world.verify().await;
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use custody_core::command::{Command, FreezeScope, KeyStart};
 use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Request};
 use custody_core::id::{BackendId, KeyId, TierId, WalletId};
+use custody_core::principal::Verb;
 use custody_core::seam::{Clock, DerivationPath, ErrorKind};
 use custody_testkit::backend::BackendCall;
 use custody_testkit::fault::{Fault, Gate};
@@ -140,6 +141,38 @@ async fn what_is_reserved_but_not_called_fails_when_something_stops_it() {
         assert_eq!(words::of_outcome(&answer.outcome), heard, "{name}");
         assert_eq!(world.sign_calls(), 0, "{name}");
         assert_eq!(world.verify().await.report.released, 0, "{name}");
+    }
+}
+
+/// Theo's approval ends while the order waits for the backend.
+#[tokio::test]
+async fn what_an_expired_approval_had_allowed_is_not_released() {
+    for (call, late, heard, calls) in [
+        (BackendCall::Signer, 5_001, "failed Expired", 0),
+        (BackendCall::Sign, 5_001, "unknown Expired", 1),
+        (BackendCall::Signer, 5_000, "released", 1),
+        (BackendCall::Sign, 5_000, "released", 1),
+    ] {
+        let world = World::new(Kind::Memory).await;
+        let request = world.request_of(&world.people.otto, 20 * ETH, KNOWN, "stopped");
+        let order = world.submit(request).await.unwrap();
+        let until = world.now().after(Duration::from_secs(5));
+        let theo = &world.people.theo;
+        let approval =
+            theo.sign(&world.custodian.id(), theo.statement(Verb::Approve, &order, until));
+        let order = world.custodian.approve(approval).await.unwrap();
+        let gate = Gate::new();
+        world.backend.plan().next(call, Fault::Hold(gate.clone()));
+        let waiting = async {
+            gate.reached_by(1).await;
+            world.clock.advance(Duration::from_millis(late));
+            gate.open();
+        };
+        let (answer, ()) = tokio::join!(world.approve(&world.people.tara, &order), waiting);
+        assert_eq!(words::of(&answer), heard, "{call:?} {late}");
+        assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
+        let released = u64::from(heard == "released");
+        assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
     }
 }
 

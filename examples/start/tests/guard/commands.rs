@@ -214,6 +214,7 @@ impl CommandHandler for Counter {
     }
 
     fn accepts(&self, document: &[u8]) -> bool {
+        assert_ne!(document, b"panic", "a test");
         document == b"count"
     }
 
@@ -238,8 +239,10 @@ async fn an_extension_command_runs_once_for_its_order_and_an_unknown_one_never()
     let unknown = extension(&ExtensionName::parse("test/other").unwrap(), b"count");
     let refused = host.govern(&custodian, "unknown", unknown).await;
     assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
-    let refused = host.govern(&custodian, "malformed", extension(&name, b"other")).await;
-    assert!(matches!(refused, Err(Error::Command(_))), "{refused:?}");
+    for (id, document) in [("malformed", &b"other"[..]), ("panics", b"panic")] {
+        let refused = host.govern(&custodian, id, extension(&name, document)).await;
+        assert!(matches!(refused, Err(Error::Command(_))), "{id}: {refused:?}");
+    }
     let request = command(&host.people.olivia, "count", extension(&name, b"count"));
     let waits = custodian.submit(request.clone()).await.unwrap();
     assert!(matches!(waits.outcome, Outcome::Pending { .. }), "{waits:?}");
