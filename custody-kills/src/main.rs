@@ -1,6 +1,7 @@
 //! The process that is killed: `custody-kills DIRECTORY SEED LIFE [hasty]`; and the one that ends
 //! itself at a failpoint: `custody-kills abort DIRECTORY ID WORKLOAD [FAILPOINT NTH]`; and the one
-//! that works on for long: `custody-kills soak DIRECTORY SEED SECONDS REST`.
+//! whose disk fails: `custody-kills below DIRECTORY ID WORKLOAD MILLISECONDS`; and the one that
+//! works on for long: `custody-kills soak DIRECTORY SEED SECONDS REST`.
 #![expect(clippy::print_stderr, reason = "its driver reads why it ended by itself")]
 
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use custody_kills::Failure;
-use custody_kills::failpoints::abort;
+use custody_kills::failpoints::{abort, below};
 use custody_kills::life::{Manner, live};
 use custody_kills::soak;
 use tokio::runtime::Runtime;
@@ -17,6 +18,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if(|word| word == "abort").is_some() {
         return ended(abort::live(arguments));
+    }
+    if arguments.next_if(|word| word == "below").is_some() {
+        return ended(below::live(arguments));
     }
     if arguments.next_if(|word| word == "soak").is_some() {
         return ended(work_on(arguments));

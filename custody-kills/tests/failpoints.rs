@@ -66,11 +66,28 @@ fn every_failpoint_is_reached_by_a_workload() {
 }
 
 #[test]
+fn switches_handlers_and_descriptors_are_reached_over_sqlite_too() {
+    let mut reached = BTreeSet::new();
+    for workload in [Workload::Governance, Workload::Keys] {
+        let program = env!("CARGO_BIN_EXE_custody-kills").into();
+        reached.extend(Aborts::new(program, workload).unwrap().reached());
+    }
+    let is_meant = |point: &Failpoint| {
+        let call = point.call();
+        ["handler.", "switch."].iter().any(|seam| call.starts_with(seam)) || call == "decoder.check"
+    };
+    let meant: BTreeSet<_> = Failpoint::all().filter(is_meant).collect();
+    assert_eq!(meant.len(), 14);
+    let missed: Vec<_> = meant.difference(&reached).map(ToString::to_string).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+#[test]
 fn workloads_end_as_they_should_when_nothing_fails() {
     let expected: [&[&str]; 6] = [
         &["released"],
-        &["released"; 5],
-        &["released"; 9],
+        &["released"; 6],
+        &["released"; 13],
         &["denied", "denied", "released", "released"],
         &["released"; 3],
         &["released"; 3],

@@ -1,8 +1,10 @@
 //! Named failpoints, such as `store.commit.after`: one before and one after each call of each seam
-//! that a custodian makes, where the call fails, panics, hangs, or ends the process.
+//! and of each handler that a custodian makes, where the call fails, panics, hangs, or ends the
+//! process. What a seam is only asked about itself, such as its id, is no call.
 //!
 //! Invariant: a failpoint that is not armed changes nothing but its count.
 
+mod handler;
 mod keys;
 mod point;
 mod records;
@@ -14,6 +16,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use custody_core::custodian::CommandHandler;
 use custody_core::seam::{
     AuditLog, Clock, Decoder, Entropy, ErrorKind, HeadAnchor, KeyBackend, KeyEncryption,
     PolicyCompiler, Spawner, Store,
@@ -107,7 +110,7 @@ impl Failpoints {
         self.around(inner)
     }
 
-    /// The backend with failpoints, and so are its signers.
+    /// The backend with failpoints, and so are its signers and its switch.
     #[must_use]
     pub fn backend(&self, inner: Arc<dyn KeyBackend>) -> Arc<dyn KeyBackend> {
         self.around(inner)
@@ -119,7 +122,7 @@ impl Failpoints {
         self.around(inner)
     }
 
-    /// The decoder with failpoints.
+    /// The decoder with failpoints, and so is its reader of descriptors.
     #[must_use]
     pub fn decoder(&self, inner: Arc<dyn Decoder>) -> Arc<dyn Decoder> {
         self.around(inner)
@@ -128,6 +131,12 @@ impl Failpoints {
     /// The compiler with failpoints, and so are its engines.
     #[must_use]
     pub fn compiler(&self, inner: Arc<dyn PolicyCompiler>) -> Arc<dyn PolicyCompiler> {
+        self.around(inner)
+    }
+
+    /// The handler of an extension command with failpoints.
+    #[must_use]
+    pub fn handler(&self, inner: Arc<dyn CommandHandler>) -> Arc<dyn CommandHandler> {
         self.around(inner)
     }
 
@@ -244,8 +253,11 @@ mod tests {
     use futures::poll;
 
     use super::*;
+    use crate::backend::MemoryBackend;
+    use crate::decoder::TestDecoder;
     use crate::runtime::TestEntropy;
     use crate::store::MemoryStore;
+    use crate::suite::key_backend::Ability;
 
     fn point(name: &str) -> Failpoint {
         Failpoint::all().find(|point| point.to_string() == name).unwrap()
@@ -284,6 +296,16 @@ mod tests {
         assert!(entropy.fill(&mut [0; 4]).is_err());
         points.arm(point("entropy.fill.after"), 0, Action::Panic, false);
         assert!(catch_unwind(AssertUnwindSafe(|| entropy.fill(&mut [0; 4]))).is_err());
+    }
+
+    #[test]
+    fn what_a_seam_cannot_do_it_cannot_do_with_failpoints_either() {
+        let points = Failpoints::new(TestClock::new());
+        let able = MemoryBackend::seeded("able", 1);
+        let unable = able.clone().with_abilities(&[Ability::Derivation]);
+        assert!(points.backend(Arc::new(able)).switch().is_some());
+        assert!(points.backend(Arc::new(unable)).switch().is_none());
+        assert!(points.decoder(Arc::new(TestDecoder::new())).descriptors().is_none());
     }
 
     #[test]

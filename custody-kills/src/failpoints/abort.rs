@@ -1,7 +1,6 @@
 //! Each failpoint in each workload ends a process that works over SQLite.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use custody_testkit::runtime::TestClock;
 use tempfile::TempDir;
 
 use super::callers::Ear;
-use super::disk::Disk;
+use super::disk::{Disk, copy};
 use super::judge::{Engine, List, judge, recover, work};
 use super::matrix::Tally;
 use super::seams::World as _;
@@ -61,6 +60,12 @@ impl Aborts {
             reached.ok_or("it did not come to its end")?.iter().filter_map(known).collect();
         this.words = this.recovered(place.path(), ended)?;
         Ok(this)
+    }
+
+    /// The failpoints that the workload reaches.
+    #[must_use]
+    pub fn reached(&self) -> BTreeSet<Failpoint> {
+        self.reached.keys().copied().collect()
     }
 
     /// Has every failpoint that it reaches end the process: the first time, and halfway.
@@ -169,20 +174,6 @@ pub fn live(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> 
 /// Failpoints that never stall, so that no clock need be moved.
 fn points() -> Failpoints {
     Failpoints::new(TestClock::new())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use custody_audit::TileLog;
 use custody_audit::note::KeyName;
 use custody_audit::storage::DirectoryTiles;
+use custody_core::custodian::Config;
 use custody_core::digest::Digest;
 use custody_core::seam::{
     AnchorError, Entropy, ErrorKind, Head, HeadAnchor, Position, Signer, Store,
@@ -17,18 +19,30 @@ use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_store::SqliteStore;
 
 use super::seams::{Seams, World, log_keys};
+use super::switches::Switches;
 use crate::Failure;
 use crate::house::{LogKey, SystemEntropy};
 
 /// The world in a directory.
 #[derive(Clone, Debug)]
-pub struct Disk(PathBuf);
+pub struct Disk {
+    directory: PathBuf,
+    store_timeout: Duration,
+}
 
 impl Disk {
     /// The world in this directory, which may be empty.
     #[must_use]
     pub fn at(directory: &Path) -> Self {
-        Self(directory.to_owned())
+        let store_timeout = Config::default().store_timeout;
+        Self { directory: directory.to_owned(), store_timeout }
+    }
+
+    /// The same world, in which the store, the log and the anchor may take so long for one call.
+    #[must_use]
+    pub const fn with_store_timeout(mut self, limit: Duration) -> Self {
+        self.store_timeout = limit;
+        self
     }
 }
 
@@ -38,10 +52,10 @@ impl World for Disk {
         life: impl AsyncFnOnce(Seams) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let kept = Arc::new(SqliteStore::open(self.0.join("custody.sqlite"))?);
+        let kept = Arc::new(SqliteStore::open(self.directory.join("custody.sqlite"))?);
         let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&kept);
         let lived = runtime.block_on(async {
-            let tiles = Arc::new(DirectoryTiles::open(self.0.join("log"))?);
+            let tiles = Arc::new(DirectoryTiles::open(self.directory.join("log"))?);
             let signers =
                 log_keys().into_iter().map(|key| Arc::new(LogKey(key)) as Arc<dyn Signer>);
             let origin = KeyName::parse("example-treasury/custody")?;
@@ -50,10 +64,12 @@ impl World for Disk {
             life(Seams {
                 store: Arc::clone(&store),
                 log: Arc::new(log),
-                anchor: Arc::new(FileAnchor(self.0.join("anchor"))),
+                anchor: Arc::new(FileAnchor(self.directory.join("anchor"))),
                 clock: Arc::new(TokioClock::new()),
                 entropy,
                 spawner: Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())),
+                switches: Switches::in_folder(&self.directory.join("switches")),
+                store_timeout: self.store_timeout,
             })
             .await
         });
@@ -82,9 +98,7 @@ impl FileAnchor {
     }
 
     fn write(&self, head: Head) -> io::Result<()> {
-        let unfinished = self.0.with_extension("unfinished");
-        fs::write(&unfinished, format!("{} {}", head.size.value(), head.root))?;
-        fs::rename(unfinished, &self.0)
+        write_whole(&self.0, &format!("{} {}", head.size.value(), head.root))
     }
 }
 
@@ -100,4 +114,26 @@ impl HeadAnchor for FileAnchor {
         }
         self.write(new).map_err(|_| AnchorError::new(ErrorKind::Indeterminate, "advance"))
     }
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let unfinished = path.with_added_extension("unfinished");
+    fs::write(&unfinished, text)?;
+    fs::rename(unfinished, path)
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }

@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use custody_core::custodian::Error;
-use custody_core::id::{CustodianId, OrderId};
+use custody_core::id::{CustodianId, KeyId, OrderId};
+use custody_core::key::KeyState;
 use custody_core::seam::Store;
 use custody_testkit::failpoint::Failpoints;
 use custody_testkit::oracle::{Given, Heard, Invariant};
 
 use super::callers::{self, Callers, Ear};
 use super::seams::{Seams, World, oracle};
-use super::workload::{Workload, settle};
+use super::workload::{Workload, life, settle};
 use crate::Failure;
 
 /// What callers were given, over all lives of a world.
@@ -83,6 +84,9 @@ pub fn recover(
         settle(&callers, &resumed).await?;
         workload.run(&callers, 1).await?;
         let words = workload.run(&callers, 2).await?;
+        for round in [1, 2] {
+            switched_off(&callers, &seams, &life(round)?).await?;
+        }
         let orders: BTreeSet<_> = list.all().iter().filter_map(order).cloned().collect();
         for order in orders {
             match Box::pin(callers.custodian.order(&order)).await {
@@ -101,6 +105,28 @@ pub fn recover(
         ear.check()?;
         Ok(words)
     })
+}
+
+/// A key that is off does not sign at its backend either, once the custodian has come to it.
+async fn switched_off(callers: &Callers, seams: &Seams, id: &KeyId) -> Result<(), Failure> {
+    let deadline = seams.clock.monotonic().saturating_add(LIMIT);
+    while is_off(callers, id) && seams.switches.is_on(id)? {
+        let now = seams.clock.monotonic();
+        if now >= deadline {
+            return Err(format!("the key {id} is off, and its backend signs with it").into());
+        }
+        seams.clock.sleep_until(now.saturating_add(A_MOMENT)).await;
+    }
+    Ok(())
+}
+
+fn is_off(callers: &Callers, id: &KeyId) -> bool {
+    let Some(key) = callers.custodian.key(id) else { return false };
+    match key.state() {
+        KeyState::Compromised | KeyState::Deactivated | KeyState::Suspended => true,
+        KeyState::Active | KeyState::PreActivation => key.destruction().is_some(),
+        KeyState::Destroyed => false,
+    }
 }
 
 /// Holds the whole log and everything that was given against the one oracle.
@@ -151,3 +177,4 @@ fn order(given: &Given) -> Option<&OrderId> {
 /// How long a caller may have to wait. One call of a caller asks several things of the store and
 /// the log, each of which may take its time limit.
 pub const LIMIT: Duration = Duration::from_secs(180);
+const A_MOMENT: Duration = Duration::from_millis(50);

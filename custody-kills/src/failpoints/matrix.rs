@@ -164,7 +164,8 @@ fn strikes(point: Failpoint, count: u64) -> Vec<Strike> {
 /// Whether somebody else answers the call, who may be gone for longer than a call.
 fn is_outside(point: Failpoint) -> bool {
     let seam = point.call().split('.').next().unwrap_or_default();
-    ["anchor", "backend", "kek", "log", "signer", "store"].contains(&seam)
+    let outside = ["anchor", "backend", "kek", "log", "signer", "store", "switch"];
+    outside.contains(&seam) || point.call() == "handler.run"
 }
 
 /// How often a host tries to open its custodian before it looks for the reason.

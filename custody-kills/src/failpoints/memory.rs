@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use custody_core::custodian::Config;
 use custody_core::seam::{AuditLog as _, Checkpoint, Clock as _, Head, HeadAnchor as _, Store};
 use custody_testkit::audit::{MemoryAnchor, MemoryLog};
 use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor};
 use custody_testkit::store::{MemoryStore, StoreSnapshot};
 
 use super::seams::{Seams, World, log_keys};
+use super::switches::Switches;
 use crate::Failure;
 
 /// What says that it keeps something and forgets it when the process ends, to show that a check
@@ -28,6 +30,7 @@ pub struct Memory {
     store: MemoryStore,
     checkpoint: Option<Checkpoint>,
     anchor: MemoryAnchor,
+    switches: Switches,
     lives: u64,
     forgets: Option<Forgets>,
 }
@@ -51,6 +54,7 @@ impl Memory {
             store: MemoryStore::new(),
             checkpoint: None,
             anchor: MemoryAnchor::new(),
+            switches: Switches::in_memory(),
             lives: 0,
             forgets: None,
         }
@@ -65,7 +69,9 @@ impl Memory {
         let checkpoint = moment.checkpoint.clone();
         // Another clock, which stands where the first one stood.
         let clock = TestClock::at(moment.clock.now());
-        Self { clock, store, checkpoint, anchor, lives: moment.lives, forgets: None }
+        // No preparation of a workload switches a key.
+        let switches = Switches::in_memory();
+        Self { clock, store, checkpoint, anchor, switches, lives: moment.lives, forgets: None }
     }
 
     /// The same world, in which lives from now on are forgotten, or are not.
@@ -126,6 +132,8 @@ impl World for Memory {
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(TestEntropy::seeded(self.lives)),
             spawner: Arc::new(executor.clone()),
+            switches: self.switches.clone(),
+            store_timeout: Config::default().store_timeout,
         };
         let lived = executor.run(life(seams));
         executor.abandon();

@@ -1,6 +1,7 @@
 //! What a small house of tests is made of: rules and payloads of the testkit, software keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_core::amount::{Asset, Units};
 use custody_core::crypto::Algorithm;
@@ -18,6 +19,8 @@ use custody_testkit::oracle::{Oracle, Promises};
 use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 
+use super::doubles::{Clerk, Reader};
+use super::switches::{Switched, Switches};
 use crate::Failure;
 
 /// The seams of one life of a custodian, without failpoints.
@@ -35,6 +38,10 @@ pub struct Seams {
     pub entropy: Arc<dyn Entropy>,
     /// Where tasks run.
     pub spawner: Arc<dyn Spawner>,
+    /// Which keys are off at their backend.
+    pub switches: Switches,
+    /// How long the store, the log and the anchor may take for one call.
+    pub store_timeout: Duration,
 }
 
 impl Seams {
@@ -42,8 +49,10 @@ impl Seams {
     pub fn builder(&self, points: &Failpoints) -> Result<CustodianBuilder, Failure> {
         let kek = points.kek(Arc::new(MemoryKeyEncryption::seeded(7)));
         let (entropy, clock) = (Arc::clone(&self.entropy), Arc::clone(&self.clock));
-        let backend = SoftBackend::new(BackendId::parse("software")?, kek, entropy, clock)?;
-        let config = Config { snapshot_interval: 24, ..Config::default() };
+        let software = SoftBackend::new(BackendId::parse("software")?, kek, entropy, clock)?;
+        let backend = Switched::new(Arc::new(software), self.switches.clone());
+        let store_timeout = self.store_timeout;
+        let config = Config { snapshot_interval: 24, store_timeout, ..Config::default() };
         Ok(Custodian::builder()
             .config(config)
             .store(points.store(Arc::clone(&self.store)))
@@ -53,8 +62,9 @@ impl Seams {
             .entropy(points.entropy(Arc::clone(&self.entropy)))
             .spawner(points.spawner(Arc::clone(&self.spawner)))
             .policy(points.compiler(Arc::new(TestRules::new())))
-            .decoder(points.decoder(Arc::new(TestDecoder::new())))
-            .backend(points.backend(Arc::new(backend))))
+            .decoder(points.decoder(Arc::new(Reader::new())))
+            .backend(points.backend(Arc::new(backend)))
+            .extension(points.handler(Arc::new(Clerk::new()?))))
     }
 }
 
@@ -101,10 +111,13 @@ pub fn policy(remark: &str) -> PolicyDocument {
         "resume_key",
         "deactivate_key",
         "destroy_key",
+        "cancel_destroy",
         "reseal_keys",
+        "register_descriptor",
         "rotate_log_key",
         "update_policy",
         "resolve_order",
+        "extension",
     ];
     let allowed: String = allowed.iter().map(|action| format!("allow {action}\n")).collect();
     let roles = ["operator", "treasurer", "administrator"];

@@ -4,18 +4,22 @@
 use std::time::Duration;
 
 use custody_core::amount::{Amount, Units};
+use custody_core::bytes::HexBytes;
 use custody_core::command::{Command, KeyStart, Resolution};
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::custodian::{Answer, Custodian, Outcome, Request};
 use custody_core::effect::Effect;
-use custody_core::id::{BackendId, CustodianId, KeyId, PrincipalId, RequestId, TierId, WalletId};
+use custody_core::id::{
+    BackendId, CustodianId, ExtensionName, KeyId, PrincipalId, RequestId, TierId, WalletId,
+};
 use custody_core::principal::rotation_signing_digest;
-use custody_core::seam::{Authentication, DerivationPath, Exportability};
+use custody_core::seam::{Authentication, DerivationPath, Exportability, WalletDescriptor};
 use custody_testkit::decoder::TestTransfer;
 use custody_testkit::failpoint::{Action, Failpoint, Failpoints};
 use futures::future::{join_all, select};
 
 use super::callers::Callers;
+use super::doubles::CLERK;
 use super::seams::{ALONE, Seams, World, genesis, log_keys, policy};
 use crate::Failure;
 
@@ -25,9 +29,10 @@ use crate::Failure;
 pub enum Workload {
     /// A payment that needs approvals.
     Approvals,
-    /// Other rules, and another key of the log.
+    /// Other rules, another key of the log, and a command of the host.
     Governance,
-    /// The life of a key, and a derived one that is sealed anew with its seed.
+    /// The life of a key that is switched off and on, and a derived one that is described and
+    /// sealed anew with its seed.
     Keys,
     /// Payments at once of which a limit allows some.
     Limit,
@@ -151,35 +156,51 @@ async fn limit(callers: &Callers, round: u32) -> Result<Vec<&'static str>, Failu
 
 async fn keys(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Failure> {
     let (main, seeded) = (wallet("main", round)?, wallet("seeded", round)?);
-    let key = KeyId::parse(&format!("life-{round}"))?;
-    let path = DerivationPath::parse("m/44'/60'/0'/0/0")?;
-    let commands = [
+    let (key, derived) = (life(round)?, KeyId::parse(&format!("derived-{round}"))?);
+    let descriptor = WalletDescriptor::parse(&format!("test({derived})"))?;
+    let early = vec![
         create_key(&main, &key, KeyStart::PreActivation),
+        // Brought back before it was ever used, it is switched on again.
+        Command::DestroyKey { key: key.clone(), wait_ms: A_DAY_MS },
+        Command::CancelDestroy { key: key.clone() },
         Command::ActivateKey { key: key.clone() },
         Command::SuspendKey { key: key.clone() },
         Command::ResumeKey { key: key.clone() },
+    ];
+    let late = vec![
         Command::DeactivateKey { key: key.clone() },
-        Command::DestroyKey { key, wait_ms: 0 },
+        Command::DestroyKey { key: key.clone(), wait_ms: 0 },
         create_wallet(&seeded, Some(KeyId::parse(&format!("seed-{round}"))?))?,
         Command::DeriveAccount {
             wallet: seeded.clone(),
-            key: KeyId::parse(&format!("derived-{round}"))?,
-            path,
+            key: derived,
+            path: DerivationPath::parse("m/44'/60'/0'/0/0")?,
             algorithm: ALGORITHM,
             start: KeyStart::Active,
         },
+        Command::RegisterDescriptor { wallet: seeded.clone(), descriptor },
         Command::ResealKeys { wallet: seeded.clone(), after: None, limit: 2 },
     ];
-    let mut heard = Vec::new();
-    for (number, command) in commands.into_iter().enumerate() {
-        heard.push(callers.command(&format!("key-{round}-{number}"), command).await);
-    }
+    let mut heard = in_order(callers, &format!("early-{round}"), early).await;
+    // It signs only if it was really switched on.
+    let pays = transfer_by(&key, &format!("life-pays-{round}"), &main, 5, false)?;
+    heard.push(callers.submit(&pays).await);
+    heard.extend(in_order(callers, &format!("late-{round}"), late).await);
     let account = DerivationPath::parse("m/44'/60'/0'")?;
     let found = callers.account_key(&seeded, &account).await;
     if found.is_some_and(|found| found.path != account) {
         return Err("the key of another account".into());
     }
     Ok(heard)
+}
+
+/// Has one command after the other done.
+async fn in_order(callers: &Callers, name: &str, commands: Vec<Command>) -> Vec<Option<Answer>> {
+    let mut heard = Vec::with_capacity(commands.len());
+    for (number, command) in commands.into_iter().enumerate() {
+        heard.push(callers.command(&format!("{name}-{number}"), command).await);
+    }
+    heard
 }
 
 async fn governance(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Failure> {
@@ -205,8 +226,11 @@ async fn governance(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>
         new_signature: next.sign(input).map_err(|_| "the key signs messages")?,
     };
     let rotated = callers.command(&format!("rotate-{round}"), command).await;
+    let document = HexBytes::new(format!("round {round}").into_bytes());
+    let command = Command::Extension { name: ExtensionName::parse(CLERK)?, document };
+    let asked = callers.command(&format!("ask-{round}"), command).await;
     let paid = payment(callers, round).await?;
-    Ok([vec![rules, rotated], paid].concat())
+    Ok([vec![rules, rotated, asked], paid].concat())
 }
 
 async fn recovery(callers: &Callers, round: u32) -> Result<Vec<Option<Answer>>, Failure> {
@@ -269,8 +293,18 @@ fn left_by_a_crash(id: &str) -> Result<Request, Failure> {
 }
 
 fn transfer(id: &str, wallet: &WalletId, units: u64, spender: bool) -> Result<Request, Failure> {
+    transfer_by(&key_of(wallet)?, id, wallet, units, spender)
+}
+
+fn transfer_by(
+    key: &KeyId,
+    id: &str,
+    wallet: &WalletId,
+    units: u64,
+    spender: bool,
+) -> Result<Request, Failure> {
     let nonce = id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    let mut transfer = TestTransfer::of(units, "customer", &key_of(wallet)?, nonce);
+    let mut transfer = TestTransfer::of(units, "customer", key, nonce);
     if spender {
         transfer.effects.push(Effect::Approve {
             amount: Amount::new(TestTransfer::coin(), Units::from(1_u64)),
@@ -306,6 +340,11 @@ fn wallet(kind: &str, round: u32) -> Result<WalletId, Failure> {
     Ok(WalletId::parse(&format!("{kind}-{round}"))?)
 }
 
+/// The key whose whole life a round goes through.
+pub(super) fn life(round: u32) -> Result<KeyId, Failure> {
+    Ok(KeyId::parse(&format!("life-{round}"))?)
+}
+
 fn key_of(wallet: &WalletId) -> Result<KeyId, Failure> {
     Ok(KeyId::parse(&format!("{wallet}.0"))?)
 }
@@ -327,5 +366,6 @@ const fn word(answer: Option<&Answer>) -> &'static str {
 }
 
 const ALGORITHM: Algorithm = Algorithm::EcdsaSecp256k1;
+const A_DAY_MS: u64 = 86_400_000;
 /// The requests of the lives that end badly.
 const LEFT: [&str; 3] = ["left-unknown", "left-reserved", "left-unsealed"];

@@ -14,8 +14,7 @@ use custody_core::secret::Secret;
 
 use super::Pointed;
 
-/// The abilities that a custodian does not use are not there. There are no failpoints around calls
-/// that switch keys.
+/// The abilities that a custodian does not use are not there.
 #[async_trait]
 impl KeyBackend for Pointed<dyn KeyBackend> {
     fn id(&self) -> &BackendId {
@@ -58,7 +57,7 @@ impl KeyBackend for Pointed<dyn KeyBackend> {
     }
 
     fn switch(&self) -> Option<&dyn KeySwitch> {
-        self.inner.switch()
+        self.inner.switch().map(|_| self as _)
     }
 }
 
@@ -104,6 +103,33 @@ impl KeyResealing for Pointed<dyn KeyBackend> {
         let error = |kind| BackendError::new(kind, "reseal seed");
         let inner = self.inner.resealing().unwrap().reseal_seed(seed);
         self.points.call("backend.reseal_seed", error, inner).await
+    }
+}
+
+#[async_trait]
+impl KeySwitch for Pointed<dyn KeyBackend> {
+    async fn disable(&self, key: &KeyRecord) -> Result<(), BackendError> {
+        let error = |kind| BackendError::new(kind, "disable");
+        let inner = self.inner.switch().unwrap().disable(key);
+        self.points.call("switch.disable", error, inner).await
+    }
+
+    async fn enable(&self, key: &KeyRecord) -> Result<(), BackendError> {
+        let error = |kind| BackendError::new(kind, "enable");
+        let inner = self.inner.switch().unwrap().enable(key);
+        self.points.call("switch.enable", error, inner).await
+    }
+
+    async fn destroy(&self, key: &KeyRecord) -> Result<(), BackendError> {
+        let error = |kind| BackendError::new(kind, "destroy");
+        let inner = self.inner.switch().unwrap().destroy(key);
+        self.points.call("switch.destroy", error, inner).await
+    }
+
+    async fn cancel_destroy(&self, key: &KeyRecord) -> Result<(), BackendError> {
+        let error = |kind| BackendError::new(kind, "cancel destroy");
+        let inner = self.inner.switch().unwrap().cancel_destroy(key);
+        self.points.call("switch.cancel_destroy", error, inner).await
     }
 }
 

@@ -100,8 +100,9 @@ impl fmt::Display for Failpoint {
     }
 }
 
-/// Every call that a custodian makes of a seam.
-const CALLS: [(&str, Fails); 36] = [
+/// Every call that a custodian makes of a seam or of a handler. What came later stands at the end:
+/// inputs of fuzz targets name failpoints by their places.
+const CALLS: [(&str, Fails); 43] = [
     ("anchor.advance", Fails::Both),
     ("anchor.load", Fails::Both),
     ("backend.derive", Fails::Both),
@@ -138,4 +139,11 @@ const CALLS: [(&str, Fails); 36] = [
     ("store.get", Fails::Both),
     ("store.head", Fails::Both),
     ("store.scan", Fails::Both),
+    ("decoder.check", Fails::Both),
+    ("handler.accepts", Fails::Never),
+    ("handler.run", Fails::Both),
+    ("switch.cancel_destroy", Fails::Both),
+    ("switch.destroy", Fails::Both),
+    ("switch.disable", Fails::Both),
+    ("switch.enable", Fails::Both),
 ];

@@ -4,8 +4,9 @@ use custody_core::caip::{AccountId, ChainId};
 use custody_core::crypto::PublicKey;
 use custody_core::id::{DecoderId, EngineId, PayloadFormat, PolicyId, RuleId};
 use custody_core::seam::{
-    DecodeContext, DecodeError, Decoder, Facts, Finding, Intent, Judgement, Missing, Payload,
-    PolicyCompiler, PolicyDocument, PolicyEngine, PolicyError, TaskSignature,
+    ContextAccount, DecodeContext, DecodeError, Decoder, DescriptorError, DescriptorReader, Facts,
+    Finding, Intent, Judgement, Missing, Payload, PolicyCompiler, PolicyDocument, PolicyEngine,
+    PolicyError, TaskSignature, WalletDescriptor,
 };
 
 use super::Pointed;
@@ -23,6 +24,10 @@ impl Decoder for Pointed<dyn Decoder> {
         self.points.plain_now("decoder.account", || self.inner.account(chain, key))
     }
 
+    fn descriptors(&self) -> Option<&dyn DescriptorReader> {
+        self.inner.descriptors().map(|_| self as _)
+    }
+
     fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
         let failed = || Err(DecodeError::new(payload.format.clone(), "a failpoint"));
         self.points.now("decoder.decode", failed, || self.inner.decode(payload, context))
@@ -37,6 +42,19 @@ impl Decoder for Pointed<dyn Decoder> {
         let failed = || Err(DecodeError::new(payload.format.clone(), "a failpoint"));
         let inner = || self.inner.assemble(payload, context, signatures);
         self.points.now("decoder.assemble", failed, inner)
+    }
+}
+
+impl DescriptorReader for Pointed<dyn Decoder> {
+    fn check(
+        &self,
+        chain: &ChainId,
+        descriptor: &WalletDescriptor,
+        accounts: &[ContextAccount],
+    ) -> Result<(), DescriptorError> {
+        let failed = || Err(DescriptorError::new("a failpoint"));
+        let inner = || self.inner.descriptors().unwrap().check(chain, descriptor, accounts);
+        self.points.now("decoder.check", failed, inner)
     }
 }
 
