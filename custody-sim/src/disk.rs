@@ -10,6 +10,10 @@ use crate::sabotage::Sabotage;
 use crate::weather::{Fate, Odds, Weather};
 
 /// What is on the disk, whatever becomes of the process. Clones are one disk.
+///
+/// A batch is on it as a whole or not at all, as the contract of a store says. What SQLite makes
+/// of torn pages, and of writes that a crash has cut short or dropped, is tested below the real
+/// store: in `examples/start/tests/disk` and in the tests of `custody-store`.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     content: Arc<Mutex<Content>>,

@@ -2,6 +2,7 @@
 
 mod acts;
 mod commands;
+mod first;
 mod last;
 
 use std::future::Future;
@@ -9,7 +10,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
+use custody_core::command::Command;
+use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request, RequestedWork};
 use custody_core::id::{CustodianId, OrderId, PrincipalId};
 use custody_core::principal::{Statement, Verb};
 use custody_core::seam::{Clock as _, Position, Spawner as _};
@@ -28,6 +30,7 @@ use crate::register::{Register, submission};
 use crate::switches::Switches;
 use crate::trace::Trace;
 use crate::weather::Weather;
+pub(crate) use first::furnish;
 pub(crate) use last::settle;
 
 /// What callers need in one life. Clones are one life.
@@ -155,6 +158,11 @@ impl Life {
     pub(crate) async fn submit(&self, request: Request, what: &str) -> Option<Answer> {
         if self.weather.is_over() {
             return None;
+        }
+        if let RequestedWork::Command(command) = &request.work
+            && let Command::Thaw { scope } = command.as_ref()
+        {
+            self.referee.thaws(scope);
         }
         let requester = request.requester.clone();
         let asked = self.referee.submits(

@@ -1,5 +1,6 @@
-//! The one oracle: it sees every durable batch, every signed head, every use of a key and every
-//! answer, and holds them against each other.
+//! The referee: it sees every durable batch, every signed head, every use of a key and every
+//! answer, holds them against each other, and hands events and answers to the one oracle of all
+//! tests.
 //!
 //! Invariant: nothing here asks the custodian, and the checks count naively what the ledger counts
 //! cleverly.
@@ -7,6 +8,7 @@
 mod answers;
 mod calls;
 mod heads;
+mod oracle;
 mod story;
 mod told;
 
@@ -19,10 +21,8 @@ use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument};
 use custody_core::id::{CustodianId, KeyId, OrderId};
 use custody_core::order::OrderState;
-use custody_core::replay::{Depth, Replay, Report};
+use custody_core::replay::Report;
 use custody_core::seam::{Batch, Head};
-use custody_testkit::decoder::TestDecoder;
-use custody_testkit::policy::TestRules;
 
 use crate::disk::Content;
 use crate::house::short;
@@ -33,6 +33,7 @@ use calls::Calls;
 pub(crate) use calls::Reader;
 use heads::Heads;
 pub(crate) use heads::ORIGIN;
+use oracle::WorldOracle;
 use story::Story;
 pub(crate) use story::Tale;
 
@@ -66,7 +67,7 @@ struct State {
     life: u64,
     stamp: u64,
     custodian: Option<CustodianId>,
-    replay: Option<Replay>,
+    oracle: WorldOracle,
     documents: BTreeMap<Digest, Vec<u8>>,
     story: Story,
     heads: Heads,
@@ -106,7 +107,7 @@ impl Referee {
             life: 0,
             stamp: 0,
             custodian: None,
-            replay: None,
+            oracle: WorldOracle::default(),
             documents: BTreeMap::new(),
             story: Story::new(),
             heads: Heads::new(log_keys, has_anchor),
@@ -230,7 +231,7 @@ impl Referee {
 
     /// What a replay of all events has counted.
     pub(crate) fn report(&self) -> Report {
-        self.state().replay.as_ref().map(|replay| *replay.report()).unwrap_or_default()
+        self.state().oracle.report()
     }
 
     fn note(&self, checked: Check) {
@@ -276,31 +277,28 @@ impl State {
         self.story.check_keys(&event, self.in_process, |key, input| {
             self.made.get(&(key.clone(), input)).and_then(|made| made.signature.clone())
         })?;
-        let replay = self.replay.get_or_insert_with(|| {
-            let compiler = Some(Arc::new(TestRules::new()) as _);
-            Replay::new(custodian, Depth::Full, compiler, vec![Arc::new(TestDecoder::new())])
-        });
-        if let Err(error) = replay.event(bytes, &self.documents) {
-            return broken("the log replays", format_args!("event {index}: {error}"));
-        }
+        self.oracle.event(custodian, index, bytes, &self.documents)?;
         Ok(event)
     }
 
     fn rewound(&mut self, content: &Content) -> Check {
         self.begin_anew(content)?;
-        self.answers.still_hold(&self.story)
+        self.answers.still_hold(&self.story)?;
+        self.oracle.still_holds()
     }
 
     fn restored(&mut self, content: &Content) -> Check {
         self.begin_anew(content)?;
         self.answers.forget(&self.story);
+        self.oracle.forget_lost();
         let story = &self.story;
         self.made.retain(|(key, input), _| story.order_of(key, input).is_some());
         Ok(())
     }
 
     fn begin_anew(&mut self, content: &Content) -> Check {
-        (self.replay, self.story) = (None, Story::new());
+        self.story = Story::new();
+        self.oracle.begin_anew();
         self.documents.clear();
         self.heads.rewind(content.events.len() as u64);
         for (key, value) in &content.records {

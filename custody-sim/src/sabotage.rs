@@ -14,6 +14,8 @@ pub enum Sabotage {
     BackendSignsLater,
     /// The backend signs each input twice.
     BackendSignsTwice,
+    /// After a crash half of every tile is gone, also of those that were durable.
+    FilesCutTiles,
     /// The log hands out a receipt of another event.
     LogMixesReceipts,
     /// The log's signer signs another head of the same size besides.
@@ -30,12 +32,13 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AnchorForgets,
         Self::BackendDenies,
         Self::BackendLeavesKeysOn,
         Self::BackendSignsLater,
         Self::BackendSignsTwice,
+        Self::FilesCutTiles,
         Self::LogMixesReceipts,
         Self::LogSignsTwoHeads,
         Self::RulesAllowAll,

@@ -20,8 +20,8 @@ use crate::anchor::{Anchor, WeatheredAnchor};
 use crate::dice::Dice;
 use crate::disk::{Content, Disk};
 use crate::executor::{Ending, Executor};
-use crate::house::{LaxCompiler, People, furniture, genesis};
-use crate::life::{Life, settle};
+use crate::house::{LaxCompiler, People, genesis};
+use crate::life::{Life, furnish, settle};
 use crate::log::{Files, HeadSigner, Kept, MixingLog, WeatheredFiles};
 use crate::referee::{ORIGIN, Referee};
 use crate::register::Register;
@@ -76,7 +76,7 @@ impl World {
             seed,
             sabotage,
             disk: Disk::new(referee.clone()),
-            files: Files::default(),
+            files: Files::seeded(seed, is_long(seed, sabotage)),
             anchor: has_anchor.then(Anchor::default),
             register: Register::default(),
             people: Arc::new(People::new()),
@@ -166,7 +166,9 @@ impl World {
                     self.trace.count("custodians opened");
                     let life = self.life(custodian, executor.clone(), weather.clone());
                     match plan {
-                        Plan::Furnish => return furnish(&life).await,
+                        Plan::Furnish => {
+                            return furnish(&life, is_long(self.seed, self.sabotage)).await;
+                        }
                         Plan::Live if life.live().await => weather = self.reopen(&weather),
                         Plan::Live => return,
                         Plan::Settle => return settle(&life).await,
@@ -284,7 +286,7 @@ impl World {
     /// What a crash does to disk and files, and what happens until somebody starts the process
     /// again.
     fn between_lives(&mut self) {
-        self.files.crash(self.dice.chance(500));
+        self.files.crash(self.dice.chance(500), &self.trace);
         if self.dice.chance(50) {
             self.trace.note("crash: the tiles are lost");
             self.trace.count("crashes that lost the tiles");
@@ -329,6 +331,7 @@ impl World {
 
     fn sabotage_disk(&self) {
         match (self.sabotage, &self.backup) {
+            (Some(Sabotage::FilesCutTiles), _) => self.files.cut_tiles(),
             (Some(Sabotage::StoreForgetsRequests), _) => self.disk.lose_records("request/"),
             (Some(Sabotage::AnchorForgets), Some((content, kept))) => {
                 self.trace.note("sabotage: an older copy is put in place");
@@ -345,15 +348,6 @@ impl World {
     }
 }
 
-/// Makes the wallets and their keys.
-async fn furnish(life: &Life) {
-    for command in furniture() {
-        if life.carry(command).await.is_none() {
-            life.referee.object("in calm weather everything comes to its end", "no furniture");
-        }
-    }
-}
-
 fn in_full(error: &OpenError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -362,6 +356,11 @@ fn in_full(error: &OpenError) -> String {
         source = cause.source();
     }
     text
+}
+
+/// In an eighth of the worlds the log's first tile is full early, so that crashes meet tiles.
+fn is_long(seed: u64, sabotage: Option<Sabotage>) -> bool {
+    seed % 8 == 6 || sabotage == Some(Sabotage::FilesCutTiles)
 }
 
 /// In a third of the worlds the keys are in the process.

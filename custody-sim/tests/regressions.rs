@@ -1,7 +1,6 @@
 //! What the simulator has found in the custodian, each told on its own.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +15,6 @@ use custody_core::digest::Digest;
 use custody_core::document::Hold;
 use custody_core::id::{BackendId, BookId, KeyId, RequestId, RoleId, TierId, WalletId};
 use custody_core::principal::{Statement, Verb};
-use custody_core::replay::{Depth, Replay};
 use custody_core::seam::{
     Batch, Clock as _, ErrorKind, Event, Exportability, Position, Record, RecordKey, Store,
     StoreError,
@@ -26,6 +24,7 @@ use custody_testkit::backend::{BackendCall, FailingBackend, MemoryBackend};
 use custody_testkit::decoder::{TestDecoder, TestTransfer};
 use custody_testkit::fault::{Fault, Gate};
 use custody_testkit::key::TestKey;
+use custody_testkit::oracle::{Given, Oracle, Promises};
 use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor};
@@ -130,22 +129,16 @@ impl House {
         Request::payload(bob, RequestId::parse(id).unwrap(), wallet(), payload)
     }
 
-    /// Everything durable replays in full.
+    /// Everything durable passes the oracle, and so does what callers were given.
     #[track_caller]
-    fn assert_replays(&self) {
-        let snapshot = self.store.inner().snapshot();
-        let documents: BTreeMap<_, _> = snapshot
-            .records()
-            .into_iter()
-            .map(|record| (Digest::of(&record.value), record.value))
-            .collect();
-        let compiler = Some(Arc::new(TestRules::new()) as _);
+    fn assert_holds<'a>(&self, answers: impl IntoIterator<Item = &'a Answer>) {
+        let rules = Arc::new(TestRules::new());
         let decoders = vec![Arc::new(TestDecoder::new()) as _];
-        let mut replay = Replay::new(self.custodian.id(), Depth::Full, compiler, decoders);
-        for (index, event) in snapshot.events().iter().enumerate() {
-            let replayed = replay.event(event, &documents);
-            assert!(replayed.is_ok(), "event {index}: {replayed:?}");
-        }
+        let mut oracle = Oracle::new(self.custodian.id(), rules, decoders, Promises::default());
+        assert_eq!(self.executor.run(oracle.follow(self.store.inner())), Ok(()));
+        let given: Vec<_> = answers.into_iter().map(Given::answer).collect();
+        assert!(!given.is_empty(), "nobody was given anything");
+        assert_eq!(oracle.hear(&given), Ok(()));
     }
 }
 
@@ -190,10 +183,11 @@ fn a_signed_request_of_somebody_who_is_removed_meanwhile_is_refused_and_the_log_
     let first = house.govern("first", add_address());
     let (first, (removed, answer), ()) =
         house.executor.run(async { futures::join!(first, calls, opens) });
-    assert!(matches!(first.unwrap().outcome, Outcome::Released(_)));
-    assert!(matches!(removed.unwrap().outcome, Outcome::Released(_)));
+    let (first, removed) = (first.unwrap(), removed.unwrap());
+    assert!(matches!(first.outcome, Outcome::Released(_)));
+    assert!(matches!(removed.outcome, Outcome::Released(_)));
     assert!(matches!(answer, Err(Error::Request { .. })), "{answer:?}");
-    house.assert_replays();
+    house.assert_holds([&first, &removed]);
 }
 
 #[test]
@@ -222,10 +216,11 @@ fn two_resolutions_of_one_order_at_once_leave_a_log_that_replays() {
     };
     let first = house.govern("first", add_address());
     let (first, (one, two), ()) = house.executor.run(async { futures::join!(first, calls, opens) });
-    assert!(matches!(first.unwrap().outcome, Outcome::Released(_)));
-    assert!(matches!(one.unwrap().outcome, Outcome::Released(_)));
+    let (first, one) = (first.unwrap(), one.unwrap());
+    assert!(matches!(first.outcome, Outcome::Released(_)));
+    assert!(matches!(one.outcome, Outcome::Released(_)));
     assert!(!matches!(two, Ok(Answer { outcome: Outcome::Released(_), .. })), "{two:?}");
-    house.assert_replays();
+    house.assert_holds([&lost, &first, &one].into_iter().chain(&two));
 }
 
 #[test]
@@ -247,6 +242,7 @@ fn what_ended_is_not_told_before_its_head_is_anchored() {
     house.executor.run(house.clock.sleep_until(later));
     let answer = house.executor.run(house.custodian.order(&order)).unwrap();
     assert!(matches!(answer.outcome, Outcome::Released(_)), "{answer:?}");
+    house.assert_holds([&answer]);
 }
 
 #[test]
@@ -258,6 +254,7 @@ fn an_order_that_cannot_be_denied_now_is_named() {
     assert!(matches!(&answer, Err(Error::Unavailable { order: Some(_) })), "{answer:?}");
     let answer = house.executor.run(house.custodian.submit(house.payment("hopeless"))).unwrap();
     assert!(matches!(answer.outcome, Outcome::Denied { .. }), "{answer:?}");
+    house.assert_holds([&answer]);
 }
 
 #[test]
@@ -271,7 +268,7 @@ fn a_store_that_panics_as_a_job_begins_ends_the_order_and_keeps_nobody_waiting()
     let ann = house.people.get("ann");
     let approval = Statement {
         verb: Verb::Approve,
-        order: pending.order,
+        order: pending.order.clone(),
         digest: pending.digest,
         principal: ann.id().clone(),
         credential: ann.credential_id().clone(),
@@ -284,7 +281,7 @@ fn a_store_that_panics_as_a_job_begins_ends_the_order_and_keeps_nobody_waiting()
     assert!(!house.panics.load(Ordering::SeqCst), "the store was asked");
     assert_eq!(house.backend.plan().count(BackendCall::Sign), 0);
     house.executor.run(house.custodian.close()).unwrap();
-    house.assert_replays();
+    house.assert_holds([&pending, &answer]);
 }
 
 #[track_caller]

@@ -13,14 +13,14 @@ impl Life {
     /// Somebody does something.
     pub(crate) async fn act(&self) {
         match self.dice.below(100) {
-            0..33 => self.pay().await,
-            33..42 => self.repeat().await,
-            42..45 => self.reuse().await,
-            45..54 => self.approve_one().await,
-            54..57 => self.replay_statement().await,
-            57..61 => self.refuse_one().await,
-            61..67 => self.ask_about_one().await,
-            67..70 => self.step_clock().await,
+            0..37 => self.pay().await,
+            37..46 => self.repeat().await,
+            46..49 => self.reuse().await,
+            49..58 => self.approve_one().await,
+            58..61 => self.replay_statement().await,
+            61..65 => self.refuse_one().await,
+            65..71 => self.ask_about_one().await,
+            71..74 => self.step_clock().await,
             _ => self.govern().await,
         }
     }
@@ -112,7 +112,9 @@ impl Life {
     }
 
     pub(crate) async fn approve(&self, name: &str, order: (OrderId, Digest)) -> Option<Answer> {
-        let life = *self.dice.pick(&[1, 500, 30_000, 3_600_000, 3_600_000, 3_600_000]);
+        // An approval that ends while its order is under way stops it: most are to last.
+        const HOUR: u64 = 3_600_000;
+        let life = *self.dice.pick(&[1, 500, 30_000, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR]);
         let until = self.now().after(Duration::from_millis(life));
         self.say(self.people.named(name), Verb::Approve, order, until).await
     }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use custody_core::command::Command;
 use custody_core::custodian::{Answer, Error, Outcome, Release};
 use custody_core::digest::Digest;
 use custody_core::document::Hold;
 use custody_core::id::{OrderId, PrincipalId, RequestId};
 use custody_core::order::OrderState;
+use custody_testkit::oracle::Given;
 
 use super::{Check, Referee, State, Story, Tale, broken};
 use crate::house::short;
@@ -93,10 +95,15 @@ impl State {
         }
         self.answers.hear(asked, answer, tale, now)?;
         let sealed = |index: Option<u64>| index.is_some_and(|index| self.heads.covers(index));
-        if fits(tale, &answer.outcome) && (!is_final(&answer.outcome) || sealed(tale.ended)) {
-            return Ok(());
+        if !fits(tale, &answer.outcome) || (is_final(&answer.outcome) && !sealed(tale.ended)) {
+            let heard = outcome_in_words(answer);
+            return broken(RULE, format_args!("{name} is {}, heard {heard}", tale.state));
         }
-        broken(RULE, format_args!("{name} is {}, heard {}", tale.state, outcome_in_words(answer)))
+        self.oracle.hear(asked.given(answer))?;
+        match (&answer.outcome, &tale.command) {
+            (Outcome::Released(_), Some(Command::Freeze { scope })) => self.oracle.frozen(scope),
+            _ => Ok(()),
+        }
     }
 
     /// What is released has a durable and sealed reservation and outcome, and is what was signed.
@@ -150,6 +157,16 @@ impl State {
             return broken("an error means that no order changed, or names the order", detail);
         }
         Ok(())
+    }
+}
+
+impl Asked {
+    /// What the caller was given.
+    fn given(&self, answer: &Answer) -> Given {
+        match &self.request {
+            None => Given::answer(answer),
+            Some(((requester, id), _)) => Given::answer_to(requester.clone(), id.clone(), answer),
+        }
     }
 }
 

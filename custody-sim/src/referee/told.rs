@@ -14,6 +14,11 @@ impl Referee {
         self.state().custodian
     }
 
+    /// How many events are durable.
+    pub(crate) fn events(&self) -> u64 {
+        self.state().heads.events()
+    }
+
     /// The archive that the custodian was recovered from last.
     pub(crate) fn recovered(&self) -> Option<Digest> {
         self.state().story.recovered()

@@ -1,22 +1,18 @@
 //! What is left after a disk failed, held against what the callers heard.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use custody_audit::anchor::DirectoryAnchor;
 use custody_audit::note::KeyName;
-use custody_chain::EvmDecoder;
 use custody_core::custodian::Outcome;
-use custody_core::digest::Digest;
-use custody_core::document::{EventBody, EventDocument, Verdict};
 use custody_core::id::OrderId;
-use custody_core::replay::{Depth, Replay, Report};
-use custody_core::seam::{HeadAnchor as _, Position, RecordKey, Store as _};
+use custody_core::order::OrderState;
+use custody_core::seam::{HeadAnchor as _, Store as _};
+use custody_testkit::oracle::Given;
 
-use crate::house::{COMPILER, House};
-use crate::life::{Work, summary};
+use crate::house::House;
+use crate::life::{GIVEN, Work, summary};
 use crate::world::work::{ETH, add_stranger};
 
 /// Opens what is left, goes on with it, and checks everything.
@@ -24,12 +20,15 @@ pub(crate) async fn check(root: &Path, work: Work, heard: &[String]) {
     let house = House::open(root, 2, LIMIT).await;
     let house = house.unwrap_or_else(|error| panic!("it does not open again: {error:?}"));
     house.custodian.resume().await.unwrap();
+    let given = heard.iter().filter_map(|line| line.strip_prefix(GIVEN));
+    let mut given: Vec<Given> = given.map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in heard {
         let words: Vec<_> = line.split(' ').collect();
         if let ["heard", _, "released", order, told] = words[..] {
             let order = OrderId::parse(order).unwrap();
             let answer = house.custodian.order(&order).await;
             assert_eq!(summary(&answer), told, "another answer than was told: {answer:?}");
+            given.push(Given::answer(&answer.unwrap()));
         }
     }
     let after = match work {
@@ -37,10 +36,10 @@ pub(crate) async fn check(root: &Path, work: Work, heard: &[String]) {
         Work::Pay => house.pay("after", ETH / 2).await.unwrap(),
     };
     assert!(matches!(after.outcome, Outcome::Released(_)), "it does not go on: {after:?}");
+    given.push(house.given("after", &after));
     house.custodian.close().await.unwrap();
 
-    let report = verify(&house).await;
-    assert!(report.events > 0);
+    verify(&house, &given).await;
     let head = house.store.head().await.unwrap();
     drop(house);
     let origin = KeyName::parse("example-treasury/custody").unwrap();
@@ -48,35 +47,17 @@ pub(crate) async fn check(root: &Path, work: Work, heard: &[String]) {
     assert_eq!(anchor.load().await.unwrap().unwrap().size, head, "the anchor is behind");
 }
 
-/// Replays the whole log, and looks for orders that were left.
-async fn verify(house: &House) -> Report {
+/// Holds the whole log and all that was given out against the one oracle, and looks for orders that
+/// were left.
+async fn verify(house: &House, given: &[Given]) {
     house.store.verify().await.unwrap();
-    let documents = documents(house).await;
-    let compiler = Some(Arc::clone(&COMPILER));
-    let decoders: Vec<Arc<dyn custody_core::seam::Decoder>> = vec![Arc::new(EvmDecoder::new())];
-    let mut replay = Replay::new(house.custodian.id(), Depth::Full, compiler, decoders);
-    let mut reserved = BTreeSet::new();
-    let events = house.store.events(Position::START, u16::MAX).await.unwrap();
-    assert_eq!(events.len() as u64, house.store.head().await.unwrap().value());
-    for event in events {
-        let replayed = replay.event(&event.bytes, &documents);
-        assert!(replayed.is_ok(), "event {} does not replay: {replayed:?}", event.position);
-        match EventDocument::read(&event.bytes).unwrap().event {
-            EventBody::OrderDecided(decided) if decided.verdict == Verdict::Allowed => {
-                reserved.insert(decided.order);
-            }
-            EventBody::OrderConcluded(concluded) => drop(reserved.remove(&concluded.order)),
-            _ => {}
-        }
-    }
-    assert!(reserved.is_empty(), "orders were left: {reserved:?}");
-    *replay.report()
-}
-
-async fn documents(house: &House) -> BTreeMap<Digest, Vec<u8>> {
-    let prefix = RecordKey::parse("document/").unwrap();
-    let found = house.store.scan(&prefix, None, u16::MAX).await.unwrap();
-    found.into_iter().map(|record| (Digest::of(&record.value), record.value)).collect()
+    let mut oracle = house.oracle();
+    assert_eq!(oracle.follow(house.store.as_ref()).await, Ok(()));
+    assert_eq!(oracle.position(), house.store.head().await.unwrap());
+    assert_eq!(oracle.hear(given), Ok(()));
+    let ledger = oracle.ledger().unwrap();
+    let left = ledger.orders().filter(|order| order.state() == OrderState::Reserved).count();
+    assert_eq!(left, 0, "orders were left");
 }
 
 /// Nothing fails any more.

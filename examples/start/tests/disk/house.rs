@@ -11,7 +11,7 @@ use custody_audit::anchor::{DirectoryAnchor, DirectoryAnchorError};
 use custody_audit::note::KeyName;
 use custody_audit::storage::DirectoryTiles;
 use custody_chain::EvmDecoder;
-use custody_core::amount::Asset;
+use custody_core::amount::{Asset, Units};
 use custody_core::caip::{AccountId, AssetId, ChainId};
 use custody_core::command::{Command, KeyStart};
 use custody_core::crypto::Algorithm;
@@ -22,8 +22,8 @@ use custody_core::id::{
 };
 use custody_core::principal::Verb;
 use custody_core::seam::{
-    Authentication, Clock, Entropy, Exportability, PolicyCompiler, PolicyDocument, PolicyEngine,
-    PolicyError, Position, Signer, Store,
+    Authentication, Clock, Decoder, Entropy, Exportability, PolicyCompiler, PolicyDocument,
+    PolicyEngine, PolicyError, Position, Signer, Store,
 };
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_policy::CedarCompiler;
@@ -31,13 +31,14 @@ use custody_soft::SoftBackend;
 use custody_store::SqliteStore;
 use custody_testkit::backend::MemoryKeyEncryption;
 use custody_testkit::key::TestKey;
+use custody_testkit::oracle::{Given, Oracle, Promises};
 use custody_testkit::runtime::TestEntropy;
 use examples_start::Failure;
 use examples_start::house::{ETHER, USDC, policy};
 
 use crate::world::people::{People, Person};
 use crate::world::setup::LogKey;
-use crate::world::work::{KNOWN, command, payload};
+use crate::world::work::{ETH, KNOWN, command, payload};
 
 /// A custodian that runs.
 pub(crate) struct House {
@@ -169,6 +170,24 @@ impl House {
             }
         }
         Ok(answer)
+    }
+
+    /// What a caller was given who had asked for `request`, by olivia.
+    pub(crate) fn given(&self, request: &str, answer: &Answer) -> Given {
+        let id = RequestId::parse(request).unwrap();
+        Given::answer_to(self.people.olivia.id.clone(), id, answer)
+    }
+
+    /// An oracle of this house, which has read and heard nothing.
+    pub(crate) fn oracle(&self) -> Oracle {
+        let decoders: Vec<Arc<dyn Decoder>> = vec![Arc::new(EvmDecoder::new())];
+        let promises = Promises {
+            asset: Some(AssetId::parse(ETHER).unwrap()),
+            a_day: Some(Units::from(60 * ETH)),
+            // The limit is one ether; the fee may be another twentieth.
+            alone: Some((Units::from(ETH + ETH / 20), 2)),
+        };
+        Oracle::new(self.custodian.id(), Arc::clone(&COMPILER), decoders, promises)
     }
 
     async fn approve(&self, person: &Person, answer: &Answer) -> Result<Answer, Error> {

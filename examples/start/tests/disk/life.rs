@@ -124,7 +124,10 @@ impl Told<'_> {
         self.say("opened");
         self.mark(OPENED);
         let well = match work {
-            Work::Create => self.hear("known", &house.govern("known", add_known()).await),
+            Work::Create => {
+                let known = house.govern("known", add_known()).await;
+                self.hear(&house, "known", &known)
+            }
             Work::Pay => self.pay(&house).await,
         };
         match house.store.head().await {
@@ -142,14 +145,18 @@ impl Told<'_> {
     async fn pay(&self, house: &House) -> bool {
         let small = house.pay("small", ETH / 2).await;
         let large = house.pay("large", 20 * ETH).await;
-        let mut well = self.hear("small", &small) & self.hear("large", &large);
+        let mut well = self.hear(house, "small", &small) & self.hear(house, "large", &large);
         if let Ok(large) = large {
-            well &= self.hear("large", &house.approve_all(large).await);
+            well &= self.hear(house, "large", &house.approve_all(large).await);
         }
         well
     }
 
-    fn hear(&self, request: &str, answer: &Result<Answer, Error>) -> bool {
+    fn hear(&self, house: &House, request: &str, answer: &Result<Answer, Error>) -> bool {
+        if let Ok(answer) = answer {
+            let given = serde_json::to_string(&house.given(request, answer)).unwrap();
+            self.say(&format!("{GIVEN}{given}"));
+        }
         match answer {
             Ok(Answer { order, outcome: Outcome::Released(_), .. }) => {
                 self.say(&format!("heard {request} released {order} {}", summary(answer)));
@@ -182,6 +189,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 /// The folders that tell trace and journal how far a life is.
 pub(crate) const OPENED: &str = "opened";
 pub(crate) const CLOSING: &str = "closing";
+/// Before what the oracle is to know of an answer.
+pub(crate) const GIVEN: &str = "given ";
 /// Before the number of what is said next.
 pub(crate) const SAID: &str = "said-";
 

@@ -227,8 +227,10 @@ impl Run {
         if !matches!(code, Some(0 | 137)) {
             panic!("{code:?}: {told} {}", String::from_utf8_lossy(&output.stderr));
         }
+        // Nobody was told a line that a dying process had not ended.
+        let whole = told.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut heard = BTreeMap::<String, Heard>::new();
-        for line in told.lines().filter_map(|line| line.strip_prefix('@')) {
+        for line in whole.lines().filter_map(|line| line.strip_prefix('@')) {
             let (name, text) = line.split_once('\t').unwrap();
             heard.entry(name.to_owned()).or_default().lines.push(text.to_owned());
         }

@@ -1,4 +1,5 @@
-//! A restored older copy of the data directory is refused by the head that is kept beside it.
+//! A restored older copy of the data directory is refused by the head that is kept beside it. What
+//! opens passes the oracle, with all that callers were given.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -17,8 +18,9 @@ use custody_core::custodian::{OpenError, Request};
 use custody_core::id::{BookId, RequestId};
 use custody_core::seam::{Authentication, Position};
 use custody_core::secret::Secret;
+use custody_testkit::oracle::{Given, Oracle, Promises};
 use examples_start::Failure;
-use examples_start::house::House;
+use examples_start::house::{House, compiler, decoders};
 use examples_start::transactions::bundled;
 use tempfile::TempDir;
 
@@ -27,12 +29,15 @@ struct Rolled {
     folder: TempDir,
     older: Position,
     newer: Position,
+    /// What callers were given: an answer and a head before the copy, and as much after it.
+    given: Vec<Given>,
 }
 
 impl Rolled {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut rolled = Self { folder, older: Position::START, newer: Position::START };
+        let (older, newer) = (Position::START, Position::START);
+        let mut rolled = Self { folder, older, newer, given: Vec::new() };
         rolled.older = rolled.work("first").await;
         copy(&rolled.path("house"), &rolled.path("older"));
         copy(&rolled.path("house.anchor"), &rolled.path("older.anchor"));
@@ -52,9 +57,11 @@ impl Rolled {
     }
 
     /// Opens, asks for something, and closes; returns how many events there are then.
-    async fn work(&self, id: &str) -> Position {
+    async fn work(&mut self, id: &str) -> Position {
         let house = self.open().await.unwrap();
-        request(&house, id).await;
+        let answer = request(&house, id).await;
+        let checkpoint = house.custodian.checkpoint().await.unwrap().unwrap();
+        self.given.extend([answer, Given::head(&checkpoint)]);
         house.custodian.close().await.unwrap();
         house.store.head().await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -117,22 +124,31 @@ impl Rolled {
         }
     }
 
-    async fn assert_opens(&self, size: Position) {
+    async fn assert_opens(&self, size: Position, given: &[Given]) {
         let house = self.open().await.unwrap();
         let checkpoint = house.custodian.checkpoint().await.unwrap().unwrap();
         assert_eq!(checkpoint.head.size, size);
+        assert_eq!(follow(&house).await.hear(given), Ok(()));
         house.custodian.close().await.unwrap();
     }
 }
 
-/// Asks for something in the name of the operator.
-async fn request(house: &House, id: &str) {
+/// The oracle of a house, which has read its whole log.
+async fn follow(house: &House) -> Oracle {
+    let (rules, decoders) = (compiler().unwrap(), decoders());
+    let mut oracle = Oracle::new(house.custodian.id(), rules, decoders, Promises::default());
+    assert_eq!(oracle.follow(house.store.as_ref()).await, Ok(()));
+    oracle
+}
+
+/// Asks for something in the name of the operator, and returns what that one was given.
+async fn request(house: &House, id: &str) -> Given {
     let (book, [known, _]) = (BookId::parse("customers").unwrap(), bundled::KNOWN);
     let command = Command::AddAddress { book, account: AccountId::parse(known).unwrap() };
     let login = Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false };
     let (operator, id) = (house.operator.id().clone(), RequestId::parse(id).unwrap());
-    let request = Request::command(operator, id, command).authenticated(login);
-    drop(house.custodian.submit(request).await.unwrap());
+    let request = Request::command(operator.clone(), id.clone(), command).authenticated(login);
+    Given::answer_to(operator, id, &house.custodian.submit(request).await.unwrap())
 }
 
 /// The log has signed a head over events that the store has not.
@@ -161,7 +177,7 @@ async fn an_older_copy_of_everything_is_refused_and_the_newer_one_opens_again() 
         rolled.assert_rolled_back().await;
     }
     rolled.restore("newer", &["custody.sqlite", "log"]);
-    rolled.assert_opens(rolled.newer).await;
+    rolled.assert_opens(rolled.newer, &rolled.given).await;
 }
 
 #[tokio::test]
@@ -175,7 +191,7 @@ async fn an_older_store_under_the_newer_log_is_refused_by_the_log() {
 async fn an_older_log_over_the_newer_store_is_made_again_from_the_events() {
     let rolled = Rolled::new().await;
     rolled.restore("older", &["log"]);
-    rolled.assert_opens(rolled.newer).await;
+    rolled.assert_opens(rolled.newer, &rolled.given).await;
     let made = fs::read(rolled.path("house/log/checkpoint")).unwrap();
     assert_eq!(made, fs::read(rolled.path("newer/log/checkpoint")).unwrap());
 }
@@ -217,7 +233,14 @@ async fn nobody_notices_when_the_anchor_is_put_back_too() {
     rolled.restore("older", &["custody.sqlite", "log"]);
     fs::remove_dir_all(rolled.path("house.anchor")).unwrap();
     copy(&rolled.path("older.anchor"), &rolled.path("house.anchor"));
-    rolled.assert_opens(rolled.older).await;
+    let (before, after) = rolled.given.split_at(2);
+    rolled.assert_opens(rolled.older, before).await;
+    // Nobody but those who were given something since.
+    let house = rolled.open().await.unwrap();
+    for given in after {
+        assert!(follow(&house).await.hear(std::slice::from_ref(given)).is_err(), "{given:?}");
+    }
+    house.custodian.close().await.unwrap();
 }
 
 #[tokio::test]
