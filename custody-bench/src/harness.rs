@@ -30,6 +30,8 @@ pub use error::HarnessError;
 pub use histogram::{HistogramError, decode, encode};
 pub use load::Sample;
 pub use output::{Samples, check, read_run, read_samples, write_report};
+#[doc(hidden)]
+pub use output::{agree, parse_run, parse_samples};
 pub use provider::{
     Backends, Governed, Governor, Opened, OptionHelp, Options, Peer, Provider, Wanted,
 };

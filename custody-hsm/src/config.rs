@@ -116,13 +116,8 @@ impl HsmConfig {
     /// Fails on text that is no TOML, an unknown or missing field, and a value out of its range.
     pub fn parse(text: &str) -> Result<Self, HsmConfigError> {
         let document: Document = toml::from_str(text).map_err(|error| {
-            let line = line_of(text, error.span());
-            // Whoever writes the PIN itself must not find it in a log.
-            let names = ["pin", "file", "environment"];
-            let message = match names.iter().any(|name| line.starts_with(name)) {
-                true => "a pin is a file or an environment variable: { file = … }".to_owned(),
-                false => error.message().to_owned(),
-            };
+            let line = name_on(text, error.span());
+            let message = message_of(&line, error.message()).to_owned();
             HsmConfigError::Text { line, message }
         })?;
         let id = BackendId::parse(&document.id).map_err(|_| HsmConfigError::field("id"))?;
@@ -210,18 +205,42 @@ pub enum HsmConfigError {
     /// The text is no such TOML.
     #[error("the configuration is malformed at `{line}`: {message}")]
     Text {
-        /// What stands before the `=` of the line, or nothing if there is none.
+        /// The name before the `=` of the line, or nothing if none stands there.
         line: String,
-        /// What the reader says; it names the field.
+        /// What is wrong with it; no value, and no name but that of a field.
         message: String,
     },
 }
 
-/// The name on the line that a reader stopped at.
-fn line_of(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+/// The name on the line that a reader stopped at; nothing where anything else stands there.
+fn name_on(text: &str, span: Option<std::ops::Range<usize>>) -> String {
     let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    line.split_once('=').map(|(name, _)| name.trim().to_owned()).unwrap_or_default()
+    let name = line.split_once('=').map(|(name, _)| name.trim()).unwrap_or_default();
+    if is_name(name) { name.to_owned() } else { String::new() }
+}
+
+/// What a reader says, as far as it can tell nobody a PIN: whoever writes the PIN itself must not find
+/// it in a log.
+fn message_of<'a>(line: &str, said: &'a str) -> &'a str {
+    const PIN: &str = "a pin is a file or an environment variable: { file = … }";
+    const OTHER: &str = "no TOML, a field that is not known, or a value of another type";
+    let unknown = ["unknown field `", "unknown variant `"]
+        .iter()
+        .find_map(|start| said.strip_prefix(start).and_then(|rest| rest.split('`').next()));
+    if said.starts_with("missing field `") {
+        said
+    } else if ["", "pin", "file", "environment"].contains(&line) || line.starts_with("pin.") {
+        PIN
+    } else if ["limits", "token"].contains(&line) && unknown.is_some_and(is_name) {
+        said
+    } else {
+        OTHER
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.'))
 }
 
 impl HsmConfigError {
@@ -405,6 +424,12 @@ mod tests {
             "pin 0451-in-the-clear",
             "[pin]\nfile = 4510451",
             "pin = { environment = [\"0451-in-the-clear\"] }",
+            "\"pin\" = \"0451-in-the-clear\"",
+            "[pin]\n\"file\" = 4510451",
+            "pin \"0451-in-the-clear==\"",
+            "pin 0451 = 1",
+            "'0451' = 1",
+            "token = \"0451\"",
         ] {
             let text = LEAST.replace("pin = { file = \"/run/pin\" }", pin);
             let error = HsmConfig::parse(&text).unwrap_err();

@@ -5,6 +5,8 @@ mod backend;
 mod canary;
 mod config;
 mod fault;
+#[doc(hidden)]
+pub mod foreign;
 mod handle;
 mod kek;
 mod module;

@@ -77,6 +77,16 @@ impl KeptFacts {
         }
     }
 
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        let facts: Self = serde_json::from_slice(bytes)?;
+        if facts.v == VERSION {
+            Ok(facts)
+        } else {
+            let what = format_args!("version {} is not known", facts.v);
+            Err(<serde_json::Error as serde::de::Error>::custom(what))
+        }
+    }
+
     fn changes(&self, earlier: &Self) -> Vec<&'static str> {
         [
             ("firmware", self.firmware != earlier.firmware),
@@ -96,7 +106,7 @@ impl KeptFacts {
 pub(crate) fn changes(path: &Path, facts: &TokenFacts) -> io::Result<Vec<&'static str>> {
     let now = KeptFacts::of(facts);
     let earlier = match fs::read(path) {
-        Ok(bytes) => Some(serde_json::from_slice::<KeptFacts>(&bytes)?),
+        Ok(bytes) => Some(KeptFacts::read(&bytes)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -106,6 +116,12 @@ pub(crate) fn changes(path: &Path, facts: &TokenFacts) -> io::Result<Vec<&'stati
         fs::rename(fresh, path)?;
     }
     Ok(earlier.map_or_else(Vec::new, |earlier| now.changes(&earlier)))
+}
+
+/// What is kept in these bytes, written again.
+pub(crate) fn kept_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    let facts = KeptFacts::read(bytes).ok()?;
+    serde_json::to_vec(&facts).ok()
 }
 
 const VERSION: u8 = 1;

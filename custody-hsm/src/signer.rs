@@ -61,7 +61,7 @@ impl HsmSigner {
 }
 
 /// A signature as modules write it: two numbers of 32 bytes, or DER.
-fn read(algorithm: Algorithm, bytes: &[u8]) -> Option<Signature> {
+pub(crate) fn read(algorithm: Algorithm, bytes: &[u8]) -> Option<Signature> {
     Signature::from_bytes(algorithm, bytes).or_else(|_| Signature::from_der(algorithm, bytes)).ok()
 }
 

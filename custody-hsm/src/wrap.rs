@@ -59,7 +59,7 @@ impl Wrapped {
     }
 
     /// The wrapped bytes of a key with this public key, under this key.
-    fn read(bytes: &[u8], under: &KekId, public_key: &PublicKey) -> Option<Vec<u8>> {
+    pub(crate) fn read(bytes: &[u8], under: &KekId, public_key: &PublicKey) -> Option<Vec<u8>> {
         let read: Self = serde_json::from_slice(bytes).ok()?;
         let is_it = read.v == VERSION
             && read.mechanism == MECHANISM

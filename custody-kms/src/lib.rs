@@ -37,3 +37,5 @@ pub use kms::Kms;
 pub use observer::{KmsEvent, Observer};
 pub use report::RegionReport;
 pub use rotation::Rotation;
+#[doc(hidden)]
+pub use wrapped::wrapped_parts;

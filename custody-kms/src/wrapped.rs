@@ -59,6 +59,13 @@ impl<'a> Wrapped<'a> {
     }
 }
 
+/// ARN, ciphertext and envelope in a wrapped data key, for the fuzz targets: no part of the API.
+#[must_use]
+pub fn wrapped_parts(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+    let Wrapped { arn, ciphertext, envelope } = Wrapped::parse(bytes)?;
+    Some((arn, ciphertext, envelope))
+}
+
 const VERSION: u8 = 1;
 /// The longest ciphertext that KMS gives (API reference, `GenerateDataKey`).
 const CIPHERTEXT_MAX: usize = 6_144;

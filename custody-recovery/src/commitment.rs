@@ -206,8 +206,9 @@ impl Commitments {
     /// Which share of the set a commitment is to.
     #[must_use]
     pub fn position(&self, commitment: &Commitment) -> Option<SharePosition> {
-        (0_u8..).zip(&self.0).find_map(|(group, members)| {
-            let mut members = (0_u8..).zip(members);
+        // A record may have more of them than a set: they are nobody's.
+        (0..=u8::MAX).zip(&self.0).find_map(|(group, members)| {
+            let mut members = (0..=u8::MAX).zip(members);
             let (member, _) = members.find(|(_, other)| *other == commitment)?;
             Some(SharePosition { group, member })
         })

@@ -50,7 +50,7 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
     reads(bytes).then_some(name)
 }
 
-fn document<T>(bytes: &[u8]) -> bool
+pub(crate) fn document<T>(bytes: &[u8]) -> bool
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {

@@ -64,7 +64,7 @@ fn decode(payload: &Payload) -> Option<Intent> {
     EvmDecoder::new().decode(payload, &context()).ok()
 }
 
-fn transaction(to: Address, data: &[u8]) -> Vec<u8> {
+pub(crate) fn transaction(to: Address, data: &[u8]) -> Vec<u8> {
     let transaction = TxEip1559 {
         chain_id: 1,
         gas_limit: 21_000,

@@ -1,14 +1,16 @@
-//! Handles of keys of AWS KMS: one is taken only for the owner it was made for. Nothing is called: the
-//! keys are in regions where the backend has no connection, so that one that is taken is refused next.
+//! Handles of keys of AWS KMS: one is taken only for the owner it was made for. Nothing is called:
+//! the keys are in regions where the backend has no connection, so that one that is taken is refused
+//! next. And what a wrapped data key looks like at rest.
 
 use std::sync::{Arc, LazyLock};
 
 use custody_core::crypto::Algorithm;
 use custody_core::digest::Digest;
+use custody_core::envelope::OVERHEAD;
 use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
 use custody_core::seam::{ErrorKind, KeyBackend as _, KeyHandle, KeyRecord};
 use custody_kms::aws_sdk_kms::config::Credentials;
-use custody_kms::{Kms, KmsBackend, KmsConfig, RegionName};
+use custody_kms::{Kms, KmsBackend, KmsConfig, RegionName, wrapped_parts};
 use custody_testkit::key::TestKey;
 use custody_testkit::runtime::TestClock;
 use pollster::block_on;
@@ -16,10 +18,12 @@ use pollster::block_on;
 use crate::Seed;
 use crate::input::{Input, cut, flip, patched};
 
-const PARTS: [&str; 2] = ["handle", "handle of an ARN"];
+const PARTS: [&str; 3] = ["handle", "handle of an ARN", "wrapped data key"];
 const ALGORITHMS: [Algorithm; 3] =
     [Algorithm::EcdsaSecp256k1, Algorithm::EcdsaP256, Algorithm::Ed25519];
 const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+/// A data key of 32 bytes in its envelope.
+const ENVELOPE: usize = 32 + OVERHEAD;
 /// A region of no key.
 const HOME: &str = "home-0";
 
@@ -41,7 +45,8 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
             }
             changed == good || bytes == good
         }
-        _ => arn(&record, bytes),
+        "handle of an ARN" => arn(&record, bytes),
+        _ => wrapped(bytes),
     };
     taken.then_some(part)
 }
@@ -56,6 +61,24 @@ fn arn(record: &KeyRecord, bytes: &[u8]) -> bool {
     let is_taken = is_taken(record, &handle(record, text));
     assert_eq!(is_taken, parsed.is_some(), "a handle names a key and nothing else");
     is_taken
+}
+
+/// The parts of a wrapped data key are all of its bytes, and it has one length.
+fn wrapped(bytes: &[u8]) -> bool {
+    let Some((arn, ciphertext, envelope)) = wrapped_parts(bytes) else { return false };
+    assert_eq!(wrapped_of(arn.as_bytes(), ciphertext, envelope), bytes, "there is something else");
+    assert!((1..=6_144).contains(&ciphertext.len()));
+    assert_eq!(envelope.len(), ENVELOPE);
+    assert!(wrapped_parts(&bytes[..bytes.len() - 1]).is_none());
+    assert!(wrapped_parts(&[bytes, &[0]].concat()).is_none());
+    true
+}
+
+/// As the backend writes it: version, ARN, ciphertext, envelope, with their lengths.
+fn wrapped_of(arn: &[u8], ciphertext: &[u8], envelope: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(arn.len()).unwrap();
+    let size = u16::try_from(ciphertext.len()).unwrap().to_be_bytes();
+    [&[1, length], arn, &size, ciphertext, envelope].concat()
 }
 
 /// Whether a handle is taken for the record, and for no other.
@@ -133,6 +156,21 @@ pub(crate) fn seeds() -> Vec<Seed> {
     }
     for (name, text) in crate::kms_texts::arns() {
         add(format!("arn-{name}"), 1, 0, text.as_bytes());
+    }
+    let (arn, ciphertext, envelope) = (ARN.as_bytes(), &[7_u8; 184], &[8_u8; ENVELOPE]);
+    let good = wrapped_of(arn, ciphertext, envelope);
+    for (name, bytes) in [
+        ("cut", good[..good.len() - 1].to_vec()),
+        ("more", [&good[..], &[0]].concat()),
+        ("other-version", [&[2], &good[1..]].concat()),
+        ("no-text", wrapped_of(&[0xff; 9], ciphertext, envelope)),
+        ("no-arn", wrapped_of(b"", ciphertext, envelope)),
+        ("no-ciphertext", wrapped_of(arn, b"", envelope)),
+        ("longest-ciphertext", wrapped_of(arn, &[7; 6_144], envelope)),
+        ("long-ciphertext", wrapped_of(arn, &[7; 6_145], envelope)),
+        ("whole", good),
+    ] {
+        add(format!("wrapped-{name}"), 2, 0, &bytes);
     }
     seeds
 }

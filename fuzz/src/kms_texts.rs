@@ -37,7 +37,7 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Whether a text is taken; then it is written as it was read.
-fn same<E: std::error::Error>(text: &str, read: Result<String, E>) -> bool {
+pub(crate) fn same<E: std::error::Error>(text: &str, read: Result<String, E>) -> bool {
     match read {
         Ok(written) => {
             assert_eq!(written, text);
@@ -148,7 +148,7 @@ fn written(config: &KmsConfig) -> String {
 }
 
 /// A text of TOML: as in JSON, but for one character.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap().replace('\x7f', "\\u007f")
 }
 

@@ -13,7 +13,10 @@
 
 pub mod corpus;
 
+mod abis;
 mod archives;
+mod bench_runs;
+mod ceremonies;
 mod cloud_trails;
 mod custodian_sequences;
 mod documents;
@@ -21,6 +24,7 @@ mod entries;
 mod envelopes;
 mod evm_payloads;
 mod handles;
+mod hsm_texts;
 mod imports;
 mod input;
 mod json;
@@ -91,8 +95,14 @@ macro_rules! targets {
 }
 
 targets! {
+    /// What hosts say about contracts, and calls whose arguments it names.
+    abis;
     /// Archives, changed and forged, their headers, and what is written into them.
     archives;
+    /// What a measured run leaves: the run, its samples and its histograms.
+    bench_runs;
+    /// Packets, records and orders of ceremonies and drills.
+    ceremonies;
     /// Records of AWS CloudTrail, plain and compressed, and the file that names the keys.
     cloud_trails;
     /// A whole custodian and its callers: what they do and what fails meanwhile.
@@ -107,11 +117,13 @@ targets! {
     evm_payloads;
     /// Sealed keys and seeds, and the parameters of a passphrase.
     handles;
+    /// Configurations of tokens, handles and wrapped keys, and what tokens say.
+    hsm_texts;
     /// Private keys, seeds, extended keys and the paths below them.
     imports;
     /// Public keys and signatures in every encoding.
     keys;
-    /// Handles of keys of AWS KMS.
+    /// Handles of keys of AWS KMS, and wrapped data keys.
     kms_handles;
     /// ARNs, configurations and scopes of AWS KMS.
     kms_texts;

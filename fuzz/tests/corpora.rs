@@ -136,7 +136,10 @@ mod every_input_holds_and_every_part_takes_one {
     use super::*;
 
     targets! { holds:
+        abis
         archives
+        bench_runs
+        ceremonies
         cloud_trails
         custodian_sequences
         documents
@@ -144,6 +147,7 @@ mod every_input_holds_and_every_part_takes_one {
         envelopes
         evm_payloads
         handles
+        hsm_texts
         imports
         keys
         kms_handles
@@ -171,7 +175,10 @@ mod every_input_holds_when_it_is_changed {
     use super::*;
 
     targets! { holds_when_changed:
+        abis
         archives
+        bench_runs
+        ceremonies
         cloud_trails
         custodian_sequences
         documents
@@ -179,6 +186,7 @@ mod every_input_holds_when_it_is_changed {
         envelopes
         evm_payloads
         handles
+        hsm_texts
         imports
         keys
         kms_handles

@@ -39,9 +39,7 @@ pub(super) fn read(path: &Path, algorithm: Algorithm) -> Result<Peer, String> {
 }
 
 fn parse(text: &str, algorithm: Algorithm) -> Result<Peer, String> {
-    // Its whole text would show a line of the file.
-    let template: Template =
-        toml::from_str(text).map_err(|error| error.message().replace('\n', " "))?;
+    let template: Template = toml::from_str(text).map_err(|error| malformed(text, &error))?;
     if template.algorithm != algorithm {
         return Err(format!("is for {}, and {algorithm} is measured", template.algorithm));
     }
@@ -62,6 +60,17 @@ fn parse(text: &str, algorithm: Algorithm) -> Result<Peer, String> {
     let client = client.map_err(|error| error.to_string())?;
     let name = template.name.clone();
     Ok(Peer::new(name, Arc::new(Signer { template, public_key, client })))
+}
+
+/// Where a template is malformed. Of what the reader says only the name of a field is told, or of an
+/// encoding that there is not: the rest shows values.
+fn malformed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let said = error.message().lines().next().unwrap_or_default();
+    let is_name = ["missing field `", "unknown field `", "unknown variant `"];
+    let is_name = is_name.iter().any(|start| said.starts_with(start));
+    if is_name { format!("line {line}: {said}") } else { format!("is malformed at line {line}") }
 }
 
 #[derive(Deserialize)]
@@ -260,7 +269,13 @@ mod tests {
         let with = |text: String| text.replacen("form", &headers, 1);
         let peer = template(with).unwrap();
         assert!(!format!("{peer:?}").contains(token));
-        for (from, to) in [("headers =", "haeders ="), ("\" }", "\""), ("= \"hex", "= 7 #")] {
+        let (map, text) = (format!("{{ x-vault-token = \"{token}\" }}"), format!("\"{token}\""));
+        for (from, to) in [
+            ("headers =", "haeders ="),
+            ("\" }", "\""),
+            ("= \"hex", "= 7 #"),
+            (map.as_str(), text.as_str()),
+        ] {
             let broken = |text: String| with(text).replacen(from, to, 1);
             let refused = template(broken).unwrap_err();
             assert!(!refused.contains(token) && !refused.is_empty(), "{from}: {refused}");

@@ -168,14 +168,15 @@ fn alone(before: &Run, after: &Run) -> impl Iterator<Item = String> {
 
 /// What is told of a series in which more calls have no answer than before.
 fn fails_more(before: &Series, after: &Series) -> Option<String> {
-    let failed = |series: &Series| series.errors.values().sum::<u64>() + series.unanswered;
-    let share =
-        |series: &Series| float(failed(series)) / float((failed(series) + series.count).max(1));
+    let failed = |series: &Series| {
+        let counts = series.errors.values().chain([&series.unanswered]);
+        counts.fold(0_u64, |sum, more| sum.saturating_add(*more))
+    };
+    let all = |series: &Series| failed(series).saturating_add(series.count);
+    let share = |series: &Series| float(failed(series)) / float(all(series).max(1));
     let is_more = share(after) > share(before) + 0.01 || (before.count > 0 && after.count == 0);
     is_more.then(|| {
-        let told = |series: &Series| {
-            format!("{} of {} calls", failed(series), failed(series) + series.count)
-        };
+        let told = |series: &Series| format!("{} of {} calls", failed(series), all(series));
         format!("{}: {} without an answer, {} before", after.id, told(after), told(before))
     })
 }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -109,12 +109,21 @@ impl Drop for Output {
 pub fn read_run(folder: &Path) -> Result<Run, HarnessError> {
     let path = folder.join(RUN);
     let text = fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
-    let run: Run = serde_json::from_str(&text).map_err(|error| failed(&path, error))?;
+    parse_run(&path, &text)
+}
+
+/// The run in the text of a `run.json`; `path` is what errors call it.
+///
+/// # Errors
+/// As for [`read_run`].
+#[doc(hidden)]
+pub fn parse_run(path: &Path, text: &str) -> Result<Run, HarnessError> {
+    let run: Run = serde_json::from_str(text).map_err(|error| failed(path, error))?;
     if run.v != 1 {
-        return Err(failed(&path, format!("version {} is not known", run.v)));
+        return Err(failed(path, format!("version {} is not known", run.v)));
     }
     match &run.status {
-        Status::Void(reason) => Err(failed(&path, reason)),
+        Status::Void(reason) => Err(failed(path, reason)),
         Status::Complete | Status::Interrupted => Ok(run),
     }
 }
@@ -140,31 +149,50 @@ pub type Samples = BTreeMap<String, Vec<Sample>>;
 /// Names the line that is none. What follows the samples of the last series of `run.json` is not
 /// read: a run that was killed there may have left half a series.
 pub fn read_samples(folder: &Path) -> Result<Samples, HarnessError> {
-    let mut missing: u64 = read_run(folder)?.series.iter().map(|series| series.count).sum();
+    let run = read_run(folder)?;
     let path = folder.join(SAMPLES);
     let file = File::open(&path).map_err(|error| failed(&path, error))?;
-    let mut lines = BufReader::new(MultiGzDecoder::new(BufReader::new(file))).lines();
-    let mut samples = Samples::new();
-    match lines.next() {
-        Some(Ok(header)) if header == HEADER => {}
-        _ => return Err(failed(&path, "its first line is another")),
-    }
-    for (number, line) in lines.enumerate() {
-        if missing == 0 {
+    parse_samples(&path, &run, BufReader::new(file))
+}
+
+/// The samples of a run in what a `samples.csv.gz` holds; `path` is what errors call it.
+///
+/// # Errors
+/// As for [`read_samples`].
+#[doc(hidden)]
+pub fn parse_samples(
+    path: &Path,
+    run: &Run,
+    mut packed: impl BufRead,
+) -> Result<Samples, HarnessError> {
+    let mut missing = run.series.iter().fold(0_u64, |sum, one| sum.saturating_add(one.count));
+    let (mut samples, mut number) = (Samples::new(), 0_u64);
+    // Each stream is read to its end, where its checksum stands.
+    while number == 0 || missing > 0 {
+        if packed.fill_buf().map_err(|error| failed(path, error))?.is_empty() {
             break;
         }
-        missing -= 1;
-        let line = line.map_err(|error| failed(&path, error))?;
-        let Some((series, sample)) = parse(&line) else {
-            return Err(failed(&path, format!("line {} is no sample", number + 2)));
-        };
-        match samples.get_mut(series) {
-            Some(known) => known.push(sample),
-            None => drop(samples.insert(series.to_owned(), vec![sample])),
+        for line in BufReader::new(GzDecoder::new(&mut packed)).lines() {
+            let line = line.map_err(|error| failed(path, error))?;
+            number += 1;
+            if number == 1 && line == HEADER {
+                continue;
+            }
+            let Some((series, sample)) = parse(&line).filter(|_| number > 1) else {
+                return Err(failed(path, format!("line {number} is another")));
+            };
+            let Some(left) = missing.checked_sub(1) else {
+                return Err(failed(path, "it has more samples than the run"));
+            };
+            missing = left;
+            match samples.get_mut(series) {
+                Some(known) => known.push(sample),
+                None => drop(samples.insert(series.to_owned(), vec![sample])),
+            }
         }
     }
-    if missing > 0 {
-        return Err(failed(&path, format!("{missing} samples are missing")));
+    if number == 0 || missing > 0 {
+        return Err(failed(path, format!("{missing} samples are missing")));
     }
     Ok(samples)
 }
@@ -175,18 +203,26 @@ pub fn read_samples(folder: &Path) -> Result<Samples, HarnessError> {
 /// Names the first series of which they are not.
 pub fn check(folder: &Path) -> Result<(), HarnessError> {
     let (run, samples) = (read_run(folder)?, read_samples(folder)?);
-    let path = folder.join(RUN);
+    agree(&folder.join(RUN), &run, &samples)
+}
+
+/// Whether the histograms of a run are those of these samples; `path` is what errors call it.
+///
+/// # Errors
+/// As for [`check`].
+#[doc(hidden)]
+pub fn agree(path: &Path, run: &Run, samples: &Samples) -> Result<(), HarnessError> {
     for series in &run.series {
         let own = samples.get(&series.id).map(Vec::as_slice).unwrap_or_default();
         let counted = histogram::of(own.iter().map(Sample::latency_ns));
         let told = histogram::decode(&series.histogram);
         let (Ok(counted), Ok(told)) = (counted, told) else {
-            return Err(failed(&path, format!("{} has no histogram", series.id)));
+            return Err(failed(path, format!("{} has no histogram", series.id)));
         };
         let is_count = u64::try_from(own.len()) == Ok(series.count);
         let quantiles = || series.quantiles.iter().all(|at| told.value_at_quantile(at.q) == at.ns);
         if counted != told || !is_count || !quantiles() || told.max() != series.max_ns {
-            return Err(failed(&path, format!("{} does not agree with its samples", series.id)));
+            return Err(failed(path, format!("{} does not agree with its samples", series.id)));
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ pub struct Plan {
 
 /// How load is made.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(clippy::exhaustive_enums, reason = "load waits for answers or it does not")]
 pub enum Loop {
     /// Each caller asks again once it is answered.

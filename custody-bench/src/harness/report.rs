@@ -68,7 +68,7 @@ pub(crate) fn warnings(run: &Run) -> Vec<&'static str> {
     let before = crowded(&run.environment.load_before).unwrap_or(0.0);
     let is_busy = before > float(run.environment.machine.cores) / 2.0;
     let busy = is_busy.then_some("The machine was busy before this run began.");
-    let has_failed = |series: &Series| failed(series) + series.unanswered > 0;
+    let has_failed = |series: &Series| failed(series) > 0 || series.unanswered > 0;
     let has_failed = run.series.iter().any(has_failed);
     let failing = has_failed.then_some("Not all calls were answered: latencies are of the others.");
     ended.into_iter().chain(busy).chain(failing).collect()
@@ -211,7 +211,7 @@ fn counted(series: &Series) -> String {
 }
 
 fn failed(series: &Series) -> u64 {
-    series.errors.values().sum()
+    series.errors.values().fold(0, |sum, more| sum.saturating_add(*more))
 }
 
 fn arrivals(series: &Series) -> Option<Vec<String>> {

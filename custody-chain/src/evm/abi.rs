@@ -143,7 +143,11 @@ impl AbiRegistry {
             return Err(AbiError::Empty);
         }
         let is_known = |function: &Signature| function.inputs.iter().all(|it| it.resolve().is_ok());
-        if !functions.iter().all(is_known) {
+        // Before a type is resolved: it is made as deep as it says.
+        if !functions
+            .iter()
+            .all(|function| size(&function.inputs) <= WORDS_MAX && is_known(function))
+        {
             return Err(AbiError::Malformed);
         }
         let mut changed = self.contracts.clone();
@@ -190,7 +194,8 @@ struct Display {
 }
 
 fn check_contract(contract: &AccountId) -> Result<(), AbiError> {
-    let is_address = contract.address().parse::<Address>().is_ok();
+    let address = contract.address();
+    let is_address = address.starts_with("0x") && address.parse::<Address>().is_ok();
     let is_evm = contract.chain().starts_with("eip155:");
     if is_evm && is_address { Ok(()) } else { Err(AbiError::Contract) }
 }
@@ -198,6 +203,21 @@ fn check_contract(contract: &AccountId) -> Result<(), AbiError> {
 fn check_length(json: &str) -> Result<(), AbiError> {
     let length = json.len();
     if length > LIMIT { Err(AbiError::TooLong { length, limit: LIMIT }) } else { Ok(()) }
+}
+
+/// How many words parameters have at least, whatever a call says: arrays of a fixed size take their
+/// room before a byte is read. Arrays in too many arrays count as too large.
+fn size(parameters: &[Param]) -> usize {
+    let words = |parameter: &Param| {
+        let inside = if parameter.components.is_empty() { 1 } else { size(&parameter.components) };
+        let mut sizes = parameter.ty.split('[').skip(1).map(|size| size.trim_end_matches(']'));
+        let words = sizes.by_ref().take(ARRAYS_MAX).fold(inside, |words, size| match size {
+            "" => words,
+            fixed => fixed.parse().map_or(usize::MAX, |size| words.saturating_mul(size)),
+        });
+        if sizes.next().is_none() { words } else { usize::MAX }
+    };
+    parameters.iter().map(words).fold(0, usize::saturating_add)
 }
 
 /// A signature with the names of its arguments.
@@ -218,12 +238,32 @@ pub(super) fn arguments_of(signature: &str, data: &[u8]) -> Option<Arguments> {
 
 fn read(function: &Signature, data: &[u8]) -> Option<Arguments> {
     let values = function.abi_decode_input(data.get(4..)?).ok()?;
-    if function.abi_encode_input(&values).ok()? != data {
+    if !values.iter().all(is_of_its_type) || function.abi_encode_input(&values).ok()? != data {
         return None;
     }
     let mut named = Named::default();
     named.parameters("", &function.inputs, &values);
     Some(named.end(data))
+}
+
+/// Whether numbers and bytes are as short as their types, which a contract insists on.
+fn is_of_its_type(value: &DynSolValue) -> bool {
+    match value {
+        DynSolValue::Int(value, bits) => {
+            usize::try_from(value.bits()).is_ok_and(|own| own <= *bits)
+        }
+        DynSolValue::Uint(value, bits) => value.bit_len() <= *bits,
+        DynSolValue::FixedBytes(word, size) => word.iter().skip(*size).all(|byte| *byte == 0),
+        DynSolValue::Array(values)
+        | DynSolValue::FixedArray(values)
+        | DynSolValue::Tuple(values)
+        | DynSolValue::CustomStruct { tuple: values, .. } => values.iter().all(is_of_its_type),
+        DynSolValue::Address(_)
+        | DynSolValue::Bool(_)
+        | DynSolValue::Bytes(_)
+        | DynSolValue::Function(_)
+        | DynSolValue::String(_) => true,
+    }
 }
 
 /// Arguments as they are found.
@@ -273,6 +313,10 @@ impl Named {
                 }
             }
             DynSolValue::Tuple(values) => self.parameters(name, inside, values),
+            // What an ABI calls it is told whatever the type in the source is called.
+            DynSolValue::CustomStruct { tuple, .. } if !inside.is_empty() => {
+                self.parameters(name, inside, tuple);
+            }
             DynSolValue::CustomStruct { prop_names, tuple, .. } => {
                 for (inner, value) in prop_names.iter().zip(tuple) {
                     self.value(&below(name, inner), value, &[]);
@@ -309,5 +353,9 @@ fn below(name: &str, inner: &str) -> String {
 }
 
 const LIMIT: usize = 1024 * 1024;
+/// The words that the parameters of a function have at most without an array of any size.
+const WORDS_MAX: usize = 4_096;
+/// How many arrays may be in each other.
+const ARRAYS_MAX: usize = 8;
 /// Byte strings up to this length are told in full.
 const SHOWN_MAX: usize = 120;

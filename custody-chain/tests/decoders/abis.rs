@@ -1,6 +1,6 @@
 //! Calls whose arguments a host has named.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, I256, U256, keccak256};
 use alloy_sol_types::{SolCall, sol};
 use custody_chain::{AbiError, AbiRegistry, EvmDecoder};
 use custody_core::caip::AccountId;
@@ -88,6 +88,46 @@ fn too_many_arguments_are_told_by_one_digest() {
 }
 
 #[test]
+fn a_word_that_is_none_of_its_type_is_not_told() {
+    const SHORT: &str = r#"[{"type":"function","name":"f","stateMutability":"view","outputs":[],
+        "inputs":[{"name":"a","type":"uint8"},{"name":"b","type":"int16"},
+        {"name":"c","type":"bytes4[]"}]}]"#;
+    let mut abis = AbiRegistry::new();
+    abis.add_json_abi(&vault(), SHORT).unwrap();
+    let number = |number: i32| I256::try_from(number).unwrap().to_be_bytes::<32>();
+    let bytes = |last: u8| {
+        let mut word = [0; 32];
+        (word[3], word[4]) = (1, last);
+        word
+    };
+    let call = |a, b, last| {
+        let selector = keccak256("f(uint8,int16,bytes4[])");
+        let words = [number(a), number(b), number(96), number(1), bytes(last)];
+        [&selector[..4], &words.concat()].concat()
+    };
+    let is_told = |call: Vec<u8>| told(abis.clone(), VAULT, &call)[0].contains(" a=");
+    for (a, b, last, expected) in [
+        (255, 32_767, 0, true),
+        (0, -32_768, 0, true),
+        (256, 0, 0, false),
+        (-1, 0, 0, false),
+        (0, 32_768, 0, false),
+        (0, -32_769, 0, false),
+        (0, 0, 1, false),
+    ] {
+        assert_eq!(is_told(call(a, b, last)), expected, "{a} {b} {last}");
+    }
+}
+
+#[test]
+fn what_a_type_is_called_in_the_source_changes_nothing() {
+    let typed = ABI.replace(r#""tuple[]""#, r#""tuple[]","internalType":"struct Vault.Lock[]""#);
+    let mut abis = AbiRegistry::new();
+    abis.add_json_abi(&vault(), &typed).unwrap();
+    assert_eq!(told(abis, VAULT, &stake()), told(registry(), VAULT, &stake()));
+}
+
+#[test]
 fn a_wrapped_coin_of_the_hosts_own_is_unwrapped() {
     let mut abis = AbiRegistry::new();
     abis.add_wrapped_native(&vault()).unwrap();
@@ -119,6 +159,7 @@ fn descriptions_that_say_nothing_or_too_much_are_refused() {
     let solana = AccountId::parse("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:abc").unwrap();
     let short = AccountId::parse("eip155:1:0x77").unwrap();
     let long = " ".repeat(1_024 * 1_024 + 1);
+    let deep = format!("uint256{} amount", "[]".repeat(9));
     for (contract, json, error) in [
         (&vault(), "", AbiError::Malformed),
         (&vault(), "{}", AbiError::Malformed),
@@ -139,12 +180,26 @@ fn descriptions_that_say_nothing_or_too_much_are_refused() {
         ),
         (DESCRIPTOR.replace("withdraw(uint256 amount)", "withdraw"), AbiError::Empty),
         (DESCRIPTOR.replace("7777777777", "zz"), AbiError::Contract),
+        (DESCRIPTOR.replace("0x7777", "7777"), AbiError::Contract),
+        (DESCRIPTOR.replace("uint256 amount", &deep), AbiError::Malformed),
+        (DESCRIPTOR.replace("uint256 amount", "uint256[64][65] amount"), AbiError::Malformed),
+        (DESCRIPTOR.replace("uint256 amount", "(bool,bool)[2049] amount"), AbiError::Malformed),
         (long.clone(), AbiError::TooLong { length: long.len(), limit: long.len() - 1 }),
     ] {
         assert_eq!(abis.add_erc7730(&json), Err(error), "{json:.60}");
     }
     assert_eq!(abis.add_wrapped_native(&solana), Err(AbiError::Contract));
     assert_eq!(abis, before, "a refusal changes nothing");
+}
+
+#[test]
+fn arrays_of_a_fixed_size_are_bounded_and_not_refused() {
+    for amount in
+        ["uint256[64][64] amount", "uint256[][][][][][][][] amount", "(bool,bool)[2048] a"]
+    {
+        let json = DESCRIPTOR.replace("uint256 amount", amount);
+        assert_eq!(AbiRegistry::new().add_erc7730(&json), Ok(()), "{amount}");
+    }
 }
 
 #[test]
