@@ -85,6 +85,28 @@ fn the_report_of_a_governed_run_regenerates_byte_for_byte_and_all_of_it_is_docum
     }
 }
 
+/// Committed reports are those of the committed figures and of this program.
+#[test]
+fn the_reports_of_the_example_results_regenerate_byte_for_byte() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(results).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let other = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.join("run.json"), other.path().join("run.json")).unwrap();
+        succeeded(&tool("report", &[other.path()]));
+        for name in ["report.html", "report.md"] {
+            let read = |folder: &Path| std::fs::read_to_string(folder.join(name)).unwrap();
+            assert!(read(&folder) == read(other.path()), "{}", folder.join(name).display());
+        }
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} results");
+}
+
 fn tool(command: &str, folders: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_custody-bench")).arg(command).args(folders).output().unwrap()
 }

@@ -272,6 +272,8 @@ fn careful_conditions_load() {
     for condition in [
         format!("{ETH} && context.amount.lessThanOrEqual(decimal(\"99999999999999.9999\"))"),
         format!("context.amount.lessThanOrEqual(decimal(\"1.0\")) && {ETH}"),
+        // Each alternative names the asset of its amount, before it or after it.
+        format!("({AMOUNT} && {ETH}) || (context.asset == Asset::\"b\" && {AMOUNT})"),
         format!("{ETH} && (context.known || context.amount.lessThanOrEqual(decimal(\"1.0\")))"),
         format!("if {ETH} then context.amount.lessThanOrEqual(decimal(\"1.0\")) else false"),
         format!("{ETH} && decimal(\"1.0\").greaterThanOrEqual(context.amount)"),

@@ -148,6 +148,7 @@ fn check_fit(tree: &Tree, suite: &Suite) -> Result<(), MutantsError> {
 fn mutants(tree: &Tree) -> Command {
     let mut command = tree.cargo();
     command.args(["mutants", "--no-shuffle", "--colors", "never", "--dir"]).arg(tree.folder());
+    command.env("NEXTEST_PROFILE", "mutants");
     command
 }
 
@@ -193,7 +194,7 @@ impl Fates {
         for name in names {
             command.args(["--file", file(name), "--re", &format!("^{}$", escaped(name))]);
         }
-        command.args(["--", "--fail-fast", "--filterset", &timeless()]);
+        command.args(["--", "--max-fail", "1:immediate", "--filterset", &timeless()]);
         // Fails when a mutant is missed; whether it ran is seen in what it wrote.
         command.status()?;
         let fates = Self::written(&folder.join("mutants.out"))?;

@@ -96,7 +96,7 @@ impl Tree {
     }
 }
 
-/// Makes `to` have exactly the files of `from`, but for what was built. How many of those that
+/// Makes `to` have exactly the files of `from`, but for what was built, here or by fuzzing. How many of those that
 /// matter had to be written.
 fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let is_left_out = |name: &std::ffi::OsStr| {
@@ -106,7 +106,8 @@ fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let mut changed = 0_usize;
     for entry in fs::read_dir(from)? {
         let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-        if is_left_out(&name) || inside.join(&name) == Path::new(CONFIG) {
+        let is_built = path.join(BUILT).exists();
+        if is_left_out(&name) || is_built || inside.join(&name) == Path::new(CONFIG) {
             continue;
         }
         let copy = to.join(&name);
@@ -147,6 +148,8 @@ fn write_if_other(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<bool> {
 }
 
 const CONFIG: &str = ".cargo/config.toml";
+/// By this file, folders of what was built are known (<https://bford.info/cachedir/>).
+const BUILT: &str = "CACHEDIR.TAG";
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +166,8 @@ mod tests {
         fs::write(source.join("src/a.rs"), "a").unwrap();
         fs::write(source.join("src/target/b.rs"), "b").unwrap();
         fs::write(source.join("target/built"), "built").unwrap();
+        fs::create_dir_all(source.join("src/built")).unwrap();
+        fs::write(source.join("src/built").join(BUILT), "Signature").unwrap();
         let made = || Tree::copy(&source, &copy, &[]).unwrap();
         let tree = made();
         assert!(!tree.is_fit("some"));
@@ -171,6 +176,7 @@ mod tests {
         assert!(made().is_fit("some") && !made().is_fit("others"));
         assert_eq!(fs::metadata(copy.join("src/a.rs")).unwrap().modified().unwrap(), written);
         assert!(copy.join("src/target/b.rs").exists() && !copy.join("target").exists());
+        assert!(!copy.join("src/built").exists());
         assert!(fs::read_to_string(copy.join(CONFIG)).unwrap().starts_with("[alias]\n"));
         tree.set_fit("some").unwrap();
         fs::create_dir_all(source.join("docs")).unwrap();
