@@ -185,9 +185,9 @@ const PAGE_SIZE_MIN: u64 = 512;
 /// What every database of SQLite begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const SYNCHRONOUS_FULL: i64 = 2;
-/// Negative: in KiB, not in pages. A reader needs the inner pages of the trees; the rest is the
-/// system's to keep.
-const CACHE_KIB: i64 = -8_192;
+/// Negative: in KiB, not in pages. A reader needs most of the inner pages of the trees; the rest is
+/// the system's to keep.
+const CACHE_KIB: i64 = -4_096;
 /// The writer needs the ends of its trees; SQLite looks over all of this at the end of most commits.
 const WRITER_CACHE_KIB: i64 = -8_192;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
