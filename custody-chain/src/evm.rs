@@ -61,7 +61,7 @@ pub struct EvmDecoder {
 }
 
 impl EvmDecoder {
-    /// The decoder `evm/2`.
+    /// The decoder `evm/3`.
     ///
     /// # Panics
     /// Never: what it parses are constants.
@@ -294,7 +294,7 @@ fn chain_number(chain: &ChainId) -> Result<u64, EvmError> {
     Ok(number)
 }
 
-const ID: &str = "evm/2";
+const ID: &str = "evm/3";
 /// So much of the digest of the names stands in the id.
 const ID_DIGITS: usize = 32;
 const TRANSACTION: &str = "evm/transaction";

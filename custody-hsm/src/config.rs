@@ -216,8 +216,11 @@ pub enum HsmConfigError {
 fn name_on(text: &str, span: Option<std::ops::Range<usize>>) -> String {
     let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    let name = line.split_once('=').map(|(name, _)| name.trim()).unwrap_or_default();
-    if is_name(name) { name.to_owned() } else { String::new() }
+    let (name, value) = line.split_once('=').unwrap_or_default();
+    let (name, value) = (name.trim(), value.trim());
+    // Encoded bytes end in `=`.
+    let has_value = !value.is_empty() && !value.starts_with('=');
+    if has_value && is_name(name) { name.to_owned() } else { String::new() }
 }
 
 /// What a reader says, as far as it can tell nobody a PIN: whoever writes the PIN itself must not find
@@ -230,7 +233,7 @@ fn message_of<'a>(line: &str, said: &'a str) -> &'a str {
         .find_map(|start| said.strip_prefix(start).and_then(|rest| rest.split('`').next()));
     if said.starts_with("missing field `") {
         said
-    } else if ["", "pin", "file", "environment"].contains(&line) || line.starts_with("pin.") {
+    } else if ["pin", "file", "environment"].contains(&line) || line.starts_with("pin.") {
         PIN
     } else if ["limits", "token"].contains(&line) && unknown.is_some_and(is_name) {
         said
@@ -428,6 +431,7 @@ mod tests {
             "[pin]\n\"file\" = 4510451",
             "pin \"0451-in-the-clear==\"",
             "pin 0451 = 1",
+            "pin = 0451_in",
             "'0451' = 1",
             "token = \"0451\"",
         ] {

@@ -198,7 +198,7 @@ impl Series {
 pub const QUANTILES: [f64; 9] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
 
 /// Reads a map in which no key stands twice.
-fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+pub(super) fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, V>, D::Error> {
     struct Unique<V>(PhantomData<V>);

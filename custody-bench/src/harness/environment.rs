@@ -62,6 +62,7 @@ pub struct Build {
     /// The commit it was built from, and whether it was changed.
     pub commit: String,
     /// Versions of crates.
+    #[serde(deserialize_with = "super::document::unique")]
     pub crates: BTreeMap<String, String>,
 }
 

@@ -31,8 +31,8 @@ pub fn encode(histogram: &Histogram<u64>) -> Result<String, HistogramError> {
 /// The histogram in a text.
 ///
 /// # Errors
-/// Fails for any other text, and for counts from 2^55 on, which the reader of the encoding adds up
-/// without a look.
+/// Fails for any other text, and for more than 2^53 times, of which the histogram would say something
+/// else than was counted.
 pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
     let bytes = STANDARD.decode(text).map_err(|_| HistogramError)?;
     let (head, packed) = bytes.split_at_checked(HEAD).ok_or(HistogramError)?;
@@ -45,11 +45,17 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
     // The reader believes the length that stands in front of the counts.
     let told = plain.get(4..HEAD).and_then(|told| told.try_into().ok()).map(u32::from_be_bytes);
     let counts = plain.get(PLAIN_HEAD..).ok_or(HistogramError)?;
+    // And it adds counts of nine bytes up without a look.
     let is_long = |bytes: &[u8]| bytes.iter().all(|byte| *byte >= 0x80);
-    if told.map(usize::try_from) != Some(Ok(counts.len())) || counts.windows(8).any(is_long) {
+    if !plain.starts_with(&UNCOMPRESSED)
+        || told.map(usize::try_from) != Some(Ok(counts.len()))
+        || counts.windows(8).any(is_long)
+    {
         return Err(HistogramError);
     }
-    Deserializer::new().deserialize(&mut plain.as_slice()).map_err(|_| HistogramError)
+    let read = Deserializer::new().deserialize(&mut plain.as_slice());
+    let histogram: Histogram<u64> = read.map_err(|_| HistogramError)?;
+    if histogram.len() <= TIMES_MAX { Ok(histogram) } else { Err(HistogramError) }
 }
 
 /// The histogram of these times, in nanoseconds.
@@ -64,10 +70,14 @@ pub(crate) fn of(times: impl Iterator<Item = u64>) -> Result<Histogram<u64>, His
 /// What compressed histograms begin with: a cookie, and a length of four bytes.
 const COMPRESSED: [u8; 4] = [0x1c, 0x84, 0x93, 0x14];
 const HEAD: usize = 8;
+const UNCOMPRESSED: [u8; 4] = [0x1c, 0x84, 0x93, 0x13];
 /// Cookie, length, offset, digits, bounds and ratio of an uncompressed one, before its counts.
 const PLAIN_HEAD: usize = 40;
 /// A histogram of this crate has some ten thousand counts of a few bytes.
 const PLAIN_MAX: u64 = 16 * 1024 * 1024;
+/// Up to here each number is a number of its own among those that quantiles are made of (IEEE 754,
+/// binary64).
+const TIMES_MAX: u64 = 1 << 53;
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +114,17 @@ mod tests {
             ("shorter", changed(|plain| plain.truncate(plain.len() - 1))),
             ("longer", changed(|plain| plain.push(0))),
             ("no head", changed(|plain| plain.truncate(PLAIN_HEAD - 1))),
+            ("compressed again", changed(|plain| plain[3] = 0x14)),
+            (
+                "too many",
+                changed(|plain| {
+                    // 2^54 of one time, as the encoding writes it.
+                    let count = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40];
+                    plain.extend(count);
+                    let length = u32::try_from(plain.len() - PLAIN_HEAD).unwrap();
+                    plain[4..8].copy_from_slice(&length.to_be_bytes());
+                }),
+            ),
             (
                 "count",
                 changed(|plain| {

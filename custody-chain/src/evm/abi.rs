@@ -209,7 +209,12 @@ fn check_length(json: &str) -> Result<(), AbiError> {
 /// room before a byte is read. Arrays in too many arrays count as too large.
 fn size(parameters: &[Param]) -> usize {
     let words = |parameter: &Param| {
-        let inside = if parameter.components.is_empty() { 1 } else { size(&parameter.components) };
+        let inside = match parameter.components.as_slice() {
+            // A tuple that does not say what is in it.
+            [] if parameter.ty.contains('(') => usize::MAX,
+            [] => 1,
+            components => size(components),
+        };
         let mut sizes = parameter.ty.split('[').skip(1).map(|size| size.trim_end_matches(']'));
         let words = sizes.by_ref().take(ARRAYS_MAX).fold(inside, |words, size| match size {
             "" => words,

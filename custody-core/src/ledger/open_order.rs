@@ -102,7 +102,7 @@ impl OpenOrder {
     }
 
     /// Whether an approval by somebody who was counted, valid when the order was allowed, has
-    /// expired by `now`.
+    /// expired by `now`; of two by one person, whether either has.
     #[must_use]
     pub fn is_approval_over(&self, now: Timestamp) -> bool {
         let Some(allowed) = self.reserved else { return false };

@@ -45,6 +45,8 @@ pub(crate) struct Tale {
     pub(crate) signatures: Vec<TaskSignature>,
     approvals: Vec<SignedStatement>,
     counted: BTreeSet<PrincipalId>,
+    /// Until when all of them approve.
+    until: Option<Timestamp>,
 }
 
 /// All that the events have said so far.
@@ -142,6 +144,9 @@ impl Story {
         if self.house_is_frozen || wallet.is_some_and(|wallet| self.frozen.contains(wallet)) {
             return Some("it is frozen".to_owned());
         }
+        if tale.until.is_some_and(|until| until < self.last) {
+            return Some("somebody approves no longer".to_owned());
+        }
         let people = tale.counted.iter().chain([&tale.document.requester]);
         let mut gone = people.filter(|person| !self.people.contains_key(*person));
         gone.next().map(|person| format!("{person} was removed"))
@@ -228,6 +233,7 @@ impl Story {
             signatures: Vec::new(),
             approvals: Vec::new(),
             counted: BTreeSet::new(),
+            until: None,
         };
         match self.tales.insert(order, tale) {
             None => Ok(()),

@@ -96,8 +96,8 @@ impl Tree {
     }
 }
 
-/// Makes `to` have exactly the files of `from`, but for what was built, here or by fuzzing. How many of those that
-/// matter had to be written.
+/// Makes `to` have exactly the files of `from`, but for what was built, here or by fuzzing. How many
+/// of those that matter had to be written.
 fn copy_folder(from: &Path, to: &Path, inside: &Path) -> io::Result<usize> {
     let is_left_out = |name: &std::ffi::OsStr| {
         inside.as_os_str().is_empty() && [".git", "target"].iter().any(|left| name == *left)

@@ -41,11 +41,10 @@ impl Sequencer {
                 draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
             }
-            (JobResult::Executed { .. }, Some(reason @ Hold::ApproverRemoved))
-                if resumes(order) =>
-            {
-                (Conclusion::Failed { reason }, Vec::new())
-            }
+            (
+                JobResult::Executed { .. },
+                Some(reason @ (Hold::ApproverRemoved | Hold::Expired)),
+            ) if resumes(order) => (Conclusion::Failed { reason }, Vec::new()),
             (JobResult::Executed { result, records }, _) => {
                 (self.executed(order, result, records, draft), Vec::new())
             }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use custody_core::amount::Units;
 use custody_core::document::{OrderDecided, Verdict};
@@ -38,7 +38,11 @@ impl Story {
                 && statement.role.as_str() == "treasurer"
                 && person.is_some_and(|person| person.roles.contains(&statement.role))
         });
-        let counted: BTreeSet<_> = counting.map(|s| s.principal.clone()).collect();
+        let mut counted = BTreeMap::new();
+        for statement in counting {
+            let until = counted.entry(statement.principal.clone()).or_insert(statement.valid_until);
+            *until = statement.valid_until.max(*until);
+        }
         let Some(rules) = self.rule_sets.get(&decided.policy) else {
             return broken("decisions name the rules in force", decided.policy.digest());
         };
@@ -55,7 +59,8 @@ impl Story {
                 format_args!("{} has {} of {wanted}", short(&decided.order), counted.len());
             return broken("approvals are those of distinct people that count now", detail);
         }
-        tale.counted = counted;
+        tale.until = counted.values().min().copied();
+        tale.counted = counted.into_keys().collect();
         Ok(())
     }
 
