@@ -329,6 +329,7 @@ const TIMED: [&str; 2] = [
 
 const AUDIT: Suite = Suite { package: "custody-audit", binaries: &["--lib", "--test=audit"] };
 const CORE: Suite = Suite { package: "custody-core", binaries: &["--lib", "--test=ledger"] };
+const CUSTODIAN: Suite = Suite { package: "custody-testkit", binaries: &["--test=custodian"] };
 const HOUSE: Suite = Suite { package: "examples-start", binaries: &["--test=guard"] };
 const POLICY: Suite = Suite { package: "custody-policy", binaries: &["--lib", "--tests"] };
 const VERIFY: Suite = Suite { package: "custody-verify", binaries: &["--bins", "--test=verify"] };
@@ -344,7 +345,7 @@ const GROUPS: [Group; 5] = [
             "custody-core/src/ledger/**",
         ],
         tests: CORE,
-        besides: &[VERIFY, HOUSE],
+        besides: &[CUSTODIAN, VERIFY, HOUSE],
     },
     Group {
         files: &["custody-core/src/replay.rs", "custody-core/src/replay/**"],
