@@ -107,8 +107,12 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
         .map_err(|error| DocumentError::Malformed { line: error.line(), column: error.column() })
 }
 
-/// Reads a map in which no key stands twice.
-pub(crate) fn unique_keys<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+/// Reads a map in which no key stands twice, for `#[serde(deserialize_with)]`: readers differ in
+/// which of the two they take (RFC 8259, section 4).
+///
+/// # Errors
+/// Fails if one does.
+pub fn unique_keys<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,
     K: Deserialize<'de> + Ord,

@@ -154,7 +154,7 @@ impl Windows {
         let is_old = |(ring, oldest): (&Ring, u64)| {
             ring.buckets.front().is_some_and(|(bucket, _)| *bucket < oldest)
         };
-        // Whatever it keeps stays as it is: its part need not be written again.
+        // A part in which nothing is over is not touched, so that no snapshot writes it again.
         self.rings.retain(
             |rings| rings.iter().zip(oldest).any(is_old) || is_empty(rings),
             |rings| {

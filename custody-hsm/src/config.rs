@@ -116,9 +116,9 @@ impl HsmConfig {
     /// Fails on text that is no TOML, an unknown or missing field, and a value out of its range.
     pub fn parse(text: &str) -> Result<Self, HsmConfigError> {
         let document: Document = toml::from_str(text).map_err(|error| {
-            let line = name_on(text, error.span());
-            let message = message_of(&line, error.message()).to_owned();
-            HsmConfigError::Text { line, message }
+            let (line, name) = place_of(text, error.span());
+            let message = message_of(name, error.message()).to_owned();
+            HsmConfigError::Text { line, name: name.to_owned(), message }
         })?;
         let id = BackendId::parse(&document.id).map_err(|_| HsmConfigError::field("id"))?;
         let Some(sessions) = NonZeroU8::new(document.sessions.unwrap_or(SESSIONS.get())) else {
@@ -203,29 +203,33 @@ pub enum HsmConfigError {
         field: &'static str,
     },
     /// The text is no such TOML.
-    #[error("the configuration is malformed at `{line}`: {message}")]
+    #[error("the configuration is malformed at line {line}, `{name}`: {message}")]
     Text {
-        /// The name before the `=` of the line, or nothing if none stands there.
-        line: String,
+        /// Line, from 1.
+        line: usize,
+        /// The name before its `=`, or nothing if none stands there.
+        name: String,
         /// What is wrong with it; no value, and no name but that of a field.
         message: String,
     },
 }
 
-/// The name on the line that a reader stopped at; nothing where anything else stands there.
-fn name_on(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+/// The line that a reader stopped at, and the name on it; nothing where anything else stands there.
+fn place_of(text: &str, span: Option<std::ops::Range<usize>>) -> (usize, &str) {
     let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
-    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
+    let lines = before.matches('\n').count();
+    let line = text.lines().nth(lines).unwrap_or_default();
     let (name, value) = line.split_once('=').unwrap_or_default();
     let (name, value) = (name.trim(), value.trim());
     // Encoded bytes end in `=`.
     let has_value = !value.is_empty() && !value.starts_with('=');
-    if has_value && is_name(name) { name.to_owned() } else { String::new() }
+    let name = if has_value && is_name(name) { name } else { "" };
+    (lines.saturating_add(1), name)
 }
 
 /// What a reader says, as far as it can tell nobody a PIN: whoever writes the PIN itself must not find
 /// it in a log.
-fn message_of<'a>(line: &str, said: &'a str) -> &'a str {
+fn message_of<'a>(name: &str, said: &'a str) -> &'a str {
     const PIN: &str = "a pin is a file or an environment variable: { file = … }";
     const OTHER: &str = "no TOML, a field that is not known, or a value of another type";
     let unknown = ["unknown field `", "unknown variant `"]
@@ -233,9 +237,9 @@ fn message_of<'a>(line: &str, said: &'a str) -> &'a str {
         .find_map(|start| said.strip_prefix(start).and_then(|rest| rest.split('`').next()));
     if said.starts_with("missing field `") {
         said
-    } else if ["pin", "file", "environment"].contains(&line) || line.starts_with("pin.") {
+    } else if ["pin", "file", "environment"].contains(&name) || name.starts_with("pin.") {
         PIN
-    } else if ["limits", "token"].contains(&line) && unknown.is_some_and(is_name) {
+    } else if ["limits", "token"].contains(&name) && unknown.is_some_and(is_name) {
         said
     } else {
         OTHER

@@ -4,11 +4,9 @@
 //! Invariant: a report follows from this document alone.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use custody_core::document::unique_keys;
+use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::plan::Loop;
@@ -53,7 +51,7 @@ pub struct Settings {
     /// The backend's name.
     pub backend: String,
     /// What the backend said about itself.
-    #[serde(deserialize_with = "unique")]
+    #[serde(deserialize_with = "unique_keys")]
     pub backend_facts: BTreeMap<String, String>,
     /// The algorithm.
     pub algorithm: String,
@@ -112,7 +110,7 @@ pub struct Series {
     /// Whether a closed loop ended before its time, with as many calls as are kept.
     pub is_cut: bool,
     /// Calls that failed, by what was said.
-    #[serde(deserialize_with = "unique")]
+    #[serde(deserialize_with = "unique_keys")]
     pub errors: BTreeMap<String, u64>,
     /// Signatures a second.
     pub rate: f64,
@@ -196,30 +194,3 @@ impl Series {
 
 /// The quantiles that are told.
 pub const QUANTILES: [f64; 9] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
-
-/// Reads a map in which no key stands twice.
-pub(super) fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, V>, D::Error> {
-    struct Unique<V>(PhantomData<V>);
-
-    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
-        type Value = BTreeMap<String, V>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object in which no key stands twice")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
-            while let Some((key, value)) = access.next_entry()? {
-                if map.insert(key, value).is_some() {
-                    return Err(serde::de::Error::custom("a key stands twice"));
-                }
-            }
-            Ok(map)
-        }
-    }
-
-    deserializer.deserialize_map(Unique(PhantomData))
-}

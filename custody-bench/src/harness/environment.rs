@@ -62,7 +62,7 @@ pub struct Build {
     /// The commit it was built from, and whether it was changed.
     pub commit: String,
     /// Versions of crates.
-    #[serde(deserialize_with = "super::document::unique")]
+    #[serde(deserialize_with = "custody_core::document::unique_keys")]
     pub crates: BTreeMap<String, String>,
 }
 

@@ -142,12 +142,12 @@ impl AbiRegistry {
         if contracts.is_empty() || functions.is_empty() {
             return Err(AbiError::Empty);
         }
-        let is_known = |function: &Signature| function.inputs.iter().all(|it| it.resolve().is_ok());
-        // Before a type is resolved: it is made as deep as it says.
-        if !functions
-            .iter()
-            .all(|function| size(&function.inputs) <= WORDS_MAX && is_known(function))
-        {
+        // A type is made as large as it says when it is resolved: its size comes first.
+        let is_known = |function: &Signature| {
+            size(&function.inputs) <= WORDS_MAX
+                && function.inputs.iter().all(|it| it.resolve().is_ok())
+        };
+        if !functions.iter().all(is_known) {
             return Err(AbiError::Malformed);
         }
         let mut changed = self.contracts.clone();

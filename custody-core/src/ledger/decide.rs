@@ -1,3 +1,4 @@
+use std::cell::LazyCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Ledger, OpenOrder, charges};
@@ -111,10 +112,10 @@ impl Ledger {
 
     /// Whether the state of every task's key allows the order.
     fn keys_allow(&self, order: &OrderDocument) -> bool {
-        // Whether it is a sweep is asked only where nothing else would do: it looks accounts up.
+        // Looks accounts up: once, and only if a key does not sign.
+        let is_sweep = LazyCell::new(|| self.is_sweep(order));
         let is_allowed = |state: KeyState| {
-            state.allows(KeyOperation::Sign)
-                || (state.allows(KeyOperation::Sweep) && self.is_sweep(order))
+            state.allows(KeyOperation::Sign) || (state.allows(KeyOperation::Sweep) && *is_sweep)
         };
         order.tasks.iter().all(|task| {
             self.keys.get(&task.key).is_some_and(|key| {

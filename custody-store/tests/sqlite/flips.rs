@@ -6,6 +6,8 @@
 //! tell them from commits that a crash interrupted, but the log's signed head and its anchor can.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod seeded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -21,6 +23,7 @@ use pollster::block_on;
 use tempfile::TempDir;
 
 use crate::support::{key, record};
+use seeded::{Seeded, seed};
 
 #[test]
 fn a_flipped_bit_in_a_header_of_the_file_is_detected_or_changes_nothing() {
@@ -363,42 +366,8 @@ fn index(number: u64, length: usize) -> usize {
     usize::try_from(number % length as u64).unwrap()
 }
 
-fn seed() -> u64 {
-    std::env::var("CUSTODY_DISK_SEED").map_or(SEED, |text| text.parse().unwrap())
-}
-
-/// SplitMix64.
-struct Seeded(u64);
-
-impl Seeded {
-    fn new() -> Self {
-        Self(seed())
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn bit(&mut self) -> u32 {
-        u32::try_from(self.draw() % 8).unwrap()
-    }
-}
-
-impl Iterator for Seeded {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        Some(self.draw())
-    }
-}
-
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-const SEED: u64 = 20_251_121;
 const PAGE: usize = 8_192;
 const FILE_HEADER: usize = 100;
 const LOG_HEADER: usize = 32;
