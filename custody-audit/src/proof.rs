@@ -92,6 +92,12 @@ impl LogProof {
         self.index
     }
 
+    /// Returns the hashes that lead from the entry to the root, which nobody may believe yet.
+    #[must_use]
+    pub fn path(&self) -> &[TreeHash] {
+        &self.path
+    }
+
     /// Returns the checkpoint, which nobody may believe yet.
     #[must_use]
     pub const fn checkpoint(&self) -> &SignedNote {

@@ -1,5 +1,5 @@
-//! The anchor in a directory over a disk whose syncs fail when they are told to: each test runs in
-//! a process of its own, under the shim `shims/disk_faults.c`.
+//! The anchor and the log in directories over a disk whose syncs fail when they are told to: each
+//! test runs in a process of its own, under the shim `shims/disk_faults.c`.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::expect_used,
@@ -12,10 +12,21 @@
 #[path = "../../shims/disk_faults.rs"]
 mod shim;
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use custody_audit::anchor::DirectoryAnchor;
 use custody_audit::note::KeyName;
+use custody_audit::storage::{DirectoryTiles, TileStorage as _};
+use custody_audit::tile::{Tile, TileId};
+use custody_audit::tree::TreeHash;
+use custody_audit::{ExportError, export};
 use custody_core::digest::Digest;
-use custody_core::seam::{ErrorKind, Head, HeadAnchor as _, Position};
+use custody_core::seam::{
+    Batch, Checkpoint, ErrorKind, Head, HeadAnchor as _, Position, Record, RecordKey, Store as _,
+};
+use custody_core::tree::Tree;
+use custody_testkit::store::MemoryStore;
 use pollster::block_on;
 
 use shim::{Clean, Fault, Order, Shim};
@@ -86,5 +97,126 @@ fn an_advance_fails_at_every_call_and_leaves_the_old_head_or_the_new_one() {
             assert_eq!(block_on(anchor.load()).unwrap(), Some(left), "{fault:?} {number}");
             block_on(anchor.advance(Some(left), head(5))).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_directory_is_durable_before_tiles_are_kept_in_it() {
+    let shim = Clean(Shim::here());
+    let (above, log) = (shim.0.directory.join("data"), shim.0.directory.join("data/log"));
+    std::fs::create_dir(&above).unwrap();
+    shim.0.order(&fails("sync", "/data$"));
+    assert_eq!(DirectoryTiles::open(&log).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(!log.exists(), "what is not durable is not taken for it");
+    // As a process leaves it that ended before it had synced.
+    shim.0.cease();
+    std::fs::create_dir(&log).unwrap();
+    shim.0.order(&fails("sync", "/data$"));
+    assert_eq!(DirectoryTiles::open(&log).unwrap_err().kind(), ErrorKind::Unavailable);
+    drop(DirectoryTiles::open(&log).unwrap());
+}
+
+/// The next write must not take the directory `tile/0` for durable because it is there.
+#[test]
+fn a_tile_whose_directory_was_not_synced_waits_for_that_and_the_checkpoint_for_the_tile() {
+    let shim = Clean(Shim::here());
+    let root = shim.0.directory.join("log");
+    std::fs::create_dir_all(root.join("tile/0")).unwrap();
+    let tiles = DirectoryTiles::open(&root).unwrap().with_pace(Duration::ZERO);
+    shim.0.order(&fails("sync", "/tile$"));
+    let tile = Tile::new(vec![TreeHash::leaf(b"leaf"); 256]).unwrap();
+    block_on(tiles.put_tiles(vec![(TileId { level: 0, index: 0 }, tile)])).unwrap();
+    // The failure is told by the call after it.
+    let is_told = (0..10_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        block_on(tiles.put_checkpoint("note\n".into())).is_err()
+    });
+    drop(tiles);
+    assert!(is_told, "{:?}", shim.0.trace());
+    let trace = shim.0.trace();
+    let place = |mark: &str, kind: &str, path: &str| {
+        let line = format!("{mark} {kind} {}/{path}", root.display());
+        trace.iter().position(|seen| *seen == line)
+    };
+    let failed = place("!", "sync", "tile");
+    let (synced, named) = (place("-", "sync", "tile"), place("-", "rename", "tile/0/000"));
+    let checkpoint = place("-", "rename", "checkpoint");
+    assert!(failed.is_some() && failed < synced, "{trace:?}");
+    assert!(synced < named && named < checkpoint, "{trace:?}");
+}
+
+/// Three hundred events and two documents, and the head over the events.
+fn exported() -> (MemoryStore, Checkpoint) {
+    let (store, mut tree) = (MemoryStore::new(), Tree::default());
+    let events: Vec<_> = (0_u16..300).map(|index| index.to_be_bytes().to_vec()).collect();
+    events.iter().for_each(|event| tree.append(event));
+    let document = |bytes: &[u8]| Record {
+        key: RecordKey::parse(&format!("document/order/{}", Digest::of(bytes))).unwrap(),
+        value: bytes.to_vec(),
+    };
+    let puts = vec![document(b"one"), document(b"two")];
+    block_on(store.commit(Position::START, Batch { puts, events, ..Batch::default() })).unwrap();
+    (store, Checkpoint { head: tree.head(), note: "note\n".to_owned() })
+}
+
+/// The files and directories below a directory.
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let deeper = paths.iter().filter(|path| path.is_dir()).flat_map(|path| below(path));
+    let deeper: Vec<_> = deeper.collect();
+    [paths, deeper].concat()
+}
+
+#[test]
+fn an_export_is_durable_before_its_checkpoint_is_there() {
+    let shim = Clean(Shim::here());
+    let (store, checkpoint) = exported();
+    let target = shim.0.directory.join("export");
+    shim.0.order(&Order::counting());
+    let written = block_on(export(&store, &checkpoint, &target)).unwrap();
+    assert_eq!((written.entries, written.documents), (300, 2));
+    let trace = shim.0.trace();
+    let places = |kind: &str, path: &Path| {
+        let line = format!("- {kind} {}", path.display());
+        let seen = trace.iter().enumerate().filter(move |(_, seen)| **seen == line);
+        seen.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    let named = places("rename", &target.join("checkpoint"))[0];
+    let is_between = |sync: &usize, made: usize| made < *sync && *sync < named;
+    let all: Vec<_> =
+        below(&target).into_iter().filter(|path| !path.ends_with("checkpoint")).collect();
+    assert_eq!(all.iter().filter(|path| path.is_file()).count(), 7, "{all:?}");
+    for path in &all {
+        let kind = if path.is_dir() { "mkdir" } else { "open" };
+        let made = places(kind, path)[0];
+        let above = places("sync", path.parent().unwrap());
+        assert!(above.iter().any(|sync| is_between(sync, made)), "{path:?}: {trace:?}");
+        if path.is_file() {
+            let written = *places("write", path).last().unwrap();
+            let own = places("sync", path);
+            assert!(own.iter().any(|sync| is_between(sync, written)), "{path:?}: {trace:?}");
+        }
+    }
+    assert!(*places("sync", &target).last().unwrap() > named, "{trace:?}");
+}
+
+#[test]
+fn an_export_of_which_a_sync_fails_says_so_and_has_no_checkpoint() {
+    let shim = Clean(Shim::here());
+    let (store, checkpoint) = exported();
+    shim.0.order(&Order::counting());
+    block_on(export(&store, &checkpoint, &shim.0.directory.join("whole"))).unwrap();
+    let trace = shim.0.trace();
+    let syncs = trace.iter().filter(|line| line.contains(" sync ")).count();
+    assert!(syncs > 15, "{trace:?}");
+    for number in 1..=syncs {
+        let target = shim.0.directory.join(format!("export-{number}"));
+        let part = "/".to_owned();
+        shim.0.order(&Order { fault: Fault::Eio, goes_on: false, kind: "sync", number, part });
+        let failed = block_on(export(&store, &checkpoint, &target)).unwrap_err();
+        assert!(matches!(failed, ExportError::Io(_)), "{number}: {failed:?}");
+        // Only the last sync comes after the checkpoint has its name.
+        assert_eq!(target.join("checkpoint").exists(), number == syncs, "{number}");
     }
 }

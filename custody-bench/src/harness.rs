@@ -14,6 +14,7 @@ pub mod document;
 pub mod environment;
 mod error;
 mod histogram;
+pub mod http;
 mod load;
 mod number;
 mod output;

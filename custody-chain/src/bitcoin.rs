@@ -47,7 +47,7 @@ pub struct BitcoinDecoder {
 }
 
 impl BitcoinDecoder {
-    /// The decoder `bitcoin/1`. It signs whole transactions only.
+    /// The decoder `bitcoin/2`. It signs whole transactions only.
     ///
     /// # Panics
     /// Never: what it parses is a constant.
@@ -165,6 +165,6 @@ fn intent(reading: &Reading<'_>, context: &DecodeContext) -> Result<Intent, Bitc
     Ok(Intent { chain: context.chain.clone(), effects, facts, tasks, summary })
 }
 
-const ID: &str = "bitcoin/1";
+const ID: &str = "bitcoin/2";
 const MESSAGE: &str = "bitcoin/message";
 const PSBT: &str = "bitcoin/psbt";

@@ -15,6 +15,7 @@ mod reader;
 mod story;
 mod transaction;
 mod typed_data;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -61,7 +62,7 @@ pub struct EvmDecoder {
 }
 
 impl EvmDecoder {
-    /// The decoder `evm/3`.
+    /// The decoder `evm/4`.
     ///
     /// # Panics
     /// Never: what it parses are constants.
@@ -294,7 +295,7 @@ fn chain_number(chain: &ChainId) -> Result<u64, EvmError> {
     Ok(number)
 }
 
-const ID: &str = "evm/3";
+const ID: &str = "evm/4";
 /// So much of the digest of the names stands in the id.
 const ID_DIGITS: usize = 32;
 const TRANSACTION: &str = "evm/transaction";

@@ -59,7 +59,7 @@ pub struct SolanaDecoder {
 }
 
 impl SolanaDecoder {
-    /// The decoder `solana/1`.
+    /// The decoder `solana/2`.
     ///
     /// # Panics
     /// Never: what it parses is a constant.
@@ -188,7 +188,7 @@ fn note(message: &Message, signers: usize, story: &mut Story<'_>) -> Result<(), 
     let first = message.instructions().first();
     let is_nonce = first.is_some_and(|first| {
         message.account(first.program_id_index) == Some(system_program::ID)
-            && system::parse(&first.data).is_some_and(|it| system::is_advance(&it))
+            && system::is_advance(&first.data)
     });
     if is_nonce {
         story.fact("durable_nonce")?;
@@ -294,7 +294,7 @@ fn is_solana(chain: &ChainId) -> bool {
         && bs58::decode(reference).into_vec().is_ok()
 }
 
-const ID: &str = "solana/1";
+const ID: &str = "solana/2";
 const FORMATS: [&str; 3] = ["solana/message", RESOLVED, OFFCHAIN];
 const RESOLVED: &str = "solana/resolved";
 const OFFCHAIN: &str = "solana/offchain";

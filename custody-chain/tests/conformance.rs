@@ -14,11 +14,11 @@ use custody_testkit::key::TestKey;
 use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 
 /// Changes only together with the name of the decoder.
-const EVM: &str = "evm/3 800cea0ed37d04e8d064faf9b6e69da236bccfab75f57b569181f27d72329401";
+const EVM: &str = "evm/4 800cea0ed37d04e8d064faf9b6e69da236bccfab75f57b569181f27d72329401";
 /// Changes only together with the name of the decoder.
 const OPAQUE: &str = "opaque/2 4ef94cc1aa01d231d9a788c46399d2fc35afede27fcd8c359f02463693ce0662";
 #[cfg(feature = "bitcoin")]
-const BITCOIN: &str = "bitcoin/1 cedaff66e4703a93c3b599645242893559a14c5271c5159695ba511de94963eb";
+const BITCOIN: &str = "bitcoin/2 cedaff66e4703a93c3b599645242893559a14c5271c5159695ba511de94963eb";
 
 /// 0.5 ETH, EIP-1559.
 const TRANSFER: &str = "02f00180843b9aca008506fc23ac008252089470997970c51812dc3a010c7d01b50e0d\
@@ -26,6 +26,11 @@ const TRANSFER: &str = "02f00180843b9aca008506fc23ac008252089470997970c51812dc3a
 /// 0.25 ETH, EIP-155.
 const LEGACY: &str = "ec018506fc23ac00825208943c44cdddb6a900fa2b585dd299e03d12fa4293bc880378\
     2dace9d9000080018080";
+
+/// A transfer of tokens (ERC-20) whose address has a byte that no address has.
+const SLOPPY: &str = "02f86d0180843b9aca008506fc23ac0082ea6094cccccccccccccccccccccccccccccccccccc\
+    cccc80b844a9059cbb010000000000000000000000eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee000000000000\
+    0000000000000000000000000000000000000000000000000007c0";
 
 /// Chain 1, nonce 7.
 const CONSENT: &str = "05d70194c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c007";
@@ -88,6 +93,7 @@ fn evm() -> DecoderFixture {
     let samples = vec![
         sample("EIP-1559", TRANSFER),
         sample("EIP-155", LEGACY),
+        sample("a token call with a word outside of its type", SLOPPY),
         other("EIP-7702", "evm/authorization", hex::decode(CONSENT).unwrap()),
         other("EIP-712", "evm/typed-data", PERMIT.as_bytes().to_vec()),
         other("EIP-191", "evm/message", b"hello".to_vec()),

@@ -81,9 +81,11 @@ pub struct Genesis {
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "hosts build it from the default")]
 pub struct Config {
-    /// Open orders of one requester.
+    /// Open orders of one requester. Orders that only take rights away, and those that settle
+    /// another, may be 16 more.
     pub open_per_requester: usize,
-    /// Open orders about one wallet.
+    /// Open orders about one wallet. Orders that only take rights away, and those that settle
+    /// another, are not refused for it.
     pub open_per_wallet: usize,
     /// Approvals of one order.
     pub approvals_per_order: usize,
@@ -95,7 +97,7 @@ pub struct Config {
     pub sign_timeout: Duration,
     /// How long the store, the log and the head anchor may take for one call.
     pub store_timeout: Duration,
-    /// How long an order lives if its requester does not say.
+    /// How long an order lives if its requester does not say: at most 30 days.
     pub order_life: Duration,
     /// Events between two snapshots of the state.
     pub snapshot_interval: u64,

@@ -66,6 +66,12 @@ fn cipher(key: &Secret) -> Result<Aes256Gcm, EnvelopeError> {
     Ok(Aes256Gcm::new(key))
 }
 
+/// What a cipher keeps of its key is wiped with it.
+const _: () = {
+    const fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<Aes256Gcm>();
+};
+
 fn associated(context: &[&[u8]]) -> Vec<u8> {
     let mut data = b"custody/envelope/v1\0".to_vec();
     for field in context {

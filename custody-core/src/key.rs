@@ -63,6 +63,13 @@ impl KeyState {
         )
     }
 
+    /// Whether assets may be sent to the key's account as to one of the house's own: its key is not
+    /// out of use for good, nor known to others.
+    #[must_use]
+    pub const fn may_receive(self) -> bool {
+        matches!(self, Self::PreActivation | Self::Active | Self::Suspended)
+    }
+
     /// Whether this state allows the operation.
     #[must_use]
     pub const fn allows(self, operation: KeyOperation) -> bool {

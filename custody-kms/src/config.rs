@@ -151,20 +151,15 @@ impl KmsConfig {
     ///
     /// # Errors
     /// Fails on another scheme, and on `http` elsewhere.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self, KmsConfigError> {
-        let is_local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"]
-            .iter()
-            .any(|prefix| url.starts_with(prefix));
-        if !is_local && !url.starts_with("https://") {
-            return Err(KmsConfigError::Field { field: "endpoint", expected: ENDPOINT });
-        }
-        self.endpoint = Some(url.to_owned());
-        Ok(self)
+    pub fn with_endpoint(self, url: &str) -> Result<Self, KmsConfigError> {
+        check_endpoint(url)?;
+        Ok(Self { endpoint: Some(url.to_owned()), ..self })
     }
 
     /// Checks what fields can say together and alone.
     pub(crate) fn check(&self) -> Result<(), KmsConfigError> {
         let fail = |field, expected| Err(KmsConfigError::Field { field, expected });
+        self.endpoint.as_deref().map_or(Ok(()), check_endpoint)?;
         let mut regions = self.regions.clone();
         regions.sort();
         regions.dedup();
@@ -383,6 +378,14 @@ impl DataKeysDocument {
     }
 }
 
+/// Passes `https`, or `http` and a port of this machine. With a user in it, the host is another one.
+fn check_endpoint(url: &str) -> Result<(), KmsConfigError> {
+    let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    let is_local = local.iter().any(|prefix| url.starts_with(prefix));
+    let passes = !url.contains('@') && (is_local || url.starts_with("https://"));
+    passes.then_some(()).ok_or(KmsConfigError::Field { field: "endpoint", expected: ENDPOINT })
+}
+
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::EcdsaSecp256k1, Algorithm::EcdsaP256];
 const ENDPOINT: &str = "a URL with https, or with http and a port of this machine";
 const DELETION_DAYS: NonZeroU8 = NonZeroU8::MIN.saturating_add(29);
@@ -450,6 +453,9 @@ mod tests {
             (&format!("{LEAST}endpoint = 'http://kms.example.org'"), "endpoint"),
             (&format!("{LEAST}endpoint = 'ftp://127.0.0.1:1'"), "endpoint"),
             (&format!("{LEAST}endpoint = 'http://127.0.0.1.example.org:1'"), "endpoint"),
+            (&format!("{LEAST}endpoint = 'http://127.0.0.1:1@example.org/'"), "endpoint"),
+            (&format!("{LEAST}endpoint = 'http://localhost:@example.org/'"), "endpoint"),
+            (&format!("{LEAST}endpoint = 'https://kms@example.org/'"), "endpoint"),
             (&format!("{LEAST}house = ''"), "house"),
             (&format!("{LEAST}house = 'a house'"), "house"),
             (&format!("{LEAST}[limits]\nconnect_ms = 0"), "limits"),

@@ -3,6 +3,7 @@
 //! Invariant: what is refused here is refused for every house; there is no switch.
 
 mod conditions;
+mod literals;
 mod scope;
 mod text;
 
@@ -24,6 +25,7 @@ pub(crate) fn errors(
 ) -> Vec<Finding> {
     let mut messages = scope::errors(rule);
     messages.extend(conditions::errors(&rule.tree, &document.roles));
+    messages.extend(literals::errors(&rule.tree));
     at(rule, source, messages)
 }
 

@@ -10,7 +10,7 @@ use custody_policy::CedarCompiler;
 use custody_testkit::suite::policy_engine::{PolicyEngineFixture, SampleSets};
 
 /// Changes only together with the engine's name.
-const PIN: &str = "cedar/4.14.1+language/4.6.0+custody-policy/0.1.0+rules/3 a504b6173b06efa7e5b951768dc29fa861793fa1e3a57105dec8906d3b1911dc";
+const PIN: &str = "cedar/4.14.1+language/4.6.0+custody-policy/0.1.0+rules/4 a504b6173b06efa7e5b951768dc29fa861793fa1e3a57105dec8906d3b1911dc";
 
 mod cedar {
     custody_testkit::policy_engine_suite!(super::fixture());

@@ -234,6 +234,23 @@ fn a_judgement_names_each_rule_once_and_sorted() {
 }
 
 #[test]
+fn an_address_is_forbidden_however_an_order_spells_it() {
+    let engine = engine(&format!(
+        "{OPEN} @id(\"not-there\") forbid (principal, action in Action::\"spend\", resource)
+         when {{ context.destination == Address::\"eip155:1:0x{}cd\" }};",
+        "0".repeat(38)
+    ));
+    for (ending, rule) in
+        [("cd", "not-there"), ("CD", "not-there"), ("cD", "not-there"), ("ce", "spend")]
+    {
+        let mut order = order().transfer(ETHER, "1");
+        let Effect::Transfer { to, .. } = &mut order.parts[0].effect else { panic!("a transfer") };
+        *to = format!("eip155:1:0x{}{ending}", "0".repeat(38)).parse().unwrap();
+        assert_eq!(engine.judge(&order.facts()).rules, ids(&[rule]), "{ending}");
+    }
+}
+
+#[test]
 fn limits_are_exact_to_one_base_unit() {
     let engine = engine(
         "@id(\"small\") permit (principal, action == Action::\"transfer\", resource in Tier::\"hot\")

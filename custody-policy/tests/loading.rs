@@ -13,6 +13,8 @@ use custody_policy::{CedarCompiler, CedarEngine};
 
 #[path = "loading/documents.rs"]
 mod documents;
+#[path = "loading/literals.rs"]
+mod literals;
 #[expect(dead_code, reason = "each test uses some of it")]
 #[path = "support/order.rs"]
 mod support;
@@ -32,6 +34,7 @@ fn transfer(condition: &str) -> String {
 }
 
 const ETH: &str = "context.asset == Asset::\"eip155:1/slip44:60\"";
+const OTHER: &str = "context.asset == Asset::\"eip155:10/slip44:60\"";
 const AMOUNT: &str = "context.amount.lessThanOrEqual(decimal(\"1.0\"))";
 
 #[test]
@@ -275,14 +278,16 @@ fn careful_conditions_load() {
         format!("{ETH} && context.amount.lessThanOrEqual(decimal(\"99999999999999.9999\"))"),
         format!("context.amount.lessThanOrEqual(decimal(\"1.0\")) && {ETH}"),
         // Each alternative names the asset of its amount, before it or after it.
-        format!("({AMOUNT} && {ETH}) || (context.asset == Asset::\"b\" && {AMOUNT})"),
+        format!("({AMOUNT} && {ETH}) || ({OTHER} && {AMOUNT})"),
         format!("{ETH} && (context.known || context.amount.lessThanOrEqual(decimal(\"1.0\")))"),
         format!("if {ETH} then context.amount.lessThanOrEqual(decimal(\"1.0\")) else false"),
         format!("{ETH} && decimal(\"1.0\").greaterThanOrEqual(context.amount)"),
-        "[Asset::\"a\", Asset::\"b\"].contains(context.asset) && \
-         context.spent.destination.d30.lessThanOrEqual(decimal(\"1.0\"))"
+        "[Asset::\"eip155:1/slip44:60\", Asset::\"eip155:10/slip44:60\"].contains(context.asset) \
+         && context.spent.destination.d30.lessThanOrEqual(decimal(\"1.0\"))"
             .to_owned(),
-        "context.asset in [Asset::\"a\"] && context.fee.greaterThan(decimal(\"1.0\"))".to_owned(),
+        "context.asset in [Asset::\"eip155:1/slip44:60\"] && \
+         context.fee.greaterThan(decimal(\"1.0\"))"
+            .to_owned(),
         "context has value && context.value.lessThanOrEqual(decimal(\"1.0\"))".to_owned(),
         "context.authn has ip && context.authn.ip.isInRange(ip(\"10.0.0.0/8\"))".to_owned(),
         "context has authn.ip && context.authn.ip.isLoopback()".to_owned(),

@@ -1,7 +1,8 @@
 //! Rebuilds a custodian from an archive, on a machine where there is none.
 //!
 //! Invariant: nothing that came out of an archive is called restored before the archive came to its
-//! end, its events led to the head that its header tells, and they folded into a state.
+//! end, its events led to the head that its header tells, and they folded into a state with the
+//! log key that its header names.
 
 mod files;
 mod fold;
@@ -230,20 +231,29 @@ impl<'a> Filling<'a> {
         if let Some(before) = self.last.replace(bytes) {
             self.size = self.size.saturating_add(before.len());
             self.batch.events.push(before);
-            self.commit_if_full().await?;
         }
-        Ok(())
+        self.commit_if_full().await
     }
 
     async fn record(&mut self, record: Record) -> Result<(), RestoreError> {
         self.size = self.size.saturating_add(record.value.len());
         self.batch.inserts.push(record);
+        if self.is_full() && self.batch.events.is_empty() {
+            // A reader gives no record after the last event: the one that waits is not the last.
+            self.batch.events.extend(self.last.take());
+        }
         self.commit_if_full().await
     }
 
-    async fn commit_if_full(&mut self) -> Result<(), RestoreError> {
+    fn is_full(&self) -> bool {
         let entries = self.batch.events.len().saturating_add(self.batch.inserts.len());
-        if entries >= ENTRIES || self.size >= BYTES { self.commit().await } else { Ok(()) }
+        entries >= ENTRIES || self.size >= BYTES
+    }
+
+    /// No store takes a batch without an event: records wait for theirs.
+    async fn commit_if_full(&mut self) -> Result<(), RestoreError> {
+        let is_due = self.is_full() && !self.batch.events.is_empty();
+        if is_due { self.commit().await } else { Ok(()) }
     }
 
     async fn finish(mut self) -> Result<(), RestoreError> {
@@ -295,6 +305,12 @@ pub enum RestoreError {
         /// The size of that head.
         size: u64,
     },
+    /// The log had another key than the header names, at the head that it tells and since.
+    #[error("the log had another key than the header names, at the head of size {size} and since")]
+    LogKey {
+        /// The size of that head.
+        size: u64,
+    },
     /// The store is not empty.
     #[error("the store is not empty")]
     NotEmpty,
@@ -318,6 +334,7 @@ impl RestoreError {
             | Self::Event { .. }
             | Self::Handle { .. }
             | Self::Head { .. }
+            | Self::LogKey { .. }
             | Self::NotEmpty => false,
         }
     }

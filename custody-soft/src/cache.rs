@@ -81,7 +81,12 @@ struct State {
     /// The slots in the order in which they were opened, hence by age.
     order: BTreeMap<u64, Slot>,
     opened: u64,
+    wiped: Wipes,
 }
+
+/// How often everything was wiped. A key that was asked for before the last time is not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wipes(u64);
 
 struct Entry {
     key: Arc<PrivateKey>,
@@ -119,10 +124,24 @@ impl OpenKeys {
         self.swept(now).entries.contains_key(&slot)
     }
 
-    /// Keeps an opened key of which `used` signatures are taken already. The key that has been open
-    /// longest makes room.
-    pub(crate) fn insert(&self, slot: Slot, key: Arc<PrivateKey>, used: u64, now: Monotonic) {
+    /// How often everything was wiped by now: to be asked for before a key is opened.
+    pub(crate) fn wipes(&self) -> Wipes {
+        self.lock().wiped
+    }
+
+    /// Keeps an opened key of which `used` signatures are taken already, unless everything was wiped
+    /// while it was being opened. The key that has been open longest makes room.
+    pub(crate) fn insert(
+        &self,
+        slot: Slot,
+        key: Arc<PrivateKey>,
+        (used, wipes): (u64, Wipes),
+        now: Monotonic,
+    ) {
         let mut state = self.swept(now);
+        if state.wiped != wipes {
+            return;
+        }
         state.remove(slot, "opened again");
         let uses_left = self.limits.uses.get().saturating_sub(used);
         if uses_left == 0 || self.limits.age.is_zero() {
@@ -148,6 +167,7 @@ impl OpenKeys {
         let mut state = self.lock();
         state.entries.clear();
         state.order.clear();
+        state.wiped = Wipes(state.wiped.0.wrapping_add(1));
     }
 
     /// The state without the keys that are too old.
@@ -223,7 +243,7 @@ mod tests {
         let secret = Secret::new(vec![number; PrivateKey::LENGTH]);
         let key = Arc::new(PrivateKey::read(Algorithm::Ed25519, &secret).unwrap());
         let weak = Arc::downgrade(&key);
-        cache.insert(slot(number), key, 0, now);
+        cache.insert(slot(number), key, (0, cache.wipes()), now);
         weak
     }
 
@@ -258,6 +278,19 @@ mod tests {
             leave(&cache);
             assert!(key.upgrade().is_none(), "{why}");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_asked_for_before_everything_was_wiped_is_not_kept() {
+        let cache = cache(2, 3);
+        let secret = Secret::new(vec![1; PrivateKey::LENGTH]);
+        let key = Arc::new(PrivateKey::read(Algorithm::Ed25519, &secret).unwrap());
+        let before = cache.wipes();
+        cache.wipe();
+        cache.insert(slot(1), Arc::clone(&key), (0, before), Monotonic::ZERO);
+        assert!(!cache.contains(slot(1), Monotonic::ZERO));
+        cache.insert(slot(1), key, (0, cache.wipes()), Monotonic::ZERO);
+        assert!(cache.contains(slot(1), Monotonic::ZERO));
     }
 
     #[test]

@@ -37,8 +37,9 @@ impl Vault {
         if self.open_keys.contains(slot, self.clock.monotonic()) {
             return Ok(());
         }
+        let wipes = self.open_keys.wipes();
         let key = self.open(record).await?;
-        self.open_keys.insert(slot, key, 0, self.clock.monotonic());
+        self.open_keys.insert(slot, key, (0, wipes), self.clock.monotonic());
         Ok(())
     }
 
@@ -51,8 +52,9 @@ impl Vault {
         if let Some(key) = self.open_keys.take_use(slot, self.clock.monotonic()) {
             return Ok(key);
         }
+        let wipes = self.open_keys.wipes();
         let key = self.open(record).await?;
-        self.open_keys.insert(slot, Arc::clone(&key), 1, self.clock.monotonic());
+        self.open_keys.insert(slot, Arc::clone(&key), (1, wipes), self.clock.monotonic());
         Ok(key)
     }
 

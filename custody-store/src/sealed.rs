@@ -29,7 +29,8 @@ pub use error::SealedStoreError;
 ///
 /// # Security
 /// A record that was put under another key, a value that was cut or changed, another store's and
-/// another key encryption's values are `Corrupt`. An *older* value of the same record is not noticed
+/// another key encryption's values are `Corrupt`, and so is an answer of the store below with
+/// another record or event than was asked for. An *older* value of the same record is not noticed
 /// here, nor are events cut off at the end: the custodian believes neither without the log.
 ///
 /// # Examples
@@ -121,7 +122,10 @@ impl SealedStore {
         Ok(Self { below, kek, entropy, seals_per_key: SEALS_MAX, keys, turn })
     }
 
-    /// Replaces a data key after so many seals, at most 2^31.
+    /// Replaces a data key after so many seals since this store was opened, at most 2^31.
+    ///
+    /// Whatever the number, a key that may have sealed 2^31 times since it was made is replaced
+    /// too: what earlier processes did with it is bounded by the number of events since then.
     #[must_use]
     pub fn with_seals_per_key(mut self, seals: u64) -> Self {
         self.seals_per_key = seals.clamp(1, SEALS_MAX);
@@ -141,10 +145,10 @@ impl SealedStore {
                 (None, None) => Number::FIRST,
                 (Some(newest), None) => {
                     let events = head.value().saturating_sub(newest.from().value());
-                    let earlier = events.saturating_mul(SEALS_PER_EVENT).max(keys.seals);
-                    let limit = self.seals_per_key;
-                    let used = if limit == SEALS_MAX { earlier } else { keys.seals };
-                    if used.saturating_add(seals) <= limit {
+                    let ever = events.saturating_mul(SEALS_PER_EVENT).max(keys.seals);
+                    let is_within = keys.seals.saturating_add(seals) <= self.seals_per_key
+                        && ever.saturating_add(seals) <= SEALS_MAX;
+                    if is_within {
                         return Ok((newest.clone(), true));
                     }
                     newest.number().next().ok_or_else(|| failed(ErrorKind::Unsupported))?
@@ -261,7 +265,10 @@ impl Store for SealedStore {
             return Ok(None);
         }
         let Some(record) = self.below.get(key).await? else { return Ok(None) };
-        let value = self.unseal(&Bound::Record(&record.key), &record.value)?;
+        if record.key != *key {
+            return Err(foreign());
+        }
+        let value = self.unseal(&Bound::Record(key), &record.value)?;
         Ok(Some(Record { key: record.key, value }))
     }
 
@@ -274,10 +281,13 @@ impl Store for SealedStore {
         let (mut found, mut after) = (Vec::new(), after.cloned());
         while found.len() < usize::from(limit) {
             let page = self.below.scan(prefix, after.as_ref(), limit).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.key.clone());
             let is_last = page.len() < usize::from(limit);
             for record in page {
+                let is_next = after.as_ref().is_none_or(|after| *after < record.key);
+                if !is_next || !record.key.as_str().starts_with(prefix.as_str()) {
+                    return Err(foreign());
+                }
+                after = Some(record.key.clone());
                 if !record.key.as_str().starts_with(PREFIX) && found.len() < usize::from(limit) {
                     let value = self.unseal(&Bound::Record(&record.key), &record.value)?;
                     found.push(Record { key: record.key, value });
@@ -318,11 +328,15 @@ impl Store for SealedStore {
 
     async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
         let events = self.below.events(from, limit).await?;
-        let open = |event: Event| {
-            let bytes = self.unseal(&Bound::Event(event.position), &event.bytes)?;
-            Ok(Event { position: event.position, bytes })
+        let open = |(offset, event): (u64, Event)| {
+            let position = from.plus(offset);
+            if event.position != position {
+                return Err(foreign());
+            }
+            let bytes = self.unseal(&Bound::Event(position), &event.bytes)?;
+            Ok(Event { position, bytes })
         };
-        events.into_iter().map(open).collect()
+        (0..).zip(events).map(open).collect()
     }
 }
 
@@ -334,4 +348,9 @@ impl fmt::Debug for SealedStore {
 
 const fn failed(kind: ErrorKind) -> StoreError {
     StoreError::new(kind, "commit")
+}
+
+/// The store below has answered with something else than it was asked for.
+const fn foreign() -> StoreError {
+    StoreError::new(ErrorKind::Corrupt, "find what was asked for")
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use custody_core::seam::{Batch, ErrorKind, Position, Record, RecordKey, Store};
+use async_trait::async_trait;
+use custody_core::seam::{Batch, ErrorKind, Event, Position, Record, RecordKey, Store, StoreError};
 use custody_store::{SealedStore, SealedStoreError, SqliteStore};
 use custody_testkit::backend::MemoryKeyEncryption;
 use custody_testkit::fault::{Fault, Happened};
@@ -76,6 +77,84 @@ fn two() -> (MemoryStore, SealedStore) {
     block_on(store.commit(Position::START, batch("one", b"first value"))).unwrap();
     block_on(store.commit(Position::new(1), batch("two", b"other value"))).unwrap();
     (below, store)
+}
+
+/// A store below that answers with something else than it was asked for. Data keys are read as they
+/// are.
+#[derive(Debug)]
+struct Bent {
+    inner: MemoryStore,
+    lie: Lie,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lie {
+    /// There were so many events before its own.
+    EventsBefore(u64),
+    /// The record `two` for every other, as a whole.
+    GetsAnother,
+    /// The events after those that were asked for.
+    LaterEvents,
+    /// The records of every key.
+    ScansAll,
+    /// Records from the first on.
+    ScansFromFirst,
+    /// A record as often as it is asked for.
+    ScansOneTwice,
+    /// Records from the last to the first.
+    ScansReversed,
+}
+
+impl Bent {
+    const fn before(&self) -> u64 {
+        if let Lie::EventsBefore(events) = self.lie { events } else { 0 }
+    }
+
+    fn tells(&self, lie: Lie, key: &RecordKey) -> bool {
+        self.lie == lie && !key.as_str().starts_with("sealing/")
+    }
+}
+
+#[async_trait]
+impl Store for Bent {
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.inner.head().await?.plus(self.before()))
+    }
+
+    async fn get(&self, asked: &RecordKey) -> Result<Option<Record>, StoreError> {
+        let another = self.tells(Lie::GetsAnother, asked).then(|| key("two"));
+        self.inner.get(another.as_ref().unwrap_or(asked)).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &RecordKey,
+        after: Option<&RecordKey>,
+        limit: u16,
+    ) -> Result<Vec<Record>, StoreError> {
+        if self.tells(Lie::ScansAll, prefix) {
+            return Ok(self.inner.records());
+        }
+        let after = after.filter(|_| !self.tells(Lie::ScansFromFirst, prefix));
+        let mut found = self.inner.scan(prefix, after, limit).await?;
+        if self.tells(Lie::ScansReversed, prefix) {
+            found.reverse();
+        }
+        if self.tells(Lie::ScansOneTwice, prefix) {
+            found.extend(found.first().cloned());
+        }
+        Ok(found)
+    }
+
+    async fn commit(&self, expected: Position, batch: Batch) -> Result<Position, StoreError> {
+        let expected = Position::new(expected.value().saturating_sub(self.before()));
+        Ok(self.inner.commit(expected, batch).await?.plus(self.before()))
+    }
+
+    async fn events(&self, from: Position, limit: u16) -> Result<Vec<Event>, StoreError> {
+        let later = u64::from(self.lie == Lie::LaterEvents);
+        self.inner.events(from.plus(later), limit).await
+    }
 }
 
 #[test]
@@ -151,6 +230,34 @@ fn events_that_changed_places_are_refused() {
     assert_eq!(honest[1].bytes, b"event of other value");
 }
 
+/// Each answer opens by itself: only what was asked for tells that it is another.
+#[test]
+fn what_was_not_asked_for_is_refused_though_it_is_whole() {
+    let (below, honest) = two();
+    block_on(honest.commit(Position::new(2), batch("ones", b"third value"))).unwrap();
+    let scan = |store: &SealedStore, prefix: &str, after: Option<&str>| {
+        let found = block_on(store.scan(&key(prefix), after.map(key).as_ref(), 9));
+        found.map(|records| records.len()).map_err(|error| error.kind())
+    };
+    let events = |store: &SealedStore, from: u64| {
+        let found = block_on(store.events(Position::new(from), 9));
+        found.map(|events| events.len()).map_err(|error| error.kind())
+    };
+    assert_eq!(value(&honest, "one"), Ok(Some(b"first value".to_vec())));
+    assert_eq!((scan(&honest, "on", None), scan(&honest, "on", Some("one"))), (Ok(2), Ok(1)));
+    assert_eq!((events(&honest, 0), events(&honest, 1)), (Ok(3), Ok(2)));
+    let lying = |lie| sealed(Arc::new(Bent { inner: below.clone(), lie })).unwrap();
+    let corrupt = Err(ErrorKind::Corrupt);
+    assert_eq!(value(&lying(Lie::GetsAnother), "one"), Err(ErrorKind::Corrupt));
+    assert_eq!(value(&lying(Lie::GetsAnother), "none"), Err(ErrorKind::Corrupt));
+    assert_eq!(scan(&lying(Lie::ScansAll), "on", None), corrupt);
+    assert_eq!(scan(&lying(Lie::ScansFromFirst), "on", Some("one")), corrupt);
+    assert_eq!(scan(&lying(Lie::ScansOneTwice), "two", None), corrupt);
+    assert_eq!(scan(&lying(Lie::ScansReversed), "on", None), corrupt);
+    assert_eq!(events(&lying(Lie::LaterEvents), 0), corrupt);
+    assert_eq!(events(&lying(Lie::LaterEvents), 1), corrupt);
+}
+
 #[test]
 fn another_key_encryption_opens_nothing() {
     let (below, store) = two();
@@ -216,6 +323,32 @@ fn a_data_key_is_replaced_and_the_old_ones_still_open_what_they_sealed() {
         assert_eq!(value(&again, &format!("name-{number}")), Ok(Some(b"value".to_vec())));
     }
     assert_eq!(block_on(again.events(Position::START, 99)).unwrap().len(), 10);
+}
+
+/// 2^20 events may have had 2^31 values, whoever sealed them and whatever limit he was given.
+#[test]
+fn a_data_key_that_earlier_processes_may_have_used_up_is_replaced_whatever_the_limit() {
+    let (below_most, most) = ((1 << 31) - 1, 1 << 31);
+    for (before, limit, expected) in [
+        (0, below_most, 1),
+        (0, most, 1),
+        (1 << 19, below_most, 1),
+        (1 << 20, below_most, 2),
+        (1 << 20, 1 << 30, 2),
+        (1 << 20, most, 2),
+    ] {
+        let below = MemoryStore::new();
+        let first = sealed(Arc::new(below.clone())).unwrap();
+        block_on(first.commit(Position::START, batch("one", b"first"))).unwrap();
+        drop(first);
+        let far = Bent { inner: below.clone(), lie: Lie::EventsBefore(before) };
+        let again = sealed(Arc::new(far)).unwrap().with_seals_per_key(limit);
+        block_on(again.commit(Position::new(before + 1), batch("two", b"other"))).unwrap();
+        let keys = block_on(below.scan(&key("sealing/"), None, 99)).unwrap();
+        assert_eq!(keys.len(), expected, "{before} events, {limit} seals");
+        assert_eq!(value(&again, "one"), Ok(Some(b"first".to_vec())));
+        assert_eq!(value(&again, "two"), Ok(Some(b"other".to_vec())));
+    }
 }
 
 /// The first commit brings the data key: whatever becomes of it, there is one data key, and nothing

@@ -85,9 +85,9 @@ impl KeptReceipts {
             let within = self.check_alone(path, proof, keys)?;
             let head = LogHead::parse(proof.checkpoint().unverified_text())
                 .map_err(|error| fail(error.into()))?;
-            if head.tree().size <= log.head().tree().size {
-                log.receipt(proof).map_err(fail)?;
-            }
+            let is_beyond = head.tree().size > log.head().tree().size;
+            let entry = if is_beyond { log.receipt_beyond(proof) } else { log.receipt(proof) };
+            entry.map_err(fail)?;
             held.receipts = held.receipts.saturating_add(1);
             held.beyond = held.beyond.saturating_add(u64::from(!within));
         }

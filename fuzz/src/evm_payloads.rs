@@ -4,9 +4,10 @@
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
 use alloy_primitives::{Address, Bytes, U256, address};
 use custody_chain::EvmDecoder;
-use custody_core::effect::Action;
+use custody_core::effect::{Action, Effect};
 use custody_core::id::PayloadFormat;
 use custody_core::seam::{Decoder as _, Intent, Payload, TaskInput};
+use serde_json::{Map, Value, json};
 
 use crate::Seed;
 use crate::transactions::{context, signature};
@@ -43,11 +44,31 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
         assert!(decode(&longer).is_none(), "a byte behind the end");
     }
     if part == "typed data" {
-        assert!(serde_json::from_slice::<serde_json::Value>(bytes).is_ok());
+        let document: Value = serde_json::from_slice(bytes).unwrap();
+        assert!(are_told(&document, &intent), "tokens are permitted and not told");
         let twice = Payload { bytes: [bytes, bytes].concat(), ..payload };
         assert!(decode(&twice).is_none(), "two documents");
     }
     Some(part)
+}
+
+/// Whether a permit of Permit2 is told with every token that its contract takes from it: those in
+/// `permitted`, whatever else stands beside them.
+fn are_told(document: &Value, intent: &Intent) -> bool {
+    let kind = document["primaryType"].as_str().unwrap_or_default();
+    let is_opaque = intent.effects.iter().any(|effect| effect.action() == Action::SignOpaque);
+    if is_opaque || !kind.starts_with("Permit") || !kind.ends_with("TransferFrom") {
+        return true;
+    }
+    let permitted = match &document["message"]["permitted"] {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    };
+    let told: Vec<_> = intent.effects.iter().filter_map(Effect::amount).collect();
+    permitted.into_iter().filter_map(|item| item["token"].as_str()).all(|token| {
+        let token = token.trim_start_matches("0x").to_lowercase();
+        told.iter().any(|amount| amount.asset().as_str().ends_with(&token))
+    })
 }
 
 fn payload(part: &str, choice: usize, bytes: &[u8]) -> Payload {
@@ -97,6 +118,16 @@ pub(crate) fn seeds() -> Vec<Seed> {
     for (number, document) in DOCUMENTS.iter().enumerate() {
         add(format!("document-{number}"), 0, document.as_bytes());
     }
+    for (name, fields, witness) in [
+        ("witness", "Details witness", json!({ "token": ADDRESS, "amount": 1 })),
+        ("details", "Details details", json!({ "token": ADDRESS, "amount": 1 })),
+        ("no-details", "Details[] details", json!([])),
+    ] {
+        add(name.to_owned(), 0, witnessed(fields, &witness).as_bytes());
+    }
+    for types in [4, 14] {
+        add(format!("types-{types}"), 0, doubling(types).as_bytes());
+    }
     for (number, message) in
         [&b"hello"[..], b"", &[0x9d; 32], "Grüße".as_bytes()].iter().enumerate()
     {
@@ -109,6 +140,54 @@ pub(crate) fn seeds() -> Vec<Seed> {
     }
     seeds
 }
+
+/// A permit of Permit2 with a witness in this field.
+fn witnessed(field: &str, witness: &Value) -> String {
+    let own = "TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline";
+    let details = "address token,uint256 amount";
+    let types = [
+        ("Details", details.to_owned()),
+        ("PermitWitnessTransferFrom", format!("{own},{field}")),
+        ("TokenPermissions", details.to_owned()),
+    ];
+    let name = field.split_once(' ').unwrap().1;
+    let message = json!({
+        "permitted": { "token": format!("0x{}", "35".repeat(20)), "amount": "8" },
+        "spender": ADDRESS, "nonce": 1, "deadline": 2, name: witness,
+    });
+    document("PermitWitnessTransferFrom", &types, &message)
+}
+
+/// Types each of which has two lists of the next one.
+fn doubling(types: usize) -> String {
+    let kinds: Vec<_> = (0..types)
+        .map(|number| match number + 1 {
+            next if next < types => format!("A{next}[] x,A{next}[] y"),
+            _ => "bool x,bool y".to_owned(),
+        })
+        .collect();
+    let names: Vec<_> = (0..types).map(|number| format!("A{number}")).collect();
+    let types: Vec<_> = names.iter().map(String::as_str).zip(kinds).collect();
+    document("A0", &types, &json!({ "x": [], "y": [] }))
+}
+
+fn document(primary: &str, types: &[(&str, String)], message: &Value) -> String {
+    let fields = |text: &str| -> Value {
+        let field = |pair: &str| {
+            let (kind, name) = pair.split_once(' ').unwrap();
+            json!({ "name": name, "type": kind })
+        };
+        text.split(',').map(field).collect()
+    };
+    let mut all = Map::new();
+    all.insert("EIP712Domain".to_owned(), fields("address verifyingContract"));
+    all.extend(types.iter().map(|(name, text)| ((*name).to_owned(), fields(text))));
+    let domain = json!({ "verifyingContract": "0x000000000022D473030F116dDEE9F6B43aC78BA3" });
+    json!({ "types": all, "primaryType": primary, "domain": domain, "message": message })
+        .to_string()
+}
+
+const ADDRESS: &str = "0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
 const DOCUMENTS: [&str; 3] = [
     r#"{"types":{"EIP712Domain":[{"name":"chainId","type":"uint256"},{"name":"verifyingContract","type":"address"}],"Permit":[{"name":"owner","type":"address"},{"name":"spender","type":"address"},{"name":"value","type":"uint256"},{"name":"nonce","type":"uint256"},{"name":"deadline","type":"uint256"}]},"primaryType":"Permit","domain":{"chainId":1,"verifyingContract":"0xcccccccccccccccccccccccccccccccccccccccc"},"message":{"owner":"0x0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","spender":"0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","value":"7","nonce":0,"deadline":9}}"#,

@@ -25,6 +25,7 @@ mod envelopes;
 mod evm_payloads;
 mod handles;
 mod hsm_texts;
+mod http_signers;
 mod imports;
 mod input;
 mod json;
@@ -119,6 +120,8 @@ targets! {
     handles;
     /// Configurations of tokens, handles and wrapped keys, and what tokens say.
     hsm_texts;
+    /// Templates of signers that are asked over HTTP, and their answers.
+    http_signers;
     /// Private keys, seeds, extended keys and the paths below them.
     imports;
     /// Public keys and signatures in every encoding.

@@ -148,6 +148,7 @@ mod every_input_holds_and_every_part_takes_one {
         evm_payloads
         handles
         hsm_texts
+        http_signers
         imports
         keys
         kms_handles
@@ -187,6 +188,7 @@ mod every_input_holds_when_it_is_changed {
         evm_payloads
         handles
         hsm_texts
+        http_signers
         imports
         keys
         kms_handles

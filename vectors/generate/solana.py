@@ -257,7 +257,10 @@ def read_system(told, ix, accounts):
     }
     decode, needed = shapes[number]
     # The only instructions here with a byte too many or an account too few are transfers.
-    if len(accounts) < needed or (number == 2 and len(data) != 12):
+    if number == 2 and len(data) != 12:
+        told.facts.add("malformed_instruction")
+        return told.call(ix, accounts, 4)
+    if len(accounts) < needed:
         return told.call(ix, accounts, 4)
     it = decode(ix)
     head = data[:4]
@@ -340,6 +343,8 @@ def read_token(told, ix, accounts):
             told.facts.add("unchecked_token_transfer")
         if tag == 4:
             told.facts.add("unchecked_token_approval")
+        if tag == 12:
+            told.facts.add("malformed_instruction")
         told.call(ix, accounts, 1)
 
 
@@ -367,6 +372,8 @@ def read_stake(told, ix, accounts):
     elif number == 7:
         told.line("call", STAKE, data, {"from": accounts[1], "stake": accounts[0]})
     else:
+        if number in (3, 4):
+            told.facts.add("malformed_instruction")
         told.call(ix, accounts, 4)
 
 
@@ -425,7 +432,7 @@ def read(raw_message, tables, ours):
     if tables and lookups:
         told.facts.add("resolved_tables")
     first = message.instructions[0]
-    if keys[first.program_id_index] == SYSTEM and bytes(first.data) == b"\4\0\0\0":
+    if keys[first.program_id_index] == SYSTEM and bytes(first.data)[:4] == b"\4\0\0\0":
         told.facts.add("durable_nonce")
     for compiled in message.instructions:
         program = keys[compiled.program_id_index]

@@ -18,7 +18,8 @@ use crate::tile::{Tile, TileId, TilePath};
 /// the newest checkpoint, so that a checkpoint on the disk never covers a tile that is not. What a
 /// crash loses is made again from the events. While a log grows, they are written twenty times a
 /// second at most; dropping the storage writes the rest. A write that failed is reported by the
-/// next call and tried again. One directory belongs to one log and one process.
+/// next call and tried again, then or when the storage is dropped. One directory belongs to one log
+/// and one process.
 pub struct DirectoryTiles {
     root: PathBuf,
     behind: Arc<Behind>,
@@ -120,14 +121,14 @@ impl Behind {
 
     /// Writes what is due until the storage is closed and everything was tried.
     fn run(&self, root: &Path) {
-        let mut begun = None;
+        let (mut begun, mut durable) = (None, BTreeSet::new());
         while let Some(mut state) = self.next(begun) {
             begun = Some(Instant::now());
             state.is_due = false;
             let tiles: Vec<_> = state.tiles.iter().map(|(id, tile)| (*id, tile.clone())).collect();
             let checkpoint = state.checkpoint.clone();
             drop(state);
-            let written = write_behind(root, &tiles, checkpoint.as_deref());
+            let written = write_behind(root, &tiles, checkpoint.as_deref(), &mut durable);
             state = self.lock();
             match written {
                 Ok(()) => {
@@ -153,9 +154,13 @@ impl Behind {
 }
 
 impl Drop for DirectoryTiles {
-    /// Waits until what was handed over is written.
+    /// Waits until what was handed over is written. What an earlier write has left is tried again.
     fn drop(&mut self) {
-        self.behind.lock().is_closed = true;
+        let mut state = self.behind.lock();
+        let is_left = !state.tiles.is_empty() || state.checkpoint.is_some();
+        state.is_due |= is_left;
+        state.is_closed = true;
+        drop(state);
         self.behind.work.notify_one();
         if let Some(writer) = self.writer.take() {
             drop(writer.join());
@@ -206,17 +211,23 @@ fn write_behind(
     root: &Path,
     tiles: &[(TileId, Tile)],
     checkpoint: Option<&str>,
+    durable: &mut BTreeSet<PathBuf>,
 ) -> Result<(), AuditError> {
-    write_tiles(root, tiles).map_err(|error| nothing("keep tiles", error))?;
+    write_tiles(root, tiles, durable).map_err(|error| nothing("keep tiles", error))?;
     checkpoint.map_or(Ok(()), |note| write_checkpoint(root, note))
 }
 
-fn write_tiles(root: &Path, tiles: &[(TileId, Tile)]) -> io::Result<()> {
+/// Writes tiles; `durable` are the directories that were seen to be.
+fn write_tiles(
+    root: &Path,
+    tiles: &[(TileId, Tile)],
+    durable: &mut BTreeSet<PathBuf>,
+) -> io::Result<()> {
     let mut folders = BTreeSet::new();
     for (id, tile) in tiles {
         let path = full_path(root, *id).ok_or(io::ErrorKind::InvalidInput)?;
         let folder = path.parent().unwrap_or(root).to_owned();
-        file::create_directory(&folder)?;
+        file::create_below(root, &folder, durable)?;
         file::write_whole(&path, &tile.to_bytes())?;
         folders.insert(folder);
     }
@@ -329,6 +340,31 @@ mod tests {
         settle(&tiles);
         assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"newer\n");
         block_on(tiles.put_checkpoint("newest\n".into())).unwrap();
+    }
+
+    #[test]
+    fn what_a_write_that_failed_has_left_is_written_when_the_storage_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let tiles = DirectoryTiles::open(folder.path()).unwrap();
+        // As above.
+        fs::create_dir(folder.path().join("checkpoint.draft")).unwrap();
+        block_on(tiles.put_checkpoint("new\n".into())).unwrap();
+        settle(&tiles);
+        fs::remove_dir(folder.path().join("checkpoint.draft")).unwrap();
+        assert!(!folder.path().join("checkpoint").exists());
+        drop(tiles);
+        assert_eq!(fs::read(folder.path().join("checkpoint")).unwrap(), b"new\n");
+    }
+
+    #[test]
+    fn a_storage_that_cannot_be_written_is_dropped_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let tiles = DirectoryTiles::open(folder.path()).unwrap();
+        fs::create_dir(folder.path().join("checkpoint.draft")).unwrap();
+        block_on(tiles.put_checkpoint("new\n".into())).unwrap();
+        settle(&tiles);
+        drop(tiles);
+        assert!(!folder.path().join("checkpoint").exists());
     }
 
     #[test]

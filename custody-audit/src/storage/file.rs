@@ -3,9 +3,10 @@
 //! **Invariant:** a file appears under its name only complete and synced. No more is read than the
 //! caller allows.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file under another name, syncs it and renames it.
 ///
@@ -20,16 +21,50 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes a directory and those above it, each durable in the one above.
+///
+/// One that is there is made durable too: a sync of the one above may have failed since it was
+/// made, or never have been done.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or_else(|| Path::new("."));
-    create_directory(parent)?;
+    if path.is_dir() {
+        return sync_found(parent);
+    }
+    if !parent.is_dir() {
+        create_directory(parent)?;
+    }
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_directory(parent),
+        // Whoever tries again makes it anew, and does not take it for durable.
+        Ok(()) => sync_directory(parent).inspect_err(|_| drop(fs::remove_dir(path))),
+        Err(_) => sync_directory(parent),
+    }
+}
+
+/// Makes the directories from `root` down to `path` as [`create_directory`] does, but for those
+/// that it has made durable before and that are still there.
+pub(crate) fn create_below(
+    root: &Path,
+    path: &Path,
+    durable: &mut BTreeSet<PathBuf>,
+) -> io::Result<()> {
+    if path == root || durable.contains(path) && path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_below(root, parent, durable)?;
+    }
+    create_directory(path)?;
+    durable.insert(path.to_owned());
+    Ok(())
+}
+
+/// As [`sync_directory`], above a directory that was found: where nothing can be made, there is
+/// nothing to do.
+fn sync_found(parent: &Path) -> io::Result<()> {
+    match sync_directory(parent) {
+        Err(error) if NOTHING_MADE.contains(&error.kind()) => Ok(()),
+        synced => synced,
     }
 }
 
@@ -59,6 +94,13 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
 }
 
 const DRAFT: &str = "draft";
+/// What a directory answers that may not be written, or that lies where nothing is synced.
+const NOTHING_MADE: [io::ErrorKind; 4] = [
+    io::ErrorKind::InvalidInput,
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::Unsupported,
+];
 
 #[cfg(test)]
 mod tests {
@@ -82,6 +124,20 @@ mod tests {
         fs::write(folder.path().join("x001/file.p.draft"), b"half a fi").unwrap();
         write_whole(&path, b"whole").unwrap();
         assert_eq!(read_whole(&path, 5).unwrap(), Some(b"whole".to_vec()));
+    }
+
+    #[test]
+    fn directories_that_went_are_made_again_below_a_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, mut durable) = (folder.path().join("log"), BTreeSet::new());
+        let path = root.join("tile/0/x001");
+        for _ in 0..2 {
+            create_below(&root, &path, &mut durable).unwrap();
+            assert!(path.is_dir());
+            let known = ["tile", "tile/0", "tile/0/x001"].map(|path| root.join(path));
+            assert!(durable.iter().eq(&known), "{durable:?}");
+            fs::remove_dir_all(&root).unwrap();
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! most 64 nodes each, whatever the size of the tree.
 
 use std::iter;
+use std::ops::Range;
 
 use super::frontier::fold;
 use super::{HashSource, Node, TreeHash};
@@ -83,6 +84,12 @@ impl ProofPlan {
     /// Returns every node that [`assemble`](Self::assemble) asks for, in that order.
     pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
         self.spans.iter().flat_map(|span| span.nodes())
+    }
+
+    /// Returns the plans of the single hashes of the proof, in order, each with the leaves that it
+    /// is over.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Range<u64>, Self)> + '_ {
+        self.spans.iter().map(|span| (span.start..span.end, Self { spans: vec![*span] }))
     }
 
     /// Puts the proof together.
@@ -212,6 +219,28 @@ mod tests {
         assert_eq!(ProofPlan::consistency(8, 7), refused);
         assert_eq!(ProofPlan::consistency(0, 7), Err(PlanError::OldTreeEmpty));
         assert_eq!(ProofPlan::consistency(0, 0), Err(PlanError::OldTreeEmpty));
+    }
+
+    #[test]
+    fn the_single_hashes_of_a_proof_are_over_the_leaves_beside_the_proved_one() {
+        for size in 1..40_u64 {
+            for index in 0..size {
+                let mut leaves = Leaves::counted(size);
+                let plan = ProofPlan::inclusion(index, size).unwrap();
+                let whole = plan.assemble(&mut leaves).unwrap();
+                let mut over = vec![index];
+                for ((range, one), hash) in plan.each().zip(&whole) {
+                    assert_eq!(one.assemble(&mut leaves).unwrap(), [*hash], "{index} {size}");
+                    let [start, end] =
+                        [range.start, range.end].map(|leaf| usize::try_from(leaf).unwrap());
+                    assert_eq!(Leaves::root(&leaves.0[start..end]), *hash, "{index} {size}");
+                    over.extend(range);
+                }
+                assert_eq!(plan.each().count(), whole.len());
+                over.sort_unstable();
+                assert!(over.into_iter().eq(0..size), "{index} {size}");
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub enum VerifyError {
     /// A checkpoint cannot be believed.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A receipt of a longer log proves other entries than this log has: there were two logs.
+    #[error("the log of size {size} had other entries from {start} on, before {end}")]
+    Forked {
+        /// The size of the other log.
+        size: u64,
+        /// The first of the entries of which one is another.
+        start: u64,
+        /// The first entry after them.
+        end: u64,
+    },
     /// A checkpoint of the same log has another root for its size: there were two logs.
     #[error("another root was signed for size {size}")]
     Inconsistent {
@@ -124,6 +134,7 @@ impl VerifyError {
             | Self::WrongTile { first_entry, .. } => Some(first_entry),
             Self::Beyond { .. }
             | Self::Checkpoint(_)
+            | Self::Forked { .. }
             | Self::Inconsistent { .. }
             | Self::NoCheckpoint
             | Self::NoDocument { .. }

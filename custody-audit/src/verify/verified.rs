@@ -4,8 +4,8 @@ use super::directory::{DirectoryHashes, LogDirectory};
 use super::{Inventory, KeyHistory, VerifyError};
 use crate::checkpoint::LogHead;
 use crate::note::SignedNote;
-use crate::proof::LogProof;
-use crate::tree::{ProofPlan, TreeHash, TreeHead};
+use crate::proof::{LogProof, LogProofError};
+use crate::tree::{HashSource as _, Node, ProofError, ProofPlan, TreeHash, TreeHead};
 
 /// A log directory that is what its key signed, and against which other evidence can be held.
 #[derive(Clone, Debug)]
@@ -44,6 +44,35 @@ impl VerifiedLog {
         let size = LogHead::parse(receipt.checkpoint().unverified_text())?.tree().size;
         let (entry, head) = receipt.verify(&[self.keys.at(size).clone()])?;
         self.agree(head.tree())?;
+        Ok(entry)
+    }
+
+    /// Checks a receipt whose head is beyond the end of this log: by itself, and against this log
+    /// as far as that goes. Returns the entry it proves.
+    ///
+    /// The entry must be the one of this log, and so must those under each hash of its proof that
+    /// is over none beyond the end. Nothing is known of the others.
+    ///
+    /// # Errors
+    /// `Forked` if the receipt was made for a log with other entries than this one, and otherwise
+    /// if it does not hold.
+    pub fn receipt_beyond<'a>(&self, receipt: &'a LogProof) -> Result<&'a [u8], VerifyError> {
+        let size = LogHead::parse(receipt.checkpoint().unverified_text())?.tree().size;
+        let (entry, _) = receipt.verify(&[self.keys.at(size).clone()])?;
+        let (index, log) = (receipt.index(), self.head().tree().size);
+        let mut hashes = DirectoryHashes::new(&self.directory);
+        if index < log && hashes.hash(Node { level: 0, index })? != TreeHash::leaf(entry) {
+            let end = index.saturating_add(1);
+            return Err(VerifyError::Forked { size, start: index, end });
+        }
+        // There is a plan: the proof was seen to have the hashes that it names.
+        let plan = ProofPlan::inclusion(index, size);
+        let plan = plan.map_err(|_| LogProofError::Proof(ProofError))?;
+        for ((entries, one), hash) in plan.each().zip(receipt.path()) {
+            if entries.end <= log && one.assemble(&mut hashes)?.first() != Some(hash) {
+                return Err(VerifyError::Forked { size, start: entries.start, end: entries.end });
+            }
+        }
         Ok(entry)
     }
 

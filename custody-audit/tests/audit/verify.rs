@@ -194,13 +194,64 @@ fn a_receipt_of_another_history_is_refused_though_it_holds_by_itself() {
 }
 
 #[test]
+fn a_receipt_of_a_longer_log_is_checked_as_far_as_the_log_goes() {
+    let longer = House::new(700);
+    for size in [1, 2, 255, 256, 257, 300, 600] {
+        let house = House::new(size);
+        let folder = exported(&house);
+        let log = verified(&house, &folder);
+        for index in [0, size - 1, size, 699] {
+            let beyond = receipt(&longer, 700, index);
+            assert_eq!(log.receipt_beyond(&beyond).unwrap(), event(index), "{size} {index}");
+        }
+        // One that is not beyond it is checked too.
+        let within = receipt(&house, size, 0);
+        assert_eq!(log.receipt_beyond(&within).unwrap(), event(0), "{size}");
+    }
+}
+
+/// A log of 300 entries against receipts of one of 700, of which one entry is another: which hash
+/// of the proof tells, if one is over entries of both logs alone.
+#[test]
+fn a_receipt_of_a_longer_log_with_other_entries_is_refused() {
+    let house = House::new(300);
+    let folder = exported(&house);
+    let log = verified(&house, &folder);
+    for (index, changed, told) in [
+        (299, 7, Some((0, 256))),
+        (299, 256, Some((256, 288))),
+        (299, 298, Some((298, 299))),
+        (299, 299, Some((299, 300))),
+        (7, 6, Some((6, 7))),
+        (7, 7, Some((7, 8))),
+        (7, 255, Some((128, 256))),
+        (400, 3, Some((0, 256))),
+        (7, 299, None),
+        (400, 299, None),
+        (650, 0, None),
+    ] {
+        let other = House::new(700);
+        other.store.replace_event(Position::new(changed), b"other".to_vec());
+        let beyond = receipt(&other, 700, index);
+        let (entry, _) = beyond.verify(&[other.signer.key()]).unwrap();
+        let expected = match told {
+            Some((start, end)) => Err(VerifyError::Forked { size: 700, start, end }),
+            None => Ok(entry),
+        };
+        assert_eq!(log.receipt_beyond(&beyond), expected, "{index} {changed}");
+    }
+}
+
+#[test]
 fn a_receipt_that_does_not_hold_is_refused() {
     let house = House::new(300);
     let folder = exported(&house);
     let log = verified(&house, &folder);
     let moved = receipt(&House::new(300), 300, 7).to_string().replace("index 7", "index 6");
     let moved = LogProof::parse(&moved).unwrap();
-    assert_eq!(log.receipt(&moved), Err(VerifyError::Receipt(LogProofError::Proof(ProofError))));
+    let refused = Err(VerifyError::Receipt(LogProofError::Proof(ProofError)));
+    assert_eq!(log.receipt(&moved), refused);
+    assert_eq!(log.receipt_beyond(&moved), refused);
 }
 
 #[test]

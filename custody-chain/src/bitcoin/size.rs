@@ -1,17 +1,19 @@
 //! How large the signed transaction will be.
 //!
 //! Invariant: an estimate is never below the size of what the wallet's own signatures make, and
-//! differs from it by at most a byte for each ECDSA signature of a single key.
+//! differs from it by at most a byte for each ECDSA signature of a single key. What others add
+//! counts with the least that it can be: whatever they say of it, the rate is rather told too high.
 
 use std::collections::BTreeMap;
 
 use bitcoin::psbt::Input;
 use bitcoin::taproot::ControlBlock;
-use bitcoin::{ScriptBuf, TxOut, VarInt, Witness, XOnlyPublicKey};
+use bitcoin::{ScriptBuf, TxOut, VarInt, XOnlyPublicKey};
 use miniscript::{Descriptor, Miniscript, Segwitv0, Tap};
 
 use super::BitcoinError;
 use super::inputs::Own;
+use super::keys::Kind;
 use super::psbt::{Reading, WEIGHT_MAX};
 
 /// The fee in satoshi for 1,000 virtual bytes, rounded up.
@@ -31,7 +33,10 @@ fn weight(reading: &Reading<'_>) -> Option<u64> {
     let mut witnesses = 0_u64;
     let mut has_witness = false;
     for (index, (input, spent)) in reading.psbt.inputs.iter().zip(&reading.spent).enumerate() {
-        let added = Added::of(input, spent, own.get(&index).copied())?;
+        let added = match own.get(&index) {
+            Some(own) => Added::by_us(input, own)?,
+            None => Added::by_others(input, spent)?,
+        };
         scripts = scripts.checked_add(added.script)?;
         // A transaction with a witness has one for each input, at least a count of nothing.
         witnesses = witnesses.checked_add(added.witness.max(1))?;
@@ -50,36 +55,41 @@ struct Added {
 }
 
 impl Added {
-    fn of(input: &Input, spent: &TxOut, own: Option<&Own<'_>>) -> Option<Self> {
-        if input.final_script_sig.is_some() || input.final_script_witness.is_some() {
-            return Self::finished(input);
-        }
-        let script = &spent.script_pubkey;
-        let nested = input.redeem_script.as_ref().is_some_and(|script| script.is_p2wpkh());
-        if script.is_p2pkh() {
-            return Some(Self { script: KEY_HASH, witness: 0 });
-        }
-        if script.is_p2wpkh() {
-            return Some(Self { script: 0, witness: WITNESS_KEY_HASH });
-        }
-        if script.is_p2sh() && nested {
-            return Some(Self { script: NESTED, witness: WITNESS_KEY_HASH });
-        }
-        if script.is_p2wsh() {
-            return Some(Self { script: 0, witness: witness_script(input).unwrap_or_default() });
-        }
-        if script.is_p2tr() {
-            return Some(Self { script: 0, witness: taproot(input, own)? });
-        }
-        // How others satisfy a script that is not understood is not known: it counts as nothing,
-        // so that the rate is rather told too high.
-        Some(Self::default())
+    /// What the wallet's signatures add.
+    fn by_us(input: &Input, own: &Own<'_>) -> Option<Self> {
+        Some(match own.kind {
+            Kind::KeyHash => Self { script: KEY_HASH, witness: 0 },
+            Kind::WitnessKeyHash => Self { script: 0, witness: WITNESS_KEY_HASH },
+            Kind::NestedKeyHash => Self { script: NESTED, witness: WITNESS_KEY_HASH },
+            Kind::WitnessScript => {
+                Self { script: 0, witness: witness_script(input).unwrap_or_default() }
+            }
+            Kind::Taproot => Self { script: 0, witness: taproot(input, own)? },
+        })
     }
 
-    fn finished(input: &Input) -> Option<Self> {
-        let script = input.final_script_sig.as_ref().map_or(0, |script| script.len());
-        let witness = input.final_script_witness.as_ref().map_or(0, Witness::size);
-        Some(Self { script: u64::try_from(script).ok()?, witness: u64::try_from(witness).ok()? })
+    /// The least that others add. What a PSBT says of their inputs is not signed, so it is not
+    /// looked at, except for a script that the spent output commits to: whoever spends it shows it.
+    /// What is not known counts as nothing.
+    fn by_others(input: &Input, spent: &TxOut) -> Option<Self> {
+        let script = &spent.script_pubkey;
+        if script.is_p2pkh() {
+            return Some(Self { script: KEY_HASH_MIN, witness: 0 });
+        }
+        if script.is_p2wpkh() {
+            return Some(Self { script: 0, witness: WITNESS_KEY_HASH_MIN });
+        }
+        if script.is_p2tr() {
+            return Some(Self { script: 0, witness: TAPROOT_MIN });
+        }
+        let is_nested = |it: &ScriptBuf| it.is_p2wpkh() && it.to_p2sh() == *script;
+        if input.redeem_script.as_ref().is_some_and(is_nested) {
+            return Some(Self { script: NESTED, witness: WITNESS_KEY_HASH_MIN });
+        }
+        let shown = input.witness_script.as_ref().filter(|it| it.to_p2wsh() == *script);
+        let Some(shown) = shown else { return Some(Self::default()) };
+        let size = u64::try_from(with_length(shown.len())?).ok()?;
+        Some(Self { script: 0, witness: COUNT.checked_add(size)? })
     }
 }
 
@@ -92,12 +102,11 @@ fn witness_script(input: &Input) -> Option<u64> {
 }
 
 /// The weight of a witness that satisfies an output of taproot.
-fn taproot(input: &Input, own: Option<&Own<'_>>) -> Option<u64> {
-    let is_default = own.is_none_or(|own| own.sighash.is_default());
-    let signature = if is_default { SCHNORR } else { SCHNORR.checked_add(1)? };
-    let Some(own) = own.filter(|own| own.signers.iter().all(|signer| signer.leaf.is_some())) else {
+fn taproot(input: &Input, own: &Own<'_>) -> Option<u64> {
+    if own.signers.iter().any(|signer| signer.leaf.is_none()) {
+        let signature = if own.sighash.is_default() { SCHNORR } else { SCHNORR.checked_add(1)? };
         return COUNT.checked_add(signature);
-    };
+    }
     let is_own = |script: &ScriptBuf| {
         let leaf = script.tapscript_leaf_hash();
         own.signers.iter().any(|signer| signer.leaf == Some(leaf))
@@ -127,7 +136,12 @@ const COUNT: u64 = 1;
 /// A push of a signature of 72 bytes, of low s and high r, and one of a key of 33.
 const KEY_HASH: u64 = 1 + 72 + 1 + 33;
 const WITNESS_KEY_HASH: u64 = COUNT + KEY_HASH;
+/// A push of the shortest signature that BIP-66 knows, and one of a key of 33.
+const KEY_HASH_MIN: u64 = 1 + 9 + 1 + 33;
+const WITNESS_KEY_HASH_MIN: u64 = COUNT + KEY_HASH_MIN;
 /// A push of the redeem script of P2SH-P2WPKH.
 const NESTED: u64 = 1 + 22;
 /// A signature of BIP-340 with its length, of the default type.
 const SCHNORR: u64 = 1 + 64;
+/// A leaf that is one opcode, with the shortest control block: shorter than a signature.
+const TAPROOT_MIN: u64 = COUNT + 1 + 1 + 1 + 33;

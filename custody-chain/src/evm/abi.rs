@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use alloy_dyn_abi::{DynSolValue, JsonAbiExt as _, Specifier as _};
+use alloy_dyn_abi::{DynSolType, DynSolValue, JsonAbiExt as _, Specifier as _};
 use alloy_json_abi::{Function as Signature, JsonAbi, Param};
 use alloy_primitives::Address;
 use custody_core::caip::{AccountId, ChainId};
@@ -15,6 +15,7 @@ use custody_core::effect::{Arguments, EffectTextError};
 
 use super::names::account;
 use super::story::Function;
+use super::words;
 use crate::text::{digest_of, shown};
 
 /// What a host knows about contracts: the names of their functions' arguments, and which of them are
@@ -242,7 +243,12 @@ pub(super) fn arguments_of(signature: &str, data: &[u8]) -> Option<Arguments> {
 }
 
 fn read(function: &Signature, data: &[u8]) -> Option<Arguments> {
-    let values = function.abi_decode_input(data.get(4..)?).ok()?;
+    let arguments = data.get(4..)?;
+    let types: Result<Vec<DynSolType>, _> = function.inputs.iter().map(Param::resolve).collect();
+    if !words::have_room(&types.ok()?, arguments) {
+        return None;
+    }
+    let values = function.abi_decode_input(arguments).ok()?;
     if !values.iter().all(is_of_its_type) || function.abi_encode_input(&values).ok()? != data {
         return None;
     }
@@ -272,7 +278,7 @@ fn is_of_its_type(value: &DynSolValue) -> bool {
 }
 
 /// Arguments as they are found.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Named {
     arguments: Arguments,
     /// They are too many, or one cannot be written down.
@@ -332,10 +338,15 @@ impl Named {
 
     /// What was found; if it was too much, the digest of `whole` under the name `all`.
     pub(super) fn end(self, whole: &[u8]) -> Arguments {
+        self.end_or(Self::default(), whole)
+    }
+
+    /// What was found; if it was too much, `head` and the digest of `whole` under the name `all`.
+    pub(super) fn end_or(self, head: Self, whole: &[u8]) -> Arguments {
         if !self.overflows {
             return self.arguments;
         }
-        let mut arguments = Arguments::new();
+        let mut arguments = head.arguments;
         let inserted: Result<(), EffectTextError> = arguments.insert("all", &digest_of(whole));
         debug_assert!(inserted.is_ok(), "a digest is plain text");
         arguments

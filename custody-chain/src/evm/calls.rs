@@ -13,6 +13,7 @@ mod tokens;
 
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
+use alloy_sol_types::abi::AbiDecoderConfig;
 
 use super::EvmError;
 use super::story::{Function, Story, amount};
@@ -78,7 +79,9 @@ impl<'a> Call<'a> {
         if !self.data.starts_with(&C::SELECTOR) {
             return None;
         }
-        let call = C::abi_decode_validate(self.data).ok()?;
+        // Strict: data that stands once and is told twice would be copied as often as it is told.
+        let call =
+            C::abi_decode_with_config(self.data, AbiDecoderConfig::new().strict(true)).ok()?;
         (call.abi_encode() == self.data).then_some(call)
     }
 }

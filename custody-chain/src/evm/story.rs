@@ -10,6 +10,7 @@ use custody_core::effect::{Arguments, Effect, MessageKind, Selector};
 use super::EvmError;
 use super::abi::AbiRegistry;
 use super::names::{Name, Names, Signer};
+use crate::text::push_arguments;
 
 /// Effects as they are found, each with its line.
 pub(super) struct Story<'a> {
@@ -183,13 +184,6 @@ impl Function<'_> {
 
 pub(super) fn amount(asset: AssetId, units: U256) -> Amount {
     Amount::new(asset, Units::from_be_bytes(units.to_be_bytes()))
-}
-
-/// Names and values. The values are quoted, so that none looks like a further argument.
-pub(super) fn push_arguments(line: &mut String, arguments: &Arguments) {
-    for (name, value) in arguments.iter() {
-        line.push_str(&format!(", {name}={value:?}"));
-    }
 }
 
 fn push_amount(line: &mut String, amount: &Amount) {

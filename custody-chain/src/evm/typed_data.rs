@@ -4,6 +4,7 @@
 //! and every declaration is used, so that nothing stands in it that is not signed.
 
 mod shape;
+mod size;
 mod spends;
 mod strict;
 
@@ -13,7 +14,8 @@ use custody_core::effect::Arguments;
 
 use super::EvmError;
 use super::abi::Named;
-use super::story::{Story, push_arguments};
+use super::story::Story;
+use crate::text::push_arguments;
 use strict::Document;
 
 /// Typed data with what is signed for it.
@@ -84,12 +86,28 @@ impl Typed {
         ] {
             value.iter().for_each(|value| named.insert(name, value));
         }
+        // Rules may forbid by what stands here, so it stays when the message is too much.
+        let head = named.clone();
         named.value("message", &self.value, &[]);
-        named.end(&self.digest)
+        named.end_or(head, &self.digest)
     }
 }
 
 const LIMIT: usize = 256 * 1024;
-/// What begins so spends or executes in some form; in a form that is not known it is opaque.
-const OPAQUE: [&str; 5] =
-    ["Permit", "ReceiveWithAuthorization", "SafeMessage", "SafeTx", "TransferWithAuthorization"];
+/// What begins so spends, executes or gives power away in some form; in a form that is not known it
+/// is opaque.
+const OPAQUE: [&str; 13] = [
+    "BulkOrder",
+    "Delegation",
+    "ForwardRequest",
+    "MetaTransaction",
+    "Order",
+    "PackedUserOperation",
+    "Permit",
+    "ReceiveWithAuthorization",
+    "SafeMessage",
+    "SafeOp",
+    "SafeTx",
+    "TransferWithAuthorization",
+    "UserOperation",
+];

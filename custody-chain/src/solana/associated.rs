@@ -6,7 +6,7 @@
 use solana_address::Address;
 
 use super::SolanaError;
-use super::instruction::{Instruction, Told};
+use super::instruction::{Instruction, Told, unread};
 use super::story::Story;
 use super::token::{TOKEN, TOKEN_2022};
 
@@ -15,7 +15,9 @@ pub(super) fn describe(
     instruction: &Instruction<'_>,
     story: &mut Story<'_>,
 ) -> Result<Told, SolanaError> {
-    let ([] | [CREATE | CREATE_IDEMPOTENT]) = instruction.data else { return Ok(Told::No) };
+    let ([] | [CREATE | CREATE_IDEMPOTENT]) = instruction.data else {
+        return unread(matches!(instruction.data, [CREATE | CREATE_IDEMPOTENT, ..]), story);
+    };
     let Some([payer, created, owner, mint, _, program]) = instruction.first() else {
         return Ok(Told::No);
     };

@@ -87,6 +87,20 @@ pub(super) fn describe(
     }
 }
 
+/// An instruction that is not read to its last byte is a call. Where its program has one of this
+/// number, that is a fact: programs execute most instructions whatever bytes stand behind them.
+pub(super) fn unread(is_known: bool, story: &mut Story<'_>) -> Result<Told, SolanaError> {
+    if is_known {
+        story.fact("malformed_instruction")?;
+    }
+    Ok(Told::No)
+}
+
+/// The number of an instruction of a program of the runtime, whatever stands behind it.
+pub(super) fn number(data: &[u8]) -> Option<u32> {
+    data.first_chunk::<WORD>().copied().map(u32::from_le_bytes)
+}
+
 /// Whether an instruction was understood and its effects are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {

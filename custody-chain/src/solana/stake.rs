@@ -5,7 +5,7 @@ use solana_stake_interface::instruction::StakeInstruction as Stake;
 use solana_stake_interface::state::StakeAuthorize;
 
 use super::SolanaError;
-use super::instruction::{Instruction, Told};
+use super::instruction::{Instruction, Told, number, unread};
 use super::story::{Story, selector};
 
 /// Adds what the instruction does.
@@ -13,7 +13,9 @@ pub(super) fn describe(
     instruction: &Instruction<'_>,
     story: &mut Story<'_>,
 ) -> Result<Told, SolanaError> {
-    let Some(parsed) = parse(instruction.data) else { return Ok(Told::No) };
+    let Some(parsed) = parse(instruction.data) else {
+        return unread(number(instruction.data).is_some_and(|number| number <= LAST), story);
+    };
     let (one, two) = (instruction.first::<1>(), instruction.first::<2>());
     match (&parsed, one, two) {
         (
@@ -105,3 +107,6 @@ fn call(
     story.call(instruction.program, selector(instruction.head(4))?, named)?;
     Ok(Told::Yes)
 }
+
+/// The number of the last instruction that is read, `MoveLamports`.
+const LAST: u32 = 17;

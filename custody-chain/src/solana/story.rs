@@ -1,6 +1,7 @@
 //! Effects as they are found, each with its line.
 //!
-//! Invariant: each instruction that is not of the compute budget leaves at least one effect.
+//! Invariant: each instruction that is not of the compute budget leaves at least one effect, and
+//! the line of an effect with arguments tells them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use custody_core::effect::{Arguments, DecodeFact, Effect, MessageKind, Selector}
 use solana_address::Address;
 
 use super::SolanaError;
+use crate::text::push_arguments;
 
 /// What is known about a message so far.
 pub(super) struct Story<'a> {
@@ -101,9 +103,10 @@ impl<'a> Story<'a> {
         named: &[(&str, String)],
     ) -> Result<(), SolanaError> {
         let selector = selector(data)?;
-        let line = format!("change who controls {target} by {}", selector.as_str());
+        let mut line = format!("change who controls {target} by {}", selector.as_str());
         let contract = self.account(target)?;
         let arguments = arguments(named)?;
+        push_arguments(&mut line, &arguments);
         self.push(Effect::Administer { contract, selector, arguments }, line);
         Ok(())
     }
@@ -115,9 +118,10 @@ impl<'a> Story<'a> {
         selector: Selector,
         named: &[(&str, String)],
     ) -> Result<(), SolanaError> {
-        let line = format!("call {} of {program}", selector.as_str());
+        let mut line = format!("call {} of {program}", selector.as_str());
         let contract = self.account(program)?;
         let arguments = arguments(named)?;
+        push_arguments(&mut line, &arguments);
         self.push(Effect::Call { contract, selector, arguments }, line);
         Ok(())
     }

@@ -4,7 +4,7 @@ use solana_address::Address;
 use solana_system_interface::instruction::SystemInstruction as System;
 
 use super::SolanaError;
-use super::instruction::{Instruction, Told};
+use super::instruction::{Instruction, Told, number, unread};
 use super::story::{Story, selector};
 use crate::text::shown;
 
@@ -13,7 +13,9 @@ pub(super) fn describe(
     instruction: &Instruction<'_>,
     story: &mut Story<'_>,
 ) -> Result<Told, SolanaError> {
-    let Some(parsed) = parse(instruction.data) else { return Ok(Told::No) };
+    let Some(parsed) = parse(instruction.data) else {
+        return unread(number(instruction.data).is_some_and(|number| number <= LAST), story);
+    };
     let (first, second) = (instruction.first::<1>(), instruction.first::<2>());
     match (parsed, first, second) {
         (
@@ -70,14 +72,14 @@ pub(super) fn describe(
 }
 
 /// The instruction, if these are all its bytes and its only encoding.
-pub(super) fn parse(data: &[u8]) -> Option<System> {
+fn parse(data: &[u8]) -> Option<System> {
     let parsed: System = wincode::deserialize_exact(data).ok()?;
     (wincode::serialize(&parsed).ok()? == data).then_some(parsed)
 }
 
-/// Whether the instruction uses up a durable nonce.
-pub(super) const fn is_advance(parsed: &System) -> bool {
-    matches!(parsed, System::AdvanceNonceAccount)
+/// Whether the instruction uses up a durable nonce: the runtime looks at its number alone.
+pub(super) fn is_advance(data: &[u8]) -> bool {
+    number(data) == Some(ADVANCE_NONCE_ACCOUNT)
 }
 
 fn administer(
@@ -96,3 +98,7 @@ fn advance(instruction: &Instruction<'_>, story: &mut Story<'_>) -> Result<Told,
     story.call(instruction.program, selector(instruction.head(4))?, &named)?;
     Ok(Told::Yes)
 }
+
+const ADVANCE_NONCE_ACCOUNT: u32 = 4;
+/// The number of the last instruction that is read, `CreateAccountAllowPrefund`.
+const LAST: u32 = 13;

@@ -1,7 +1,8 @@
 //! The token programs: SPL Token and Token-2022.
 //!
 //! Invariant: an amount is told only where the instruction names the mint. Whose a token account is
-//! follows from nothing but a proof.
+//! follows from nothing but a proof. What else an instruction does to tokens is a fact by its tag
+//! alone, for the programs ignore bytes behind what they need.
 
 use solana_address::Address;
 use spl_token_2022_interface::extension::transfer_fee::instruction::TransferFeeInstruction as Fee;
@@ -9,7 +10,7 @@ use spl_token_2022_interface::instruction::{AuthorityType, TokenInstruction as T
 
 use super::SolanaError;
 use super::associated;
-use super::instruction::{Instruction, Told};
+use super::instruction::{Instruction, Told, unread};
 use super::story::{Story, selector};
 
 /// Adds what the instruction does.
@@ -20,24 +21,38 @@ pub(super) fn describe(
     if instruction.program == TOKEN_2022 {
         story.fact("token_2022")?;
     }
+    if let Some(fact) = fact(instruction) {
+        story.fact(fact)?;
+    }
     if let Some(fee) = parse_fee(instruction) {
         return describe_fee(instruction, &fee, story);
     }
-    let Some(parsed) = parse(instruction) else { return Ok(Told::No) };
+    let Some(parsed) = parse(instruction) else { return unread(is_known(instruction), story) };
     if let Some(told) = describe_amount(instruction, &parsed, story)? {
         return Ok(told);
     }
     let Some((account, named)) = change(instruction, &parsed) else { return Ok(Told::No) };
-    if matches!(parsed, Token::InitializePermanentDelegate { .. }) {
-        story.fact("permanent_delegate")?;
-    }
     story.administer(account, instruction.head(1), &named)?;
     Ok(Told::Yes)
 }
 
-/// Instructions with an amount, and the closing of an account; none for all others.
+/// What rules may speak about, by the tag alone.
+fn fact(instruction: &Instruction<'_>) -> Option<&'static str> {
+    let is_2022 = instruction.program == TOKEN_2022;
+    match *instruction.data.first()? {
+        TRANSFER => Some("unchecked_token_transfer"),
+        APPROVE => Some("unchecked_token_approval"),
+        MINT_TO | MINT_TO_CHECKED => Some("mint"),
+        BURN | BURN_CHECKED => Some("burn"),
+        CLOSE_ACCOUNT => Some("close_account"),
+        FEE_EXTENSION => is_2022.then_some("token_2022_fee"),
+        PERMANENT_DELEGATE => is_2022.then_some("permanent_delegate"),
+        _ => None,
+    }
+}
+
+/// Instructions with a mint and an amount, and the closing of an account; none for all others.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other instructions are told elsewhere")]
-#[expect(deprecated, reason = "the network still executes it")]
 fn describe_amount(
     instruction: &Instruction<'_>,
     parsed: &Token<'_>,
@@ -45,14 +60,6 @@ fn describe_amount(
 ) -> Result<Option<Told>, SolanaError> {
     let told = match *parsed {
         Token::TransferChecked { amount, .. } => transfer(instruction, amount, story)?,
-        Token::Transfer { .. } => {
-            story.fact("unchecked_token_transfer")?;
-            Told::No
-        }
-        Token::Approve { .. } => {
-            story.fact("unchecked_token_approval")?;
-            Told::No
-        }
         Token::ApproveChecked { amount, .. } => match instruction.first() {
             Some([_, mint, delegate]) => {
                 story.approve(delegate, story.tokens(mint, amount)?)?;
@@ -104,7 +111,6 @@ fn mint(
     let Some([mint, destination, _]) = instruction.first() else { return Ok(Told::No) };
     let units = story.tokens(mint, amount)?;
     let to = holder(instruction, mint, destination, story);
-    story.fact("mint")?;
     story.transfer(mint, to.unwrap_or(destination), units)?;
     let named = [("amount", amount.to_string()), ("to", destination.to_string())];
     story.administer(mint, instruction.head(1), &named)?;
@@ -120,7 +126,6 @@ fn burn(
     let Some([source, mint, _]) = instruction.first() else { return Ok(Told::No) };
     let amount = story.tokens(mint, amount)?;
     let from = holder(instruction, mint, source, story);
-    story.fact("burn")?;
     story.transfer(from.unwrap_or(source), mint, amount)?;
     Ok(Told::Yes)
 }
@@ -128,7 +133,6 @@ fn burn(
 /// All lamports of an account move, and how many they are stands nowhere in the message.
 fn close(instruction: &Instruction<'_>, story: &mut Story<'_>) -> Result<Told, SolanaError> {
     let Some([account, destination, owner]) = instruction.first() else { return Ok(Told::No) };
-    story.fact("close_account")?;
     let named = [
         ("account", account.to_string()),
         ("destination", destination.to_string()),
@@ -185,7 +189,6 @@ fn describe_fee(
     fee: &Fee,
     story: &mut Story<'_>,
 ) -> Result<Told, SolanaError> {
-    story.fact("token_2022_fee")?;
     match fee {
         Fee::TransferCheckedWithFee { amount, .. } => transfer(instruction, *amount, story),
         Fee::InitializeTransferFeeConfig { transfer_fee_basis_points, maximum_fee, .. }
@@ -233,6 +236,18 @@ fn parse_fee(instruction: &Instruction<'_>) -> Option<Fee> {
     (instruction.program == TOKEN_2022 && written == instruction.data).then_some(parsed)
 }
 
+/// Whether the program has an instruction of this tag that is read here. Behind other tags of
+/// Token-2022 stand instructions of its extensions, which are not.
+fn is_known(instruction: &Instruction<'_>) -> bool {
+    let is_2022 = instruction.program == TOKEN_2022;
+    match instruction.data {
+        [0..=TOKEN_LAST, ..] => true,
+        [FEE_EXTENSION, 0..=FEE_LAST, ..] => is_2022,
+        [tag, ..] => is_2022 && TAGS_2022.contains(tag),
+        [] => false,
+    }
+}
+
 fn optional(address: Option<Address>) -> String {
     address.map_or_else(|| "none".to_owned(), |address| address.to_string())
 }
@@ -263,6 +278,19 @@ const fn authority(authority: &AuthorityType) -> &'static str {
 pub(super) const TOKEN: Address =
     Address::from_str_const("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
 pub(super) const TOKEN_2022: Address = spl_token_2022_interface::ID;
+const TRANSFER: u8 = 3;
+const APPROVE: u8 = 4;
+const MINT_TO: u8 = 7;
+const BURN: u8 = 8;
+const CLOSE_ACCOUNT: u8 = 9;
+const MINT_TO_CHECKED: u8 = 14;
+const BURN_CHECKED: u8 = 15;
 /// The last instruction of SPL Token that has the meaning it has in Token-2022.
 const TOKEN_LAST: u8 = 24;
 const FEE_EXTENSION: u8 = 26;
+/// The last instruction of the transfer fee extension, `SetTransferFee`.
+const FEE_LAST: u8 = 5;
+const PERMANENT_DELEGATE: u8 = 35;
+/// The instructions of Token-2022 alone that are read: close authority of a mint, reallocation,
+/// native mint, mint without transfers, permanent delegate, excess lamports and unwrapping.
+const TAGS_2022: [u8; 7] = [25, 29, 31, 32, PERMANENT_DELEGATE, 38, 45];

@@ -71,8 +71,7 @@ fn leaves_are_limited() {
 fn a_transaction_that_nobody_relays_is_refused() {
     let own = ecdsa(1);
     let spending = |count: usize| {
-        let foreign = ecdsa(2).p2pkh();
-        let inputs = (0..count).fold(Draft::new(), |draft, _| draft.spend(&foreign, 1_000));
+        let inputs = (0..count).fold(Draft::new(), |draft, _| draft.spend(&own.p2pkh(), 1_000));
         inputs.spend(&own.p2wpkh(), 1_000).pay(&ecdsa(9).p2wpkh(), 1_000).0
     };
     let context = context(std::slice::from_ref(&own));

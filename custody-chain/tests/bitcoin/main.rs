@@ -12,6 +12,7 @@ mod draft;
 mod limits;
 mod messages;
 mod mutations;
+mod rates;
 mod refusals;
 mod spending;
 mod support;

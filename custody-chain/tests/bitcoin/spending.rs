@@ -18,7 +18,7 @@ fn script(text: &str) -> ScriptBuf {
 }
 
 /// A witness script of 2 of 3 keys.
-fn two_of_three(keys: &[Named; 3]) -> ScriptBuf {
+pub(crate) fn two_of_three(keys: &[Named; 3]) -> ScriptBuf {
     let push = |named: &Named| format!("21{}", hex::encode(named.key.public_key().as_bytes()));
     let keys: String = keys.iter().map(push).collect();
     script(&format!("52{keys}53ae"))

@@ -327,3 +327,36 @@ fn whoever_changes_owner_code_or_roles_administers() {
         assert_eq!(told(TOKEN, 0, &data).unwrap(), [expected]);
     }
 }
+
+/// The most memory that this process has had, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// Calldata in which `many` offsets point to the one element that stands there.
+fn aliased(selector: [u8; 4], head: &[u64], many: u64, element: &[u8]) -> Vec<u8> {
+    let word = |number: u64| U256::from(number).to_be_bytes::<32>();
+    let head: Vec<u8> = head.iter().flat_map(|number| word(*number)).collect();
+    let offsets = word(many * 32).repeat(usize::try_from(many).unwrap());
+    [&selector[..], &head, &word(many), &offsets, element].concat()
+}
+
+#[test]
+fn data_that_is_told_more_often_than_it_is_there_takes_no_memory() {
+    let word = |number: u64| U256::from(number).to_be_bytes::<32>();
+    // 4,000 times the same 120 KiB: 480 MiB.
+    let text = [&word(120 * 1_024)[..], &vec![7; 120 * 1_024]].concat();
+    let calls = aliased([0xac, 0x96, 0x50, 0xd8], &[32], 4_000, &text);
+    // 3,900 times the same facet with its 3,900 selectors: fifteen million words.
+    let selectors = [&word(3_900)[..], &word(0).repeat(3_900)].concat();
+    let facet = [&word(1)[..], &word(0), &word(96), &selectors, &word(0)].concat();
+    let facets = aliased([0x1f, 0x93, 0x1c, 0x1c], &[96, 0, 32 * 7_808], 3_900, &facet);
+    let before = peak();
+    for (data, expected) in [(calls, "call 35 0xac9650d8"), (facets, "administer 35 0x1f931c1c")] {
+        assert_eq!(told(TOKEN, 0, &data).unwrap(), [expected], "{} bytes", data.len());
+    }
+    let grown = peak() - before;
+    assert!(grown < 64 * 1_024, "it took {grown} KiB");
+}

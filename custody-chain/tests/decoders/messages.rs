@@ -55,6 +55,27 @@ fn plain_text_is_told_and_anything_else_is_opaque() {
 }
 
 #[test]
+fn what_is_as_long_as_a_digest_is_opaque_though_it_is_text() {
+    let words_of = |bytes: &[u8]| message(bytes).effects.iter().map(words).collect::<Vec<_>>();
+    for text in ["a".repeat(32), "ä".repeat(16), "sign in to the shop, please: 123".to_owned()] {
+        assert_eq!(text.len(), 32);
+        assert_eq!(words_of(text.as_bytes()), ["sign opaque eip191"], "{text}");
+    }
+    for length in [31, 33, 64] {
+        assert_eq!(words_of(&vec![b'a'; length]), ["sign eip191"], "{length}");
+    }
+}
+
+#[test]
+fn a_line_says_that_a_message_goes_on_beyond_it() {
+    let line = |length: usize| message(&vec![b'a'; length]).summary[0].clone();
+    assert!(line(1_000).ends_with("aaa\""), "{}", line(1_000));
+    let long = line(1_001);
+    assert!(long.contains("aaa\" and more, 1001 bytes in all, sha256:"), "{long}");
+    assert!(long.len() < 1_200);
+}
+
+#[test]
 fn invalid_utf_8_is_opaque_in_a_message_and_refused_in_typed_data() {
     for bytes in [&b"\xff\xfe"[..], b"Gr\xfc\xdfe", b"cut short \xe2\x82", b"\xed\xa0\x80"] {
         let told: Vec<_> = message(bytes).effects.iter().map(words).collect();

@@ -1,5 +1,6 @@
 //! Typed data that spends: permits, and payments that somebody else may bring.
 
+use alloy_primitives::U256;
 use serde_json::{Map, Value, json};
 
 use crate::typed_data::{address, document, permit, told};
@@ -85,9 +86,64 @@ fn permits_and_authorisations_spend() {
     }
 }
 
+/// A permit of Permit2, whose one token is USDC without end, with this witness.
+fn witnessed(field: &str, types: &[(&str, &str)], witness: Value) -> Value {
+    let fields = format!(
+        "TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,{field}"
+    );
+    let own = [
+        ("PermitWitnessTransferFrom", fields.as_str()),
+        ("TokenPermissions", "address token,uint256 amount"),
+    ];
+    let name = field.split_once(' ').unwrap().1;
+    let mut document = document(
+        "PermitWitnessTransferFrom",
+        &[&own[..], types].concat(),
+        json!({
+            "permitted": { "token": address("35"), "amount": (U256::MAX).to_string() },
+            "spender": address("ee"), "nonce": 1, "deadline": 2, name: witness,
+        }),
+    );
+    document["domain"]["verifyingContract"] = json!(PERMIT2);
+    document
+}
+
+#[test]
+fn a_witness_takes_no_tokens_place_whatever_it_is_called() {
+    let expected = ["sign eip712", "ee may take all /erc20:0x35"];
+    let harmless = ("Details", "address token,uint256 amount");
+    let one = json!({ "token": address("99"), "amount": 1 });
+    for (field, types, witness) in [
+        ("Details[] details", &[harmless][..], json!([])),
+        ("Details[] details", &[harmless][..], json!([one])),
+        ("Details details", &[harmless][..], one.clone()),
+        ("uint256 details", &[][..], json!(1)),
+        ("TokenPermissions details", &[][..], one.clone()),
+        ("TokenPermissions[] tokens", &[][..], json!([one])),
+    ] {
+        assert_eq!(told(&witnessed(field, types, witness)), expected, "{field}");
+    }
+    // So many fields that they are told by a digest.
+    let names: Vec<_> = (0..200).map(|number| format!("f{number:03}")).collect();
+    let kind: Vec<_> = names.iter().map(|name| format!("bool {name}")).collect();
+    let kind = kind.join(",");
+    let values: Map<_, _> = names.iter().map(|name| (name.clone(), json!(true))).collect();
+    let many = witnessed("Many details", &[("Many", kind.as_str())], values.into());
+    assert_eq!(told(&many), expected);
+}
+
 #[test]
 fn what_looks_like_a_spend_and_is_none_is_opaque() {
     for (name, kind) in [
+        ("PackedUserOperation", "address sender,uint256 nonce,bytes callData"),
+        ("UserOperation", "address sender,uint256 nonce,bytes callData"),
+        ("SafeOp", "address safe,bytes callData"),
+        ("MetaTransaction", "uint256 nonce,address from,bytes functionSignature"),
+        ("ForwardRequest", "address from,address to,uint256 value,bytes data"),
+        ("OrderComponents", "address offerer,address zone,uint256 counter"),
+        ("Order", "address sellToken,address buyToken,uint256 sellAmount"),
+        ("BulkOrder", "uint256 tree"),
+        ("Delegation", "address delegate,address delegator"),
         ("Permit", "address owner,address spender,uint256 value"),
         ("PermitForAll", "address owner,address operator"),
         ("SafeTx", "address to,uint256 value"),

@@ -15,7 +15,7 @@ use crate::support::{CHAIN, MESSAGE, OFFCHAIN, RESOLVED, context_with, payload};
 custody_testkit::decoder_suite!(solana());
 
 /// Changes only together with the name of the decoder.
-const PIN: &str = "solana/1 4aeef4316d25d0df89eea689a0aa16dec5c73120f50a810d47ff4c0115f6acd5";
+const PIN: &str = "solana/2 4aeef4316d25d0df89eea689a0aa16dec5c73120f50a810d47ff4c0115f6acd5";
 
 fn solana() -> DecoderFixture {
     let signers = [4, 5].map(|seed| TestKey::seeded(Algorithm::Ed25519, seed));

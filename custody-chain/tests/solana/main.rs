@@ -9,6 +9,8 @@ mod addresses;
 mod assembly;
 mod conformance;
 mod fees;
+mod lines;
+mod malformed;
 mod offchain;
 mod programs;
 mod properties;

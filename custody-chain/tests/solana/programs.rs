@@ -3,13 +3,13 @@
 use solana_address::Address;
 
 use crate::support::{
-    Ix, MEMO, MESSAGE, STAKE, SYSTEM, address_of, context, decode, decode_as, facts, ix, keys, me,
-    message, other, parts, pay, sol, system, told,
+    Ix, MALFORMED, MEMO, MESSAGE, STAKE, SYSTEM, address_of, context, decode, decode_as, facts, ix,
+    keys, me, message, other, parts, pay, sol, system, told,
 };
 
 const FEE: &str = "fee 5000";
 
-fn word(number: u64) -> [u8; 8] {
+pub(crate) fn word(number: u64) -> [u8; 8] {
     number.to_le_bytes()
 }
 
@@ -18,6 +18,7 @@ fn text(text: &str) -> Vec<u8> {
     [&word(u64::try_from(text.len()).unwrap())[..], text.as_bytes()].concat()
 }
 
+/// Each instruction is told as expected, and with a byte more it is a call and malformed.
 fn table(cases: &[(&str, Ix, Vec<String>)]) {
     for (name, instruction, expected) in cases {
         let intent = decode(&message(std::slice::from_ref(instruction)));
@@ -26,6 +27,15 @@ fn table(cases: &[(&str, Ix, Vec<String>)]) {
         assert_eq!(lines.pop().as_deref(), Some(FEE), "{name}");
         assert_eq!(&lines, expected, "{name}");
         assert_eq!(intent.summary.len(), intent.effects.len(), "{name}");
+        assert!(!facts(&intent).contains(&MALFORMED), "{name}");
+        let mut longer = instruction.clone();
+        longer.data.push(0);
+        let intent = decode(&message(&[longer])).unwrap();
+        assert!(facts(&intent).contains(&MALFORMED), "{name}, a byte more");
+        let lines = told(&intent);
+        assert_eq!(lines.len(), 2, "{name}, a byte more");
+        let called = format!("call {} ", instruction.program);
+        assert!(lines[0].starts_with(&called), "{name}, a byte more: {}", lines[0]);
     }
 }
 
@@ -79,26 +89,7 @@ fn the_system_program_moves_lamports_and_changes_owners() {
     ]);
 }
 
-#[test]
-fn what_the_system_program_does_not_read_to_the_end_is_a_call() {
-    let (a, b) = (other(1), other(2));
-    for (name, instruction) in [
-        ("a byte more", system(2, &[a, b], &[&word(9), &[0]])),
-        ("a byte less", system(2, &[a, b], &[&word(9)[..7]])),
-        ("one account", system(2, &[a], &[&word(9)])),
-        ("no accounts", system(1, &[], &[&a.to_bytes()])),
-        ("no data", ix(&SYSTEM.to_string(), &[a, b], &[])),
-        ("an unknown number", system(99, &[a, b], &[&word(9)])),
-        ("a seed that is no text", system(10, &[a], &[&[7; 32], &word(1), &[0xff], &[7; 32]])),
-        ("a seed without end", system(10, &[a], &[&[7; 32], &[0xff; 8], &[7; 32]])),
-    ] {
-        let lines = told(&decode(&message(&[instruction])).unwrap());
-        assert_eq!(lines.len(), 2, "{name}");
-        assert!(lines[0].starts_with(&format!("call {SYSTEM} ")), "{name}: {}", lines[0]);
-    }
-}
-
-fn stake(number: u32, accounts: &[Address], fields: &[&[u8]]) -> Ix {
+pub(crate) fn stake(number: u32, accounts: &[Address], fields: &[&[u8]]) -> Ix {
     let data = [&number.to_le_bytes()[..], &fields.concat()].concat();
     ix(STAKE, accounts, &data)
 }

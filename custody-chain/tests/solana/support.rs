@@ -24,6 +24,8 @@ pub(crate) const STAKE: &str = "Stake11111111111111111111111111111111111111";
 pub(crate) const TOKEN: &str = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
 pub(crate) const TOKEN_2022: &str = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb";
 pub(crate) const ASSOCIATED: &str = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL";
+/// The fact of an instruction whose bytes are not all understood.
+pub(crate) const MALFORMED: &str = "malformed_instruction";
 
 pub(crate) fn known(text: &str) -> Address {
     text.parse().unwrap()

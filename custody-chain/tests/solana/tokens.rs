@@ -2,16 +2,14 @@
 
 use solana_address::Address;
 
+use crate::programs::word;
 use crate::support::{
-    ASSOCIATED, Ix, TOKEN, TOKEN_2022, associated, decode, facts, ix, me, message, other, sol, told,
+    ASSOCIATED, Ix, MALFORMED, TOKEN, TOKEN_2022, associated, decode, facts, ix, me, message,
+    other, sol, told,
 };
 
-fn tagged(tag: u8, fields: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn tagged(tag: u8, fields: &[&[u8]]) -> Vec<u8> {
     [&[tag][..], &fields.concat()].concat()
-}
-
-fn word(number: u64) -> [u8; 8] {
-    number.to_le_bytes()
 }
 
 fn checked(program: &str, accounts: &[Address], amount: u64) -> Ix {
@@ -25,7 +23,7 @@ fn create(program: &str, owner: Address, mint: Address, data: &[u8]) -> Ix {
 }
 
 /// The lines of one instruction, without the fee, and the facts.
-fn one(instruction: Ix) -> (Vec<String>, Vec<String>) {
+pub(crate) fn one(instruction: Ix) -> (Vec<String>, Vec<String>) {
     let intent = decode(&message(&[instruction])).unwrap();
     let mut lines = told(&intent);
     assert!(lines.pop().unwrap().starts_with("fee "));
@@ -96,9 +94,16 @@ fn a_token_account_that_is_not_derived_is_not_proved() {
         let (lines, _) = one(wrong);
         assert!(lines[0].starts_with(&format!("call {ASSOCIATED} 0x01 ")), "{name}: {lines:?}");
     }
-    for (name, data) in [("recover", &[2][..]), ("a byte more", &[1, 0]), ("unknown", &[9])] {
-        let (lines, _) = one(Ix { data: data.to_vec(), ..good.clone() });
+    for (name, data, malformed) in [
+        ("recover", &[2][..], false),
+        ("recover and a byte more", &[2, 0], false),
+        ("a byte more", &[1, 0], true),
+        ("a byte more than create", &[0, 7], true),
+        ("unknown", &[9], false),
+    ] {
+        let (lines, found) = one(Ix { data: data.to_vec(), ..good.clone() });
         assert!(lines[0].starts_with(&format!("call {ASSOCIATED} ")), "{name}: {lines:?}");
+        assert_eq!(found.contains(&MALFORMED.to_owned()), malformed, "{name}");
     }
     let mut short = good;
     short.accounts.truncate(5);
@@ -168,6 +173,10 @@ fn the_other_instructions_of_both_programs_are_told() {
             assert_eq!(lines, expected, "{name} of {program}");
             let is_2022 = found.contains(&"token_2022".to_owned());
             assert_eq!(is_2022, program == TOKEN_2022, "{name}");
+            assert!(!found.contains(&MALFORMED.to_owned()), "{name} of {program}");
+            let (lines, found) = one(ix(program, accounts, &[&data[..], &[0]].concat()));
+            assert!(lines[0].starts_with(&call(data[0], "")[0]), "{name}, a byte more");
+            assert!(found.contains(&MALFORMED.to_owned()), "{name}, a byte more");
         }
     }
 }

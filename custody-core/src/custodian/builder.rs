@@ -9,6 +9,7 @@ use super::error::OpenError;
 use super::extension::CommandHandler;
 use super::limits::{Limit, Limited};
 use super::open::{self, Opened};
+use super::prepare::LIFE_MAX;
 use super::recover::{self, Recovery};
 use super::sequencer::{Queues, Sequencer};
 use super::shared::{Backend, Holds, Published, Shared};
@@ -132,7 +133,8 @@ impl CustodianBuilder {
     /// Creates a custodian in an empty store, with the backends given here registered.
     ///
     /// # Errors
-    /// Fails if a seam is missing, the store is not empty, the rules are refused, or a seam fails.
+    /// Fails if a seam is missing, the configuration is refused, the store is not empty, the rules
+    /// are refused, or a seam fails.
     ///
     /// # Cancel safety
     /// If dropped, the genesis event may have been written; opening then needs its id.
@@ -147,7 +149,8 @@ impl CustodianBuilder {
     /// that the log was given.
     ///
     /// # Errors
-    /// Fails if a seam is missing or fails, or if what is stored is not what was signed.
+    /// Fails if a seam is missing or fails, the configuration is refused, or what is stored is not
+    /// what was signed.
     ///
     /// # Cancel safety
     /// Safe: nothing is written but log heads and what a recovery that was cut short has left to do.
@@ -191,6 +194,9 @@ impl CustodianBuilder {
     }
 
     fn seams(self) -> Result<Seams, OpenError> {
+        if self.config.order_life > LIFE_MAX {
+            return Err(OpenError::Config { what: "an order lives at most 30 days" });
+        }
         let incomplete = |what| OpenError::Incomplete { what };
         let clock = self.clock.ok_or(incomplete("clock"))?;
         let store = self.store.ok_or(incomplete("store"))?;
@@ -249,7 +255,7 @@ fn start(seams: Seams, opened: Opened) -> Custodian {
         switches,
         backends,
         extensions,
-        published: RwLock::new(Published { ledger, engine }),
+        published: RwLock::new(Published { ledger: Arc::new(ledger), engine }),
         holds: RwLock::new(Holds::default()),
         doubted: AtomicU64::new(0),
         sealed,

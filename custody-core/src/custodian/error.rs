@@ -118,6 +118,12 @@ pub enum OpenError {
     /// The log failed.
     #[error("the log failed")]
     Audit(#[from] AuditError),
+    /// The configuration is refused.
+    #[error("the configuration is refused: {what}")]
+    Config {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A call failed.
     #[error("the custodian cannot start")]
     Custodian(#[from] Error),

@@ -181,7 +181,7 @@ async fn place<'a>(
 }
 
 /// Fails with what stands against the order's use of the backend right now.
-fn may_use(shared: &Shared, order: &OpenOrder, used: &Backend) -> Result<(), Stop> {
+pub(super) fn may_use(shared: &Shared, order: &OpenOrder, used: &Backend) -> Result<(), Stop> {
     may_go_on(shared, order)?;
     registered_backend(shared, used.backend.id())
         .map(drop)

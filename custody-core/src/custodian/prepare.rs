@@ -1,6 +1,11 @@
+mod decision;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(super) use decision::UNDECIDABLE;
+use decision::check_decision;
 
 use super::error::Error;
 use super::message::{Carried, Prepared};
@@ -23,7 +28,10 @@ use crate::seam::{
 use crate::time::Timestamp;
 
 /// Longest life of an order.
-const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Longest document of a command: a rule set stands in it as text, which may make it twice as long.
+const COMMAND_MAX: usize = 2 * PolicyDocument::MAX + 64 * 1024;
 
 /// The submission of a request, as it is signed and compared.
 pub(crate) fn submission(request: &Request) -> Result<Stored<SubmissionDocument>, Error> {
@@ -66,9 +74,10 @@ pub(crate) fn prepare(
         }
         RequestedWork::Command(command) => command_work(shared, &order, *command)?,
     };
+    let custodian = *shared.read().ledger.custodian();
     let document = Stored::write(OrderDocument {
         v: V1,
-        custodian: *shared.read().ledger.custodian(),
+        custodian,
         order: order.clone(),
         requester: request.requester,
         request: request.id,
@@ -89,9 +98,11 @@ pub(crate) fn prepare(
     let reference = document.reference();
     let (document, value) = document.into_parts();
     documents.push(Record { key: document_key(order.as_str(), &reference.sha256)?, value });
+    let document = Arc::new(document);
+    check_decision(shared, &document, &authentication)?;
     Ok(Prepared {
         submission,
-        document: Arc::new(document),
+        document,
         order: reference,
         carried: Arc::new(work.carried),
         documents,
@@ -296,21 +307,25 @@ pub(crate) fn task_references(
 }
 
 fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<PreparedWork, Error> {
+    let stored = Stored::write(command)?;
+    if stored.bytes().len() > COMMAND_MAX {
+        return Err(Error::Request { what: "the command's document is too large" });
+    }
+    let command = stored.value();
     let (wallet, chain) = {
         let published = shared.read();
-        published.ledger.check(&command)?;
-        let wallet = published.ledger.wallet_of(&command);
+        published.ledger.check(command)?;
+        let wallet = published.ledger.wallet_of(command);
         let chain = wallet.as_ref().and_then(|id| published.ledger.wallet(id));
         (wallet, chain.map(|wallet| wallet.chain().clone()))
     };
-    check_extension(shared, &command)?;
-    check_descriptor(shared, &command)?;
-    check_resealing(shared, &command)?;
-    new_engine(shared, &command)?;
+    check_extension(shared, command)?;
+    check_descriptor(shared, command)?;
+    check_resealing(shared, command)?;
+    new_engine(shared, command)?;
     let effects = vec![command.effect(wallet.as_ref())];
-    let stored = Stored::write(command)?;
     let reference = CommandReference {
-        action: stored.value().action(),
+        action: command.action(),
         size: size_of_bytes(stored.bytes()),
         sha256: *stored.digest(),
     };
@@ -318,7 +333,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
         key: document_key(order.as_str(), stored.digest())?,
         value: stored.bytes().to_vec(),
     }];
-    if let Command::UpdatePolicy { policy } = stored.value() {
+    if let Command::UpdatePolicy { policy } = command {
         let key = document_key(order.as_str(), &Digest::of(policy.as_bytes()))?;
         documents.push(Record { key, value: policy.as_bytes().to_vec() });
     }
@@ -328,7 +343,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
         reference: Work::Command(reference),
         intent: (effects, std::collections::BTreeSet::new()),
         tasks: Vec::new(),
-        carried: Carried::Command(Arc::new(stored.value().clone())),
+        carried: Carried::Command(Arc::new(command.clone())),
         documents,
     })
 }
@@ -342,6 +357,7 @@ pub(crate) fn new_engine(
     let document: PolicyDocument = crate::document::parse(policy.as_bytes())?;
     let engine = compile(shared.compiler.as_ref(), &document)?;
     let now = shared.now();
-    shared.read().ledger.check_succession(policy, engine.as_ref(), now)?;
+    // A long search: no lock is held in it.
+    shared.snapshot().ledger.check_succession(policy, engine.as_ref(), now)?;
     Ok(Some(engine))
 }

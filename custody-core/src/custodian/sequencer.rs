@@ -115,12 +115,12 @@ impl Sequencer {
         anchored: Option<Head>,
         snapshot: Kept,
     ) -> Self {
-        let published = shared.read().clone();
+        let published = shared.snapshot();
         let clock = ClockGuard::new(shared.clock.as_ref(), published.ledger.time());
         let position = published.ledger.position();
         Self {
             open: Turn::new(&published.ledger),
-            ledger: published.ledger,
+            ledger: Ledger::clone(&published.ledger),
             engine: published.engine,
             clock,
             running: BTreeSet::new(),

@@ -105,15 +105,17 @@ pub(crate) struct Backend {
     pub(crate) switching: Semaphore,
 }
 
-/// The durable state as callers see it, with the engine of the rule set in force.
+/// The durable state as callers see it, with the engine of the rule set in force. Copies share the
+/// state until it changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) engine: Arc<dyn PolicyEngine>,
 }
 
-/// What holds before it is durable: only what takes rights away.
-#[derive(Debug, Default)]
+/// What holds before it is durable: only what takes rights away. It follows from the turns that are
+/// not durable yet and may become it.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holds {
     house: bool,
     wallets: BTreeSet<WalletId>,
@@ -134,22 +136,6 @@ impl Holds {
         }
         if let Command::RemovePrincipal { principal } = command {
             self.people.insert(principal.clone());
-        }
-    }
-
-    /// What is durable now holds by itself, and what was taken back no longer holds.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    pub(crate) fn settle(&mut self, command: &Command) {
-        match command {
-            Command::Freeze { scope } | Command::Thaw { scope } => match scope {
-                FreezeScope::House => self.house = false,
-                FreezeScope::Wallet(id) => drop(self.wallets.remove(id)),
-            },
-            Command::SuspendKey { key }
-            | Command::ResumeKey { key }
-            | Command::CompromiseKey { key } => drop(self.keys.remove(key)),
-            Command::RemovePrincipal { principal } => drop(self.people.remove(principal)),
-            _ => {}
         }
     }
 
@@ -176,6 +162,11 @@ impl Holds {
 impl Shared {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Published> {
         self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The durable state as it is now: whoever looks at it for long keeps nobody from changing it.
+    pub(crate) fn snapshot(&self) -> Published {
+        self.read().clone()
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Published> {

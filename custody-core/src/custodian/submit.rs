@@ -8,7 +8,7 @@ use super::message::{Carried, Entry, Message, Prepared, Progress};
 use super::prepare::{prepare, submission};
 use super::record::{RequestRecord, request_key};
 use super::request::{Answer, Explanation, Outcome, Request, RequestedWork};
-use super::shared::Shared;
+use super::shared::{Published, Shared};
 use crate::command::{Command, Resolution};
 use crate::document::{Hold, OrderDocument, Stored, SubmissionDocument, parse};
 use crate::id::{OrderId, RoleId};
@@ -16,6 +16,7 @@ use crate::ledger::{CommandRefusal, OpenOrder};
 use crate::order::OrderState;
 use crate::principal::{SignedStatement, Verb};
 use crate::seam::{Missing, Requirement};
+use crate::time::Timestamp;
 
 /// The order of a request that was made before: one point read.
 pub(super) async fn known(
@@ -270,7 +271,11 @@ fn standing(order: &OpenOrder, missing: Vec<Requirement>) -> Outcome {
 /// What would release a pending order; empty if nothing would.
 fn missing(shared: &Shared, order: &OpenOrder) -> Vec<Requirement> {
     let now = shared.now();
-    let published = shared.read();
+    options(&shared.snapshot(), order, now)
+}
+
+/// What would release an order that is not allowed. The search may be long: no lock is held in it.
+fn options(published: &Published, order: &OpenOrder, now: Timestamp) -> Vec<Requirement> {
     match published.ledger.missing(published.engine.as_ref(), order, now) {
         Missing::Await { options, .. } => options,
         Missing::Never => Vec::new(),
@@ -284,16 +289,14 @@ pub(super) fn explain_open(
     summary: Vec<String>,
 ) -> Explanation {
     let now = shared.now();
-    let decision = {
-        let published = shared.read();
-        published.ledger.decide(published.engine.as_ref(), order, now)
-    };
+    let published = shared.snapshot();
+    let decision = published.ledger.decide(published.engine.as_ref(), order, now);
     let allowed = decision.allowed;
     let can_wait = !allowed && !decision.is_final;
     Explanation {
         state: order.state(),
         allowed,
-        missing: if can_wait { missing(shared, order) } else { Vec::new() },
+        missing: if can_wait { options(&published, order, now) } else { Vec::new() },
         rules: decision.rules,
         errors: decision.errors,
         summary,

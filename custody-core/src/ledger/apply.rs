@@ -242,6 +242,7 @@ impl Ledger {
             approvals: Vec::new(),
             counted: Vec::new(),
             lost: None,
+            removed: false,
         };
         self.open.add(&order);
         self.orders.insert(submitted.order.clone(), order);

@@ -100,7 +100,10 @@ impl Ledger {
     #[must_use]
     pub fn stop(&self, order: &OpenOrder) -> Option<Hold> {
         let removed = |id| !self.members.contains_key(id);
-        if removed(&order.document.requester) || order.counted.iter().any(removed) {
+        // A job has the order as it was when the job began.
+        let kept = self.orders.get(&order.document.order).unwrap_or(order);
+        let is_anyone = removed(&order.document.requester) || order.counted.iter().any(removed);
+        if kept.removed || is_anyone {
             return Some(Hold::ApproverRemoved);
         }
         match self.hold(&order.document, order.document.submitted) {

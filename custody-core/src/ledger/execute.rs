@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use super::index::Mark;
-use super::{Key, Ledger, LedgerError, Member, PolicyInForce, SeedEntry, Wallet};
+use super::{Key, Ledger, LedgerError, Member, OpenOrder, PolicyInForce, SeedEntry, Wallet};
 use crate::command::{Command, CommandResult, DRILL, FreezeScope, KeyStart};
 use crate::crypto::PublicKey;
 use crate::document::parse;
 use crate::id::{KeyId, PrincipalId};
 use crate::key::KeyState;
-use crate::principal::Principal;
+use crate::order::OrderState;
+use crate::principal::{Principal, Statement};
 use crate::seam::{Exportability, PolicyDocument};
 use crate::time::Timestamp;
 
@@ -110,6 +111,20 @@ impl Ledger {
             }
             organisations.retain(|_, count| *count > 0);
         }
+        for order in self.orders.values_mut() {
+            let is_theirs = order.document.requester == *id || order.counted.contains(id);
+            order.removed |= is_theirs && order.state != OrderState::Pending;
+        }
+        self.forget_approvals(|statement| statement.principal == *id);
+    }
+
+    /// Orders that wait lose these approvals: whoever is enrolled later under the same name, or with
+    /// a credential of the same name, has not given them.
+    fn forget_approvals(&mut self, is_revoked: impl Fn(&Statement) -> bool) {
+        let waits = |order: &&mut OpenOrder| order.state == OrderState::Pending;
+        for order in self.orders.values_mut().filter(waits) {
+            order.approvals.retain(|approval| !is_revoked(&approval.statement));
+        }
     }
 
     fn change_credential(&mut self, command: &Command) -> Result<(), LedgerError> {
@@ -126,6 +141,9 @@ impl Ledger {
         }
         if let Command::RemoveCredential { credential, .. } = command {
             credentials.remove(credential);
+            self.forget_approvals(|statement| {
+                statement.principal == *principal && statement.credential == *credential
+            });
         }
         Ok(())
     }

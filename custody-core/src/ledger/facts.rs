@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ledger, OpenOrder};
+use super::{Key, Ledger, OpenOrder};
 use crate::amount::Units;
 use crate::caip::{AccountId, AssetId};
 use crate::command::Command;
@@ -189,12 +189,14 @@ impl Ledger {
 
     fn destination_facts(&self, account: &AccountId) -> DestinationFacts {
         let books = self.addresses.get(account);
-        let self_owned = self.key_of(account).is_some();
+        let own = self.key_of(account);
+        let is_kept = |key: &Key| key.state.may_receive() && key.destruction.is_none();
+        let self_owned = own.and_then(|id| self.keys.get(id)).is_some_and(is_kept);
         DestinationFacts {
             known_since: books.and_then(|books| books.0.values().min().copied()),
             books: books.into_iter().flat_map(|books| books.0.keys().cloned()).collect(),
             self_owned,
-            resembles: books.is_none() && !self_owned && self.looks.has(account),
+            resembles: books.is_none() && own.is_none() && self.looks.has(account),
         }
     }
 }

@@ -52,7 +52,8 @@ impl OrderIndex {
         }
         if order.state == OrderState::Pending {
             self.expiries.insert((document.expires, document.order.clone()));
-        } else if occupies(order.state) {
+        } else {
+            // Reserved or unknown: its keys may be in use.
             self.occupy(document);
         }
     }
@@ -72,7 +73,7 @@ impl OrderIndex {
         }
         if state == OrderState::Pending {
             self.expiries.remove(&(order.expires, order.order.clone()));
-        } else if occupies(state) {
+        } else {
             for key in keys(order) {
                 decrement(&mut self.by_key, key);
             }
@@ -189,11 +190,6 @@ impl PartKey for Mark {
         let Self([first, ..]) = self;
         *first
     }
-}
-
-/// Whether an order in this state may have used its keys, or still may.
-const fn occupies(state: OrderState) -> bool {
-    matches!(state, OrderState::Reserved | OrderState::Unknown)
 }
 
 /// The keys of an order's tasks, each once.

@@ -27,6 +27,10 @@ pub struct OpenOrder {
     pub(super) approvals: Vec<SignedStatement>,
     pub(super) counted: Vec<PrincipalId>,
     pub(super) lost: Option<Hold>,
+    /// Whoever asked for it, or was counted in it, was removed after it was allowed. Enrolling them
+    /// again does not undo that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) removed: bool,
 }
 
 impl OpenOrder {
@@ -50,6 +54,7 @@ impl OpenOrder {
             approvals: Vec::new(),
             counted: Vec::new(),
             lost: None,
+            removed: false,
         }
     }
 
@@ -123,7 +128,8 @@ impl OpenOrder {
         self.lost
     }
 
-    /// Its approvals, oldest first; some may have expired or been revoked.
+    /// Its approvals, oldest first; some may have expired. Those by people or with credentials that
+    /// were removed while it waited are gone.
     #[must_use]
     pub fn approvals(&self) -> &[SignedStatement] {
         &self.approvals

@@ -110,16 +110,21 @@ impl Replay {
         let wallet = order.wallet.as_ref().and_then(|id| Some((id, ledger.wallet(id)?)));
         let (id, wallet) = wallet.ok_or(wrong("the order's wallet does not exist"))?;
         let same_accounts = context.accounts.iter().all(|account| {
-            ledger
-                .key(&account.key)
-                .is_some_and(|key| key.wallet() == id && *key.public_key() == account.public_key)
+            ledger.key(&account.key).is_some_and(|key| {
+                key.wallet() == id
+                    && *key.public_key() == account.public_key
+                    && key.path() == account.path.as_ref()
+            })
         });
+        // One more may have been recorded since the payload was decoded: they are never taken back.
+        let same_descriptors = wallet.descriptors().starts_with(&context.descriptors);
         let fits = reference.size == size_of_bytes(&bytes)
             && context.v == 1
             && context.wallet == *id
             && context.chain == *wallet.chain()
             && order.chain.as_ref() == Some(wallet.chain())
-            && same_accounts;
+            && same_accounts
+            && same_descriptors;
         if !fits {
             return Err(wrong("the order contradicts its wallet"));
         }

@@ -199,7 +199,8 @@ pub struct DestinationFacts {
     pub books: Vec<BookId>,
     /// Since when it has stood in a book without a gap; none if it stands in none.
     pub known_since: Option<Timestamp>,
-    /// Whether it is an account of the house.
+    /// Whether it is an account of the house, whose key is not out of use for good, not known to
+    /// others and not to be destroyed.
     pub self_owned: bool,
     /// Whether it has the first and last characters of an address of a book or of the house, and is
     /// none of them: whoever reads only those takes it for that one.

@@ -8,7 +8,7 @@ use custody_core::command::{Command, CommandResult};
 use custody_core::document::EventBody;
 use custody_core::id::{OrderId, PolicyId, PrincipalId, RoleId};
 use custody_core::ledger::LedgerError;
-use custody_core::principal::{Statement, Verb};
+use custody_core::principal::{Principal, Statement, Verb};
 use custody_core::seam::{Facts, Judgement, Missing, PolicyEngine, RoleFacts};
 use custody_core::time::Timestamp;
 
@@ -167,6 +167,51 @@ fn a_person_enrolled_again_under_the_same_name_with_another_key_does_not_count()
     let principal = newcomer("tara", 44);
     house.execute(Command::EnrollPrincipal { principal }, CommandResult::Done {});
     assert_eq!(counting(&house, &order), [self::principal("theo")]);
+}
+
+/// Tara as a new person, whose credential has the name of her old one and another key.
+fn same_names() -> Principal {
+    let mut principal = newcomer("tara", 44);
+    principal.credentials = BTreeMap::from([(credential_id(3), credential(44))]);
+    principal
+}
+
+#[test]
+fn a_person_enrolled_again_does_not_count_though_the_credential_has_the_old_name() {
+    for again in [same_names(), newcomer("tara", 3)] {
+        let (mut house, order) = approved();
+        let principal = principal("tara");
+        house.execute(Command::RemovePrincipal { principal }, CommandResult::Done {});
+        house.execute(Command::EnrollPrincipal { principal: again }, CommandResult::Done {});
+        assert_eq!(counting(&house, &order), [self::principal("theo")]);
+        assert_eq!(house.ledger.order(&order).unwrap().approvals().len(), 1);
+        assert_eq!(house.rebuilt(), house.ledger);
+    }
+}
+
+#[test]
+fn a_credential_enrolled_again_under_the_same_name_does_not_count() {
+    for key in [credential(44), credential(3)] {
+        let (mut house, order) = approved();
+        let (principal, credential) = (principal("tara"), credential_id(3));
+        let (again, name) = (principal.clone(), credential.clone());
+        house.execute(Command::RemoveCredential { principal, credential }, CommandResult::Done {});
+        let enrol = Command::EnrollCredential { principal: again, credential: name, key };
+        house.execute(enrol, CommandResult::Done {});
+        assert_eq!(counting(&house, &order), [self::principal("theo")]);
+    }
+}
+
+#[test]
+fn whoever_is_enrolled_again_approves_anew() {
+    let (mut house, order) = approved();
+    let principal = principal("tara");
+    house.execute(Command::RemovePrincipal { principal }, CommandResult::Done {});
+    let principal = newcomer("tara", 44);
+    house.execute(Command::EnrollPrincipal { principal }, CommandResult::Done {});
+    let approval = house.say(Verb::Approve, &order, "tara", 44);
+    house.push(EventBody::ApprovalAdded(approval)).unwrap();
+    assert_eq!(counting(&house, &order).len(), 2);
 }
 
 #[test]

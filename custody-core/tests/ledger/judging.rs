@@ -1,10 +1,11 @@
 //! What the rules are told about an order, and what holds it whatever they say.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use custody_core::amount::Units;
-use custody_core::command::{Command, CommandResult, FreezeScope};
+use custody_core::command::{Command, CommandResult, FreezeScope, KeyStart};
 use custody_core::digest::Digest;
 use custody_core::document::{Hold, Verdict};
 use custody_core::id::{BookId, OrderId, PolicyId, RuleId};
@@ -14,7 +15,10 @@ use custody_core::seam::{
 };
 use custody_core::time::Timestamp;
 
-use crate::house::{Asked, DAY, House, START, account, key_id, policy, principal, wallet};
+use crate::house::{
+    Asked, DAY, House, START, account, key_id, newcomer, policy, principal, wallet,
+};
+use crate::state::read;
 
 /// An engine that answers as it is told, and remembers what it was told.
 #[derive(Debug)]
@@ -178,6 +182,29 @@ fn an_allowed_order_stops_when_somebody_who_was_counted_or_asked_is_removed() {
 }
 
 #[test]
+fn an_order_stays_stopped_when_whoever_was_removed_is_enrolled_again() {
+    for (name, seed, expected) in [
+        ("tara", 3, Some(Hold::ApproverRemoved)),
+        ("olivia", 2, Some(Hold::ApproverRemoved)),
+        ("theo", 4, None),
+    ] {
+        let mut house = House::new();
+        let order = house.pay(1);
+        house.approve(&order, "tara").unwrap();
+        house.decide(&order, Verdict::Allowed).unwrap();
+        let before = house.ledger.order(&order).unwrap().clone();
+        done(&mut house, Command::RemovePrincipal { principal: principal(name) });
+        done(&mut house, Command::EnrollPrincipal { principal: newcomer(name, seed) });
+        assert_eq!(stopped(&house, &order), expected, "{name}");
+        // As a job has it that began before.
+        assert_eq!(house.ledger.stop(&before), expected, "{name}");
+        assert_eq!(house.rebuilt(), house.ledger, "{name}");
+        let written = house.ledger.documents(&BTreeSet::new()).unwrap();
+        assert_eq!(read(&written), house.ledger, "{name}");
+    }
+}
+
+#[test]
 fn an_allowed_order_stops_by_a_freeze_or_its_key_and_not_by_time() {
     let freeze = |scope| Command::Freeze { scope };
     for (command, expected) in [
@@ -217,6 +244,36 @@ fn a_destination_is_known_since_it_stands_in_its_first_book() {
         told(&house, &order).1,
         DestinationFacts { books, known_since, self_owned: false, resembles: false }
     );
+}
+
+#[test]
+fn an_account_is_the_houses_own_until_its_key_is_lost_or_out_of_use_for_good() {
+    let key = || key_id("key-2");
+    let destroy = Command::DestroyKey { key: key(), wait_ms: 86_400_000 };
+    let compromise = Command::CompromiseKey { key: key() };
+    let cancel = Command::CancelDestroy { key: key() };
+    for (commands, expected) in [
+        (vec![], true),
+        (vec![Command::SuspendKey { key: key() }], true),
+        (vec![Command::DeactivateKey { key: key() }], false),
+        (vec![compromise.clone()], false),
+        (vec![compromise, destroy.clone(), cancel], false),
+    ] {
+        let mut house = House::new();
+        // Payments go to this account.
+        house.create_key("key-2", 2, KeyStart::Active);
+        let order = house.pay(1);
+        let said = format!("{commands:?}");
+        commands.into_iter().for_each(|command| done(&mut house, command));
+        let told = told(&house, &order).1;
+        assert_eq!((told.self_owned, told.resembles), (expected, false), "{said}");
+    }
+    let mut house = House::new();
+    house.create_key("key-2", 2, KeyStart::PreActivation);
+    let order = house.pay(1);
+    assert!(told(&house, &order).1.self_owned);
+    done(&mut house, destroy);
+    assert!(!told(&house, &order).1.self_owned);
 }
 
 #[test]

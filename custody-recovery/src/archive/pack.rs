@@ -69,7 +69,8 @@ impl<'a> Pack<'a> {
     }
 
     /// Everything in a store as it was at one moment, and a head of the log that was signed before it:
-    /// for a custodian that goes on meanwhile. Ask the log for its head first, then take the moment.
+    /// for a custodian that goes on meanwhile. Ask the log for its head first, then for its key,
+    /// and take the moment last: nothing is restored from an archive whose events lead to another.
     #[must_use]
     pub fn at(
         custodian: CustodianId,

@@ -51,14 +51,15 @@ impl FolderJournal {
         }
     }
 
-    /// The record is whole or not there: it gets its name when it is on the disk.
+    /// The record is whole or not there: it gets its name when it is on the disk, and loses it
+    /// again if the name is not durable, since the set then does not count.
     fn finish_now(&self, set: &SetId, record: &[u8]) -> std::io::Result<()> {
-        let unnamed = self.path(set, "part");
+        let (unnamed, named) = (self.path(set, "part"), self.path(set, "json"));
         let mut file = File::create(&unnamed)?;
         file.write_all(record)?;
         file.sync_all()?;
-        std::fs::rename(&unnamed, self.path(set, "json"))?;
-        sync_folder(&self.folder)
+        std::fs::rename(&unnamed, &named)?;
+        sync_folder(&self.folder).inspect_err(|_| drop(std::fs::remove_file(&named)))
     }
 }
 

@@ -3,10 +3,10 @@
 //! Invariant: no error of a place is kept, as it may carry addresses and credentials; only what it
 //! means is.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path as LocalPath;
+use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
@@ -68,6 +68,8 @@ pub struct Place {
     name: PlaceName,
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// Where the copies lie on the local disk, if it is known to be there.
+    folder: Option<PathBuf>,
 }
 
 impl Place {
@@ -81,7 +83,7 @@ impl Place {
         prefix: &str,
     ) -> Result<Self, PlaceError> {
         let prefix = Path::parse(prefix).map_err(|_| PlaceError::Prefix)?;
-        Ok(Self { name, store, prefix })
+        Ok(Self { name, store, prefix, folder: None })
     }
 
     /// A folder of the local disk, which exists. What is put there is durable.
@@ -89,8 +91,10 @@ impl Place {
     /// # Errors
     /// Fails if there is no such folder.
     pub fn folder(name: PlaceName, path: &LocalPath) -> Result<Self, PlaceError> {
-        let store = LocalFileSystem::new_with_prefix(path).map_err(|_| PlaceError::Folder)?;
-        Ok(Self { name, store: Arc::new(store.with_fsync(true)), prefix: Path::default() })
+        let folder = path.canonicalize().map_err(|_| PlaceError::Folder)?;
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| PlaceError::Folder)?;
+        let store = Arc::new(store.with_fsync(true));
+        Ok(Self { name, store, prefix: Path::default(), folder: Some(folder) })
     }
 
     /// The place that a URL names: `file:///folder`, or with the features `aws`, `gcp` and `azure`
@@ -125,7 +129,7 @@ impl Place {
         }
         let made = object_store::parse_url_opts(&url, options).map_err(|_| PlaceError::Url)?;
         let (store, prefix) = made;
-        Ok(Self { name, store: Arc::from(store), prefix })
+        Ok(Self { name, store: Arc::from(store), prefix, folder: None })
     }
 
     /// Its name.
@@ -215,10 +219,18 @@ impl Place {
             Err(Fault::Place(error)) => Ok(Some(self.failed(&error))),
             Err(Fault::Source(error)) => Err(error),
         };
-        if upload.abort().await.is_err() {
+        if upload.abort().await.is_err() && !self.take_back(archive) {
             warn!(place = %self.name, "an unfinished copy cannot be taken back");
         }
         state
+    }
+
+    /// Removes what an unfinished copy has left in a folder, and says whether nothing is left: a
+    /// local store that cannot end an upload forgets the file that it wrote.
+    fn take_back(&self, archive: &Summary) -> bool {
+        let location = self.location(archive);
+        let (Some(folder), Some(name)) = (&self.folder, location.filename()) else { return false };
+        remove_drafts(folder, name).is_ok()
     }
 
     /// Reads what is at `location` and compares it.
@@ -302,6 +314,20 @@ async fn write_parts(
     }
     if bytes != archive.bytes || Digest::new(hash.finalize().into()) != archive.sha256 {
         return Err(Fault::Source(CopiesError::Differs));
+    }
+    Ok(())
+}
+
+/// Removes the files `<name>#<number>`, which a local store writes before one gets the name.
+fn remove_drafts(folder: &LocalPath, name: &str) -> io::Result<()> {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        let number = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('#'));
+        if number.is_some_and(|number| !number.is_empty() && is_number(number)) {
+            fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Where the files of an archive go. This file opens secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -60,6 +60,8 @@ impl FileTarget for NoFiles {
 #[derive(Debug, Default)]
 pub struct FolderTarget {
     folders: BTreeMap<String, PathBuf>,
+    /// Folders that were seen to be durable in the ones above.
+    durable: BTreeSet<PathBuf>,
     open: Option<(PathBuf, File)>,
 }
 
@@ -77,8 +79,9 @@ impl FolderTarget {
     pub fn folder(mut self, name: &str, folder: &Path) -> Result<Self, FileError> {
         make_folder(folder).map_err(FileError::Folder)?;
         if fs::read_dir(folder).map_err(FileError::Folder)?.next().is_some() {
-            return Err(FileError::Folder(std::io::ErrorKind::DirectoryNotEmpty.into()));
+            return Err(FileError::Folder(io::ErrorKind::DirectoryNotEmpty.into()));
         }
+        self.durable.insert(folder.to_owned());
         self.folders.insert(name.to_owned(), folder.to_owned());
         Ok(self)
     }
@@ -99,8 +102,11 @@ impl FileTarget for FolderTarget {
         if place == *folder {
             return Err(no_folder());
         }
-        if let Some(parent) = place.parent() {
+        if let Some(parent) = place.parent()
+            && !self.durable.contains(parent)
+        {
             make_folder(parent)?;
+            self.durable.insert(parent.to_owned());
         }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -130,21 +136,46 @@ impl FileTarget for FolderTarget {
 }
 
 /// Makes a folder that is not there, and those above it, each durable in the one above.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
+///
+/// One that is there is made durable too: a sync of the one above may have failed since it was
+/// made, or never have been done.
+fn make_folder(folder: &Path) -> io::Result<()> {
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or_else(|| Path::new("."));
-    make_folder(above)?;
+    if folder.is_dir() {
+        return sync_found(above);
+    }
+    if !above.is_dir() {
+        make_folder(above)?;
+    }
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    #[cfg(unix)]
-    File::open(above)?.sync_all()?;
-    Ok(())
+    // Whoever tries again makes it anew, and does not take it for durable.
+    sync_names(above).inspect_err(|_| drop(fs::remove_dir(folder)))
 }
+
+/// Makes the names in a folder durable.
+fn sync_names(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// The same above a folder that was found: where nothing can be made, there is nothing to do.
+fn sync_found(above: &Path) -> io::Result<()> {
+    match sync_names(above) {
+        Err(error) if NOTHING_MADE.contains(&error.kind()) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// What a folder answers that may not be written, or that lies where nothing is synced.
+const NOTHING_MADE: [io::ErrorKind; 4] = [
+    io::ErrorKind::InvalidInput,
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::Unsupported,
+];
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::id::{CustodianId, KeyId};
 use custody_core::ledger::Ledger;
@@ -22,6 +23,10 @@ pub(super) struct Fold {
     told: Head,
     /// Whether the events led to the head that the header tells.
     is_there: bool,
+    log_key: PublicKey,
+    /// Whether that key was the log's at that head, or has become it since: whoever makes an
+    /// archive asks the log for its head first, and then for its key.
+    is_log_key: bool,
     /// Documents that came since the last event: those that the next one names are among them.
     documents: BTreeMap<Digest, Vec<u8>>,
     handles: BTreeMap<KeyId, KeyHandle>,
@@ -40,10 +45,10 @@ pub struct Folded {
 
 impl Fold {
     pub(super) fn new(header: &Header) -> Self {
-        Self::of(*header.custodian(), header.checkpoint().head)
+        Self::of(*header.custodian(), header.checkpoint().head, header.log_key().clone())
     }
 
-    fn of(custodian: CustodianId, told: Head) -> Self {
+    fn of(custodian: CustodianId, told: Head, log_key: PublicKey) -> Self {
         let tree = Tree::default();
         // Over nothing there is only one head.
         let is_there = tree.head() == told;
@@ -52,6 +57,8 @@ impl Fold {
             tree,
             told,
             is_there,
+            log_key,
+            is_log_key: false,
             documents: BTreeMap::new(),
             handles: BTreeMap::new(),
             orders: 0,
@@ -70,6 +77,10 @@ impl Fold {
         let folded = self.replay.event(&event.bytes, &self.documents);
         folded.map_err(|source| RestoreError::Event { position, source })?;
         self.documents.clear();
+        if self.tree.size() >= self.told.size {
+            let in_force = self.replay.state().map(Ledger::log_key);
+            self.is_log_key |= in_force == Some(&self.log_key);
+        }
         Ok(())
     }
 
@@ -97,6 +108,9 @@ impl Fold {
         }
         let head = self.tree.head();
         let ledger = self.replay.into_state().ok_or(RestoreError::Empty)?;
+        if !self.is_log_key {
+            return Err(RestoreError::LogKey { size: self.told.size.value() });
+        }
         Ok((ledger, self.handles, Folded { head, orders: self.orders }))
     }
 

@@ -1,13 +1,15 @@
-//! A store that was filled halfway: what it is taken for.
+//! A store that is filled batch by batch, and what one that was filled halfway is taken for.
 
 use custody_core::custodian::{Older, OpenError, Recovery};
 use custody_core::seam::{ErrorKind, Head, Position, Store as _};
+use custody_recovery::archive::Entry;
 use custody_recovery::restore::{NoFiles, RestoreError, Restored, restore};
 use custody_testkit::fault::{Fault, Happened};
 use custody_testkit::store::{FaultyStore, MemoryStore, StoreCall};
 use pollster::block_on;
 
-use crate::house::{House, open};
+use crate::house::{House, entries, open};
+use crate::support::record;
 
 /// Enough for several batches of 1,000 events and records.
 const WALLETS: usize = 600;
@@ -105,3 +107,53 @@ fn an_archive_that_ends_early_fills_no_store_to_its_end() {
         assert!(is_refused, "{cut}: {refused}");
     }
 }
+
+/// How many records an archive has between two events, and how many bytes of them, at most.
+fn widest_gap(bytes: &[u8]) -> (usize, usize) {
+    let (mut records, mut length, mut widest) = (0, 0, (0, 0));
+    for entry in entries(bytes) {
+        if let Entry::Record(record) = entry {
+            records += 1;
+            length += record.value.len();
+        } else {
+            (records, length) = (0, 0);
+        }
+        widest = (widest.0.max(records), widest.1.max(length));
+    }
+    widest
+}
+
+/// A house with so many more records; some of them in the middle are large.
+fn laden(wallets: usize, records: usize, large: usize) -> House {
+    let house = House::with(wallets);
+    for number in 0..records {
+        let is_large = (records / 2..records / 2 + large).contains(&number);
+        let value = vec![number as u8; if is_large { LARGE } else { 3 }];
+        let record = record(&format!("guest/{number:05}"), &value);
+        house.store.replace_record(&record.key, record.value);
+    }
+    house
+}
+
+#[test]
+fn records_that_make_a_batch_between_two_events_are_restored() {
+    // Several stand before each event, or all before the only one.
+    for (wallets, records, large) in [(3, 40, 4), (0, 1_500, 0), (0, 3, 3), (1, 6_000, 0)] {
+        let house = laden(wallets, records, large);
+        let (bytes, _) = house.write(&house.pack(&house.store)).unwrap();
+        let (most, length) = widest_gap(&bytes);
+        let is_wide = if large > 0 { length >= 2 * LARGE } else { most >= 1_500 };
+        assert!(is_wide, "{wallets} {records}: {most} records, {length} bytes");
+        let (store, restored, commits) = whole(&bytes);
+        assert!(store.snapshot() == house.store.snapshot(), "{wallets} {records}");
+        let head = restored.folded().head.size;
+        assert_eq!(block_on(store.head()).unwrap(), head);
+        for failing in 0..commits {
+            let (half, _) = filled(&bytes, failing, Happened::No);
+            assert!(block_on(half.head()).unwrap() < head, "{wallets} {records}: {failing}");
+        }
+    }
+}
+
+/// As many bytes as make a batch.
+const LARGE: usize = 4 * 1024 * 1024;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use custody_core::caip::ChainId;
 use custody_core::command::Command;
-use custody_core::crypto::Algorithm;
+use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::custodian::{
     Custodian, CustodianBuilder, Genesis, OpenError, Outcome, Recovery, Request,
 };
 use custody_core::id::{BackendId, CustodianId, PrincipalId, RequestId, TierId, WalletId};
+use custody_core::principal::rotation_signing_digest;
 use custody_core::seam::Store;
 use custody_recovery::archive::{ArchiveReader, Entry, LockedArchive, Pack, PackError, Summary};
 use custody_recovery::{Opener, Recipient};
@@ -38,16 +39,24 @@ impl House {
 
     /// One that made so many wallets.
     pub(crate) fn with(wallets: usize) -> Self {
+        Self::make(wallets, false)
+    }
+
+    /// One whose log key has changed with its last order, from 99 to 98.
+    pub(crate) fn rotated() -> Self {
+        Self::make(1, true)
+    }
+
+    fn make(wallets: usize, rotates: bool) -> Self {
         let (clock, store) = (TestClock::new(), MemoryStore::new());
-        let key = TestKey::seeded(Algorithm::Ed25519, 99);
-        let log = MemoryLog::new(Arc::new(store.clone()), vec![key]);
+        let log = MemoryLog::new(Arc::new(store.clone()), vec![log_key(99), log_key(98)]);
         let executor = TestExecutor::new(clock.clone());
         let custodian = executor.run(async {
             let custodian = builder(&store, &log, &executor, &clock)
                 .create(Genesis {
                     policy: TestRules::document(
                         &["treasurer"],
-                        "allow create_wallet\nallow update_policy",
+                        "allow create_wallet\nallow update_policy\nallow rotate_log_key",
                     ),
                     principals: People::new(&[("tara", &["treasurer"])]).principals(),
                     assets: Vec::new(),
@@ -62,11 +71,10 @@ impl House {
                     backend: BackendId::parse("memory").unwrap(),
                     seed: None,
                 };
-                let requester = PrincipalId::parse("tara").unwrap();
-                let request = RequestId::parse(&format!("request-{wallet}")).unwrap();
-                let request = Request::command(requester, request, command);
-                let answer = custodian.submit(request).await.unwrap();
-                assert!(matches!(answer.outcome, Outcome::Released(_)), "{answer:?}");
+                release(&custodian, &format!("request-{wallet}"), command).await;
+            }
+            if rotates {
+                release(&custodian, "rotate", rotation(&custodian.id())).await;
             }
             custodian.id()
         });
@@ -79,8 +87,7 @@ impl House {
         store: &MemoryStore,
         recovery: Recovery,
     ) -> Result<Custodian, OpenError> {
-        let key = TestKey::seeded(Algorithm::Ed25519, 99);
-        let log = MemoryLog::new(Arc::new(store.clone()), vec![key]);
+        let log = MemoryLog::new(Arc::new(store.clone()), vec![log_key(99)]);
         let executor = TestExecutor::new(self.clock.clone());
         let builder = builder(store, &log, &executor, &self.clock);
         executor.run(async { builder.recover(self.custodian, recovery).await })
@@ -112,6 +119,31 @@ fn builder(
         .entropy(Arc::new(TestEntropy::seeded(1)))
         .spawner(Arc::new(executor.clone()))
         .clock(Arc::new(clock.clone()))
+}
+
+/// Has a command done, which needs nobody else.
+async fn release(custodian: &Custodian, request: &str, command: Command) {
+    let requester = PrincipalId::parse("tara").unwrap();
+    let request = Request::command(requester, RequestId::parse(request).unwrap(), command);
+    let answer = custodian.submit(request).await.unwrap();
+    assert!(matches!(answer.outcome, Outcome::Released(_)), "{answer:?}");
+}
+
+/// Changes the log key from 99 to 98.
+fn rotation(custodian: &CustodianId) -> Command {
+    let (old, new) = (log_key(99), log_key(98));
+    let digest = rotation_signing_digest(custodian, old.public_key(), new.public_key());
+    let input = SignInput::Message(digest.as_bytes());
+    Command::RotateLogKey {
+        next: new.public_key().clone(),
+        old_signature: old.sign(input).unwrap(),
+        new_signature: new.sign(input).unwrap(),
+    }
+}
+
+/// A key that may sign heads.
+pub(crate) fn log_key(seed: u64) -> TestKey {
+    TestKey::seeded(Algorithm::Ed25519, seed)
 }
 
 /// Opens an archive with the key encryption that all are made for.

@@ -13,6 +13,7 @@ mod damage;
 mod format;
 mod halfway;
 mod house;
+mod log_keys;
 mod moving;
 mod packing;
 mod routes;

@@ -93,6 +93,38 @@ fn a_copy_can_be_put_again_where_it_failed() {
 }
 
 #[test]
+fn a_copy_that_cannot_get_its_name_leaves_nothing_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = Place::folder(name("here"), folder.path()).unwrap();
+    let (copies, archive) = (Copies::new(vec![here]).unwrap(), archive(1));
+    let copy = copies.places()[0].location(&archive.summary).to_string();
+    // A folder under the name of the copy makes the last step fail, for root too.
+    std::fs::create_dir(folder.path().join(&copy)).unwrap();
+    let others = [format!("{copy}#"), format!("{copy}#1a"), format!("{copy}.old#1")];
+    for other in &others {
+        std::fs::write(folder.path().join(other), b"not of this copy").unwrap();
+    }
+    let names = || {
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    assert_eq!(before.len(), 1 + others.len());
+    for _ in 0..2 {
+        let report = block_on(copies.put(&archive.bytes, &archive.summary)).unwrap();
+        assert_eq!(states(&report), [CopyState::Unreachable]);
+        assert_eq!(names(), before);
+    }
+    std::fs::remove_dir(folder.path().join(&copy)).unwrap();
+    let report = block_on(copies.put(&archive.bytes, &archive.summary)).unwrap();
+    assert!(report.is_complete());
+    assert_eq!(names(), before);
+}
+
+#[test]
 fn a_place_that_never_answers_is_unreachable_when_its_time_is_over() {
     let (clock, bad, good) = (TestClock::new(), LyingStore::default(), LyingStore::default());
     bad.tell(Lie::Hangs);

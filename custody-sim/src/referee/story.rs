@@ -47,6 +47,8 @@ pub(crate) struct Tale {
     counted: BTreeSet<PrincipalId>,
     /// Until when all of them approve.
     until: Option<Timestamp>,
+    /// One of them, or whoever asked for it, was removed after it was allowed.
+    is_left: bool,
 }
 
 /// All that the events have said so far.
@@ -147,6 +149,9 @@ impl Story {
         if tale.until.is_some_and(|until| until < self.last) {
             return Some("somebody approves no longer".to_owned());
         }
+        if tale.is_left {
+            return Some("somebody was removed, enrolled again or not".to_owned());
+        }
         let people = tale.counted.iter().chain([&tale.document.requester]);
         let mut gone = people.filter(|person| !self.people.contains_key(*person));
         gone.next().map(|person| format!("{person} was removed"))
@@ -234,6 +239,7 @@ impl Story {
             approvals: Vec::new(),
             counted: BTreeSet::new(),
             until: None,
+            is_left: false,
         };
         match self.tales.insert(order, tale) {
             None => Ok(()),

@@ -281,7 +281,11 @@ impl History {
         }
         let end = match &concluded.outcome {
             Conclusion::Executed { result } => {
-                if let Some(Command::ResolveOrder { order, resolution }) = order.command.clone() {
+                let command = order.command.clone();
+                if let Some(Command::RemovePrincipal { principal }) = &command {
+                    self.remove(principal);
+                }
+                if let Some(Command::ResolveOrder { order, resolution }) = command {
                     self.resolve(&order, resolution)?;
                 }
                 End::Executed { result: result.clone() }
@@ -317,6 +321,13 @@ impl History {
             self.give_back(id);
         }
         Ok(())
+    }
+
+    /// What a person has said of orders that have not ended is gone with them.
+    fn remove(&mut self, person: &PrincipalId) {
+        for order in self.orders.values_mut().filter(|order| order.end.is_none()) {
+            order.approvals.remove(person);
+        }
     }
 
     fn finish(&mut self, index: u64, id: &OrderId, end: End) -> Result<(), Breach> {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_core::amount::Asset;
 use custody_core::command::{Command, KeyStart};
@@ -11,15 +12,18 @@ use custody_core::custodian::{
 };
 use custody_core::digest::Digest;
 use custody_core::document::{Conclusion, EventBody, EventDocument};
-use custody_core::id::{BackendId, KeyId, PrincipalId, RequestId, TierId, WalletId};
+use custody_core::id::{BackendId, KeyId, PrincipalId, RequestId, RoleId, TierId, WalletId};
+use custody_core::principal::{Statement, Verb};
 use custody_core::seam::{
-    AuditLog, Decoder, Entropy, Exportability, HeadAnchor, KeyBackend, PolicyCompiler, Spawner,
-    Store,
+    AuditLog, Clock as _, Decoder, Entropy, Exportability, HeadAnchor, KeyBackend, PolicyCompiler,
+    Spawner, Store,
 };
+use custody_core::time::Timestamp;
 use custody_testkit::audit::{MemoryAnchor, MemoryLog};
 use custody_testkit::backend::MemoryBackend;
 use custody_testkit::decoder::{TestDecoder, TestTransfer};
 use custody_testkit::key::TestKey;
+use custody_testkit::oracle::{Oracle, Promises};
 use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor};
@@ -139,6 +143,19 @@ impl House {
         events.filter(signed).count()
     }
 
+    /// Lets time pass for everybody.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.sleep_until(self.clock.monotonic().saturating_add(time)).await;
+    }
+
+    /// The whole log replays: every decision is made again from its facts.
+    pub(crate) async fn replays(&self, custodian: &Custodian) {
+        let decoders = vec![Arc::new(TestDecoder::new()) as _];
+        let rules = Arc::new(TestRules::new());
+        let mut oracle = Oracle::new(custodian.id(), rules, decoders, Promises::default());
+        oracle.follow(&self.store).await.unwrap();
+    }
+
     /// Nothing was signed and nothing is said to be: no key was used, and no outcome claims it.
     #[track_caller]
     pub(crate) fn assert_unused(&self) {
@@ -146,7 +163,8 @@ impl House {
     }
 }
 
-fn genesis() -> Genesis {
+/// A house of ann's, in which everything is allowed.
+pub(crate) fn genesis() -> Genesis {
     Genesis {
         policy: TestRules::document(&["treasurer"], "allow"),
         principals: People::new(&[("ann", &["treasurer"])]).principals(),
@@ -154,11 +172,40 @@ fn genesis() -> Genesis {
     }
 }
 
-fn ann() -> PrincipalId {
+/// A house of two treasurers, ann and tom, under these rules.
+pub(crate) fn ruled(rules: &str) -> Genesis {
+    Genesis {
+        policy: TestRules::document(&["treasurer"], rules),
+        principals: two().principals(),
+        ..genesis()
+    }
+}
+
+fn two() -> People {
+    People::new(&[("ann", &["treasurer"]), ("tom", &["treasurer"])])
+}
+
+/// Tom's approval.
+pub(crate) async fn approve(custodian: &Custodian, answer: &Answer) -> Result<Answer, Error> {
+    let people = two();
+    let tom = people.get("tom");
+    let statement = Statement {
+        verb: Verb::Approve,
+        order: answer.order.clone(),
+        digest: answer.digest,
+        principal: tom.id().clone(),
+        credential: tom.credential_id().clone(),
+        role: RoleId::parse("treasurer").unwrap(),
+        valid_until: Timestamp::from_millis(4_000_000_000_000),
+    };
+    custodian.approve(tom.say(&custodian.id(), statement)).await
+}
+
+pub(crate) fn ann() -> PrincipalId {
     PrincipalId::parse("ann").unwrap()
 }
 
-fn hot() -> WalletId {
+pub(crate) fn hot() -> WalletId {
     WalletId::parse("hot").unwrap()
 }
 
@@ -225,7 +272,7 @@ pub(crate) fn payment(id: &str) -> Request {
     payment_from(&key(0), id)
 }
 
-fn payment_from(from: &KeyId, id: &str) -> Request {
+pub(crate) fn payment_from(from: &KeyId, id: &str) -> Request {
     let nonce = u64::from_be_bytes(*Digest::of(id.as_bytes()).as_bytes().first_chunk().unwrap());
     let payload = TestTransfer::of(10, "friend", from, nonce).payload();
     Request::payload(ann(), RequestId::parse(id).unwrap(), hot(), payload)

@@ -12,14 +12,19 @@
 
 mod accounts;
 mod backends;
+mod behind;
+mod bounds;
 mod decoders;
 mod drills;
 mod house;
 mod logs;
 mod policies;
+mod quotas;
 mod recovering;
 mod resealing;
 mod runtimes;
+mod searching;
+mod signers;
 mod slow;
 mod stores;
 mod swapping;

@@ -98,7 +98,7 @@ fn receipts_hold_and_their_entries_are_in_the_log() {
 }
 
 #[test]
-fn a_receipt_beyond_the_log_is_checked_under_its_key_alone() {
+fn a_receipt_beyond_the_log_is_checked_under_its_key() {
     let house = paying_house();
     let log = house.export("log");
     let receipt = released(&house.transfer("hot-1", ETHER / 2)).receipt.proof.clone();
@@ -158,6 +158,45 @@ fn a_receipt_with_a_newer_head_still_binds_the_entry_it_proves() {
     log.respell(index);
     let answer = log.verify_with(|verifier| verifier.with("--receipt", &kept));
     answer.assert_failed_at(index, "proves another entry");
+}
+
+/// Whoever has the log's key changed an entry, cut the log below the receipt's head and signed it.
+#[test]
+fn a_receipt_with_a_newer_head_contradicts_a_log_in_which_any_entry_below_its_own_was_changed() {
+    let house = paying_house();
+    let release = house.transfer("hot-1", ETHER / 2);
+    let honest = Insider::new(&house);
+    released(&house.transfer("hot-1", ETHER / 4));
+    let again = house.again(&release);
+    let kept = house.file("receipt", &released(&again).receipt.proof);
+    let own = honest.find("order_concluded", &release.order);
+    for changed in [1, own / 2, own - 1] {
+        let mut log = honest.clone();
+        log.respell(changed);
+        log.verify().assert_verified();
+        let answer = log.verify_with(|verifier| verifier.with("--receipt", &kept));
+        answer.assert_failed("had other entries from");
+        answer.assert_failed(kept.to_str().unwrap());
+    }
+}
+
+/// The hashes of its proof that end within the log are held against it, without its entry.
+#[test]
+fn a_receipt_beyond_a_log_that_was_cut_contradicts_what_was_changed_before_the_cut() {
+    let house = paying_house();
+    let release = house.transfer("hot-1", ETHER / 2);
+    let kept = house.file("receipt", &released(&release).receipt.proof);
+    let mut log = Insider::new(&house);
+    let own = log.find("order_concluded", &release.order);
+    log.events.truncate(own as usize);
+    let with_receipt =
+        |log: &Insider| log.verify_with(|verifier| verifier.with("--receipt", &kept));
+    let answer = with_receipt(&log);
+    answer.assert_verified();
+    assert_eq!(answer.line("receipts"), "receipts: 1 hold, 1 of them beyond the end of this log");
+    log.respell(1);
+    log.verify().assert_verified();
+    with_receipt(&log).assert_failed("had other entries from 0 on");
 }
 
 #[test]

@@ -139,6 +139,36 @@ fn an_order_that_is_not_what_its_payload_does_is_refused() {
 }
 
 #[test]
+fn an_order_that_was_decoded_for_a_wallet_as_nobody_made_it_is_refused() {
+    assert_refused(&[
+        Forgery {
+            name: "with a descriptor that nobody recorded, whose addresses pass for change",
+            reason: "the order contradicts its wallet",
+            make: |story, log| {
+                decoded_with(story, log, |context| context["descriptors"] = json!(["wpkh(any)"]))
+            },
+        },
+        Forgery {
+            name: "with a path that the key was not derived at",
+            reason: "the order contradicts its wallet",
+            make: |story, log| {
+                decoded_with(story, log, |context| context["accounts"][0]["path"] = json!("m/0'"))
+            },
+        },
+    ]);
+}
+
+/// The large payment, decoded for something else than its wallet.
+fn decoded_with(story: &Story, log: &mut Insider, change: fn(&mut Value)) -> u64 {
+    let index = log.find("order_submitted", &story.large.order);
+    let order = log.document(&log.body(index)["document"]);
+    let mut context = log.document(&order["work"]["payload"]["context"]);
+    change(&mut context);
+    let context = log.add(&context);
+    log.edit_order(&story.large.order, |order| order["work"]["payload"]["context"] = context)
+}
+
+#[test]
 fn an_order_of_somebody_else_is_refused() {
     assert_refused(&[
         Forgery {

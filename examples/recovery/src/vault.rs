@@ -111,8 +111,10 @@ pub async fn make(
     vault: &Vault,
     secrets: &[(&str, &Secret)],
 ) -> Result<Made, Failure> {
-    // The head first: it must be over what is in the archive.
+    // The head first, which must be over what is in the archive, then the log's key, which must be
+    // the one at that head or since.
     let head = house.log.head().await?.ok_or("the log has no head")?;
+    let log_key = house.log.public_key().await;
     let moment = house.file.moment().await?;
     // The files of a log that goes on change while they are read: what is archived is made from the
     // moment. Its documents are in the store.
@@ -124,7 +126,6 @@ pub async fn make(
     let keys = Folder::new(KEYS, directory.join(KEYS))?;
     std::fs::create_dir_all(directory.join(WRAPPED))?;
     let wrapped = Folder::new(WRAPPED, directory.join(WRAPPED))?;
-    let log_key = house.log.public_key().await;
     let mut pack = Pack::at(house.custodian.id(), &moment, log_key, head)
         .with_files(&log)
         .with_files(&keys)

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::size::{self, Budget};
 use super::strict::Document;
 use crate::evm::EvmError;
 
 /// Fields by the name of their struct, in the order of their declaration.
-type Types<'a> = BTreeMap<&'a str, Vec<Field<'a>>>;
+pub(super) type Types<'a> = BTreeMap<&'a str, Vec<Field<'a>>>;
 
 #[derive(Clone, Copy, Debug)]
-struct Field<'a> {
-    name: &'a str,
-    kind: &'a str,
+pub(super) struct Field<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: &'a str,
 }
 
 /// Passes a document in which everything is declared and everything that is declared is used.
@@ -23,13 +24,14 @@ pub(super) fn check(document: &Document) -> Result<(), EvmError> {
     if primary == DOMAIN || !types.contains_key(primary) {
         return wrong("the primary type is not declared");
     }
+    size::check(&types, primary)?;
     check_domain(&types, &document.domain)?;
     let mut used = BTreeSet::from([DOMAIN]);
     mark(&types, primary, &mut used);
     if used.len() != types.len() {
         return wrong("a type is declared and not used");
     }
-    check_struct(&types, primary, &document.message)
+    check_struct(&types, primary, &document.message, &mut Budget::of(&types))
 }
 
 fn types(document: &Document) -> Result<Types<'_>, EvmError> {
@@ -90,14 +92,20 @@ fn mark<'a>(types: &Types<'a>, name: &'a str, used: &mut BTreeSet<&'a str>) {
     }
 }
 
-fn check_struct(types: &Types<'_>, name: &str, value: &Map<String, Value>) -> Result<(), EvmError> {
+fn check_struct(
+    types: &Types<'_>,
+    name: &str,
+    value: &Map<String, Value>,
+    budget: &mut Budget,
+) -> Result<(), EvmError> {
+    budget.spend()?;
     let fields = types.get(name).map_or(&[][..], Vec::as_slice);
     if fields.len() != value.len() {
         return wrong("the message is not what is declared");
     }
     for field in fields {
         match value.get(field.name) {
-            Some(value) => check_value(types, field.kind, value)?,
+            Some(value) => check_value(types, field.kind, value, budget)?,
             None => return wrong("the message is not what is declared"),
         }
     }
@@ -105,20 +113,25 @@ fn check_struct(types: &Types<'_>, name: &str, value: &Map<String, Value>) -> Re
 }
 
 /// Goes down as deep as the value does, which is bounded.
-fn check_value(types: &Types<'_>, kind: &str, value: &Value) -> Result<(), EvmError> {
+fn check_value(
+    types: &Types<'_>,
+    kind: &str,
+    value: &Value,
+    budget: &mut Budget,
+) -> Result<(), EvmError> {
     if let Some((inner, _)) = kind.strip_suffix(']').and_then(|kind| kind.rsplit_once('[')) {
         let Value::Array(items) = value else { return wrong("a list is expected") };
-        return items.iter().try_for_each(|item| check_value(types, inner, item));
+        return items.iter().try_for_each(|item| check_value(types, inner, item, budget));
     }
     match (types.contains_key(kind), value) {
-        (true, Value::Object(fields)) => check_struct(types, kind, fields),
+        (true, Value::Object(fields)) => check_struct(types, kind, fields, budget),
         (false, Value::Bool(_) | Value::Number(_) | Value::String(_)) => Ok(()),
         _ => wrong("a value is not of its type"),
     }
 }
 
 /// A type without the brackets of lists.
-fn root(kind: &str) -> &str {
+pub(super) fn root(kind: &str) -> &str {
     kind.split_once('[').map_or(kind, |(root, _)| root)
 }
 
@@ -144,7 +157,7 @@ fn is_builtin(kind: &str) -> bool {
         || sized("bytes", 1, 32)
 }
 
-const fn wrong<T>(what: &'static str) -> Result<T, EvmError> {
+pub(super) const fn wrong<T>(what: &'static str) -> Result<T, EvmError> {
     Err(EvmError::TypedData { what })
 }
 

@@ -20,7 +20,8 @@ pub(super) fn describe(typed: &Typed, story: &mut Story<'_>) -> Result<bool, Evm
     let told = match kind {
         Kind::Permit => permit(story, contract, &fields),
         Kind::DaiPermit => dai_permit(story, contract, &fields),
-        Kind::Permit2 => permit2(typed, story, contract, &fields),
+        Kind::Allowance => permit2(typed, story, contract, &fields, "details"),
+        Kind::SignatureTransfer => permit2(typed, story, contract, &fields, "permitted"),
         Kind::Authorization => authorization(story, contract, &fields),
         Kind::SafeTx => safe_tx(story, contract, &fields),
     };
@@ -31,11 +32,14 @@ pub(super) fn describe(typed: &Typed, story: &mut Story<'_>) -> Result<bool, Evm
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// Permit2, `AllowanceTransfer`.
+    Allowance,
     Authorization,
     DaiPermit,
     Permit,
-    Permit2,
     SafeTx,
+    /// Permit2, `SignatureTransfer`.
+    SignatureTransfer,
 }
 
 impl Kind {
@@ -44,7 +48,7 @@ impl Kind {
         // What a witness adds follows the fields that all have.
         let is_witness = WITNESSES.iter().any(|prefix| kind.starts_with(prefix));
         let is_complete = kind.contains(PERMISSIONS);
-        whole.or((is_witness && is_complete).then_some(Self::Permit2))
+        whole.or((is_witness && is_complete).then_some(Self::SignatureTransfer))
     }
 }
 
@@ -69,11 +73,17 @@ fn dai_permit(story: &mut Story<'_>, token: Address, fields: &Fields<'_>) -> Tol
 }
 
 /// Each token of a permit is one allowance. What a witness adds, and what another contract than
-/// Permit2 makes of it, is told as a message besides.
-fn permit2(typed: &Typed, story: &mut Story<'_>, contract: Address, fields: &Fields<'_>) -> Told {
+/// Permit2 makes of it, is told as a message besides. Whoever asks for a witness chooses its name:
+/// the tokens are those in the field that the kind has them in, whatever else there is.
+fn permit2(
+    typed: &Typed,
+    story: &mut Story<'_>,
+    contract: Address,
+    fields: &Fields<'_>,
+    tokens: &str,
+) -> Told {
     let Some(spender) = fields.address("spender") else { return Ok(None) };
-    let details = fields.get("details").or_else(|| fields.get("permitted"));
-    let details = match details {
+    let details = match fields.get(tokens) {
         Some(DynSolValue::Array(items)) => items.iter().collect(),
         Some(one) => vec![one],
         None => return Ok(None),
@@ -162,22 +172,22 @@ const KINDS: [(&str, Kind); 9] = [
     (
         "PermitSingle(PermitDetails details,address spender,uint256 sigDeadline)\
          PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)",
-        Kind::Permit2,
+        Kind::Allowance,
     ),
     (
         "PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)\
          PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)",
-        Kind::Permit2,
+        Kind::Allowance,
     ),
     (
         "PermitTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,\
          uint256 deadline)TokenPermissions(address token,uint256 amount)",
-        Kind::Permit2,
+        Kind::SignatureTransfer,
     ),
     (
         "PermitBatchTransferFrom(TokenPermissions[] permitted,address spender,uint256 nonce,\
          uint256 deadline)TokenPermissions(address token,uint256 amount)",
-        Kind::Permit2,
+        Kind::SignatureTransfer,
     ),
     (
         "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,\

@@ -48,6 +48,10 @@ impl Doubt {
     pub(super) fn after(&self) -> &[After] {
         &self.draft.after
     }
+
+    pub(super) const fn draft(&self) -> &Draft {
+        &self.draft
+    }
 }
 
 /// How a commit went.
@@ -99,8 +103,8 @@ impl Sequencer {
 
     fn doubt_turn(&mut self, turn: Turn, answer: Option<UnderWay<Answer>>) {
         let later = std::mem::replace(&mut self.open, Turn::new(&self.ledger));
-        self.discard(&later.draft);
         self.doubt = Some(Doubt { draft: turn.draft, answer });
+        self.discard(&later.draft);
         self.stuck.get_or_insert_with(|| self.shared.clock.monotonic());
         self.fail(turn.entries, || Error::Indeterminate { order: None });
         self.fail(later.entries, || Error::Unavailable { order: None });
@@ -235,6 +239,7 @@ impl Sequencer {
         for command in &draft.commands {
             self.put_into_force(command);
         }
+        self.hold_anew();
         for key in std::mem::take(&mut draft.off) {
             self.owe_off(key);
         }
@@ -277,8 +282,10 @@ impl Sequencer {
         let size = if draft.engine.is_some() { draft.events.len() } else { AT_ONCE };
         for events in draft.events.chunks(size.max(1)) {
             let mut published = self.shared.write();
+            // Made anew only if somebody still looks at it as it was.
+            let ledger = Arc::make_mut(&mut published.ledger);
             for (event, attached) in events {
-                if let Err(error) = published.ledger.apply(event, attached) {
+                if let Err(error) = ledger.apply(event, attached) {
                     tracing::error!(%error, "what is durable does not fold");
                     return false;
                 }
@@ -292,7 +299,6 @@ impl Sequencer {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
     fn put_into_force(&mut self, command: &Command) {
-        self.shared.holds_mut().settle(command);
         match command {
             Command::ConfirmClock {} => {
                 self.clock.confirm(self.shared.clock.as_ref());

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commit::Committing;
+use super::commit::{Committing, Doubt};
 use super::{BATCH_MAX, Sequencer, answer};
 use crate::custodian::draft::{After, Draft, Turn};
 use crate::custodian::error::Error;
 use crate::custodian::message::{Entry, Message};
+use crate::custodian::shared::Holds;
+use crate::ledger::Ledger;
 
 impl Sequencer {
     /// Judges one entry in the open turn. One that cannot be judged is answered and left out.
@@ -77,14 +79,7 @@ impl Sequencer {
 
     /// Takes back what a draft did outside the working state, because it will not become durable.
     pub(super) fn discard(&mut self, draft: &Draft) {
-        let mut holds = self.shared.holds_mut();
-        draft.commands.iter().for_each(|command| holds.settle(command));
-        if let Some(committing) = &self.committing {
-            let urgent =
-                committing.turn.draft.commands.iter().filter(|command| command.is_urgent());
-            urgent.for_each(|command| holds.add(command));
-        }
-        drop(holds);
+        self.hold_anew();
         for after in &draft.after {
             if let After::Start(id, _) = after {
                 self.running.remove(id);
@@ -93,6 +88,24 @@ impl Sequencer {
         for id in &draft.started {
             self.running.remove(id);
         }
+    }
+
+    /// What holds before it is durable is what the turns say that may become durable: the one of
+    /// unknown fate, the one that is being committed and the open one. What is durable holds by
+    /// itself.
+    pub(super) fn hold_anew(&self) {
+        let before = self.shared.holds();
+        if *before == Holds::default() {
+            return;
+        }
+        drop(before);
+        let mut holds = Holds::default();
+        let doubt = self.doubt.as_ref().map(Doubt::draft);
+        for draft in doubt.into_iter().chain(self.committed_next()).chain([&self.open.draft]) {
+            let urgent = draft.commands.iter().filter(|command| command.is_urgent());
+            urgent.for_each(|command| holds.add(command));
+        }
+        *self.shared.holds_mut() = holds;
     }
 
     /// Whether the open turn may be closed. For a moment it waits for the jobs that were started for
@@ -108,8 +121,8 @@ impl Sequencer {
 
     /// Goes back to what is durable, and to the turn that is being committed, if there is one.
     pub(super) fn revert(&mut self) {
-        let published = self.shared.read().clone();
-        self.ledger = published.ledger;
+        let published = self.shared.snapshot();
+        self.ledger = Ledger::clone(&published.ledger);
         self.engine = published.engine;
         self.snapshot = self.durable.snapshot.clone();
         if let Some(committing) = &self.committing {

@@ -6,11 +6,12 @@ use crate::custodian::draft::{After, Draft};
 use crate::custodian::error::Error;
 use crate::custodian::job;
 use crate::custodian::message::{Carried, Ended, Finished};
-use crate::custodian::prepare::new_engine;
+use crate::custodian::prepare::{UNDECIDABLE, new_engine};
 use crate::custodian::sequencer::Sequencer;
 use crate::custodian::shared::lock;
 use crate::document::{
-    CloseReason, Conclusion, EventBody, Hold, OrderClosed, OrderConcluded, OrderDecided, Verdict,
+    CloseReason, Conclusion, DocumentError, EventBody, Hold, OrderClosed, OrderConcluded,
+    OrderDecided, Verdict,
 };
 use crate::id::OrderId;
 use crate::ledger::{Attached, Decision, Key, OpenOrder};
@@ -26,14 +27,34 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let decision = self.decide(id, draft)?;
-        if decision.allowed {
-            self.push_decision(id, Verdict::Allowed, &decision, draft)?;
-            return self.admit(id, carried, draft);
+        let is_denied = decision.is_final || !decision.errors.is_empty();
+        if !decision.allowed && !is_denied {
+            return Ok(Standing::Waiting);
         }
-        if decision.is_final || !decision.errors.is_empty() {
-            return self.push_denial(id, &decision, draft);
+        let standing = self.write_decision(id, &decision, carried, draft)?;
+        if carried.is_some() && matches!(standing, Standing::Waiting) {
+            // A new order that cannot be decided is not taken in.
+            return Err(UNDECIDABLE);
         }
-        Ok(Standing::Waiting)
+        Ok(standing)
+    }
+
+    /// Admits or denies an order. If no event has place for the decision nothing is written, and
+    /// the order waits: the sums of its windows have grown since it came in, and shrink again.
+    pub(super) fn write_decision(
+        &mut self,
+        id: &OrderId,
+        decision: &Decision,
+        carried: Option<&Arc<Carried>>,
+        draft: &mut Draft,
+    ) -> Result<Standing, Error> {
+        if !decision.allowed {
+            return self.push_denial(id, decision, draft);
+        }
+        match self.push_decision(id, Verdict::Allowed, decision, draft)? {
+            Some(_) => self.admit(id, carried, draft),
+            None => Ok(Standing::Waiting),
+        }
     }
 
     pub(super) fn decide(&self, id: &OrderId, draft: &Draft) -> Result<Decision, Error> {
@@ -41,13 +62,14 @@ impl Sequencer {
         Ok(self.ledger.decide(self.engine.as_ref(), order, draft.at))
     }
 
-    pub(super) fn push_decision(
+    /// Writes the event of a decision; none if it is too large for one.
+    fn push_decision(
         &mut self,
         id: &OrderId,
         verdict: Verdict,
         decision: &Decision,
         draft: &mut Draft,
-    ) -> Result<Position, Error> {
+    ) -> Result<Option<Position>, Error> {
         let event = EventBody::OrderDecided(OrderDecided {
             order: id.clone(),
             verdict,
@@ -57,17 +79,26 @@ impl Sequencer {
             errors: decision.errors.clone(),
             windows: decision.windows.clone(),
         });
-        draft.push(&mut self.ledger, event, Attached::default())
+        match draft.push(&mut self.ledger, event, Attached::default()) {
+            Ok(index) => Ok(Some(index)),
+            Err(Error::Document(DocumentError::Write)) => {
+                tracing::warn!(order = id.as_str(), "no event has place for the decision");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    pub(super) fn push_denial(
+    fn push_denial(
         &mut self,
         id: &OrderId,
         decision: &Decision,
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let ended = self.end(id, OrderState::Denied)?;
-        let index = self.push_decision(id, Verdict::Denied, decision, draft)?;
+        let Some(index) = self.push_decision(id, Verdict::Denied, decision, draft)? else {
+            return Ok(Standing::Waiting);
+        };
         let rules = decision.rules.iter().chain(&decision.errors).cloned().collect();
         let ended = Arc::new(Ended { index, rules, ..ended });
         self.close_order(&ended, draft)
@@ -75,7 +106,7 @@ impl Sequencer {
 
     /// An allowed order: a command that needs no backend is done at once; everything else gets a
     /// job once the reservation is durable.
-    pub(super) fn admit(
+    fn admit(
         &mut self,
         id: &OrderId,
         carried: Option<&Arc<Carried>>,
@@ -113,21 +144,25 @@ impl Sequencer {
 
     /// Whether nobody outside this process can see the order's job: a payload whose keys are open
     /// and in this process. What such a job signs exists nowhere before the turn of its outcome is
-    /// durable and sealed, so that it need not wait for its reservation.
+    /// durable and sealed, so that it need not wait for its reservation. What allows it may not be
+    /// durable yet, as a thaw that is being committed: a job asks what is durable, and would fail.
     fn can_start(&self, id: &OrderId) -> bool {
         let Some(order) = self.ledger.order(id) else { return false };
         let document = order.document();
         let wallet = document.wallet.as_ref().and_then(|id| self.ledger.wallet(id));
         let backend = wallet.and_then(|wallet| self.shared.backends.get(wallet.backend()));
-        let is_in_process = backend.is_some_and(|backend| backend.backend.in_process());
-        if !is_in_process || document.tasks.is_empty() {
+        let Some(backend) = backend.filter(|backend| backend.backend.in_process()) else {
             return false;
-        }
-        let signers = lock(&self.shared.signers);
-        document.tasks.iter().all(|task| {
-            let recorded = self.ledger.key(&task.key).map(Key::handle);
-            signers.get(&task.key).is_some_and(|(handle, _)| recorded == Some(handle))
-        })
+        };
+        let is_open = {
+            let signers = lock(&self.shared.signers);
+            document.tasks.iter().all(|task| {
+                let recorded = self.ledger.key(&task.key).map(Key::handle);
+                signers.get(&task.key).is_some_and(|(handle, _)| recorded == Some(handle))
+            })
+        };
+        let has_tasks = !document.tasks.is_empty();
+        has_tasks && is_open && job::may_use(&self.shared, order, backend).is_ok()
     }
 
     fn start_early(&self, id: &OrderId, carried: &Arc<Carried>, draft: &mut Draft) {

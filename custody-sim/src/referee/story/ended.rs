@@ -5,7 +5,7 @@ use custody_core::command::{Command, FreezeScope, Resolution};
 use custody_core::crypto::{SignInput, Signature};
 use custody_core::digest::Digest;
 use custody_core::document::{Conclusion, EventBody, EventDocument, OrderConcluded, SignatureSet};
-use custody_core::id::{KeyId, OrderId};
+use custody_core::id::{KeyId, OrderId, PrincipalId};
 use custody_core::key::KeyState;
 use custody_core::order::OrderState;
 use custody_core::seam::{PolicyDocument, TaskSignature};
@@ -173,7 +173,7 @@ impl Story {
             Command::EnrollPrincipal { principal } => {
                 self.people.insert(principal.id.clone(), principal.clone());
             }
-            Command::RemovePrincipal { principal } => drop(self.people.remove(principal)),
+            Command::RemovePrincipal { principal } => self.remove(principal),
             Command::Freeze { scope: FreezeScope::House } => self.house_is_frozen = true,
             Command::Thaw { scope: FreezeScope::House } => self.house_is_frozen = false,
             Command::Freeze { scope: FreezeScope::Wallet(id) } => {
@@ -197,6 +197,19 @@ impl Story {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What they have said of orders that wait is gone with them, and what was allowed with them
+    /// stays stopped.
+    fn remove(&mut self, person: &PrincipalId) {
+        self.people.remove(person);
+        for tale in self.tales.values_mut() {
+            if tale.state == OrderState::Pending {
+                tale.approvals.retain(|signed| signed.statement.principal != *person);
+            } else {
+                tale.is_left |= tale.document.requester == *person || tale.counted.contains(person);
+            }
+        }
     }
 
     /// A key is gone when its time has come, and not before.
