@@ -12,6 +12,11 @@ use futures::future::{join, join3};
 
 use crate::house::{House, Parts, govern, hot, key, pay, said};
 
+/// What a backend can that has no switch: keys are suspended and resumed by orders alone.
+fn without_switch() -> Vec<Ability> {
+    Ability::ALL.into_iter().filter(|ability| *ability != Ability::Switch).collect()
+}
+
 #[test]
 fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
     for (stop, go) in [
@@ -25,11 +30,9 @@ fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
         let house = House::new();
         house.run(async {
             let store = Arc::new(FaultyStore::new(house.store.clone()));
-            let others: Vec<_> =
-                Ability::ALL.into_iter().filter(|ability| *ability != Ability::Switch).collect();
             let parts = Parts {
                 store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-                backend: Arc::new(house.keys.clone().with_abilities(&others)),
+                backend: Arc::new(house.keys.clone().with_abilities(&without_switch())),
                 ..house.parts()
             };
             let custodian = house.furnished(parts).await;
@@ -55,11 +58,12 @@ fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
 }
 
 #[test]
-fn a_freeze_behind_a_thaw_holds_before_it_is_durable_and_after_the_thaw_is() {
+fn a_suspension_behind_a_resumption_holds_before_it_is_durable_and_after_that_is() {
     let house = House::new();
     house.run(async {
         let store = Arc::new(FaultyStore::new(house.store.clone()));
-        let (keys, clock) = (Arc::new(house.keys.clone()), Arc::new(house.clock.clone()));
+        let keys = Arc::new(house.keys.clone().with_abilities(&without_switch()));
+        let clock = Arc::new(house.clock.clone());
         let parts = Parts {
             store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
             // The key of the payment is being opened all the while.
@@ -67,12 +71,12 @@ fn a_freeze_behind_a_thaw_holds_before_it_is_durable_and_after_the_thaw_is() {
             ..house.parts()
         };
         let custodian = house.furnished(parts).await;
-        let freeze = || Command::Freeze { scope: FreezeScope::Wallet(hot()) };
-        let thaw = Command::Thaw { scope: FreezeScope::Wallet(hot()) };
+        let suspend = || Command::SuspendKey { key: key(0) };
+        let resume = Command::ResumeKey { key: key(0) };
         let (first, second) = (Gate::new(), Gate::new());
         let again = async {
             first.reached_by(1).await;
-            govern(&custodian, "again", freeze()).await
+            govern(&custodian, "again", suspend()).await
         };
         let letting_go = async {
             first.reached_by(1).await;
@@ -84,11 +88,11 @@ fn a_freeze_behind_a_thaw_holds_before_it_is_durable_and_after_the_thaw_is() {
         };
         let stops = async {
             house.pass(Duration::from_secs(1)).await;
-            assert_eq!(said(&govern(&custodian, "freeze", freeze()).await), "released");
+            assert_eq!(said(&govern(&custodian, "suspend", suspend()).await), "released");
             store.plan().next(StoreCall::Commit, Fault::Hold(first.clone()));
-            let thawed = Box::pin(govern(&custodian, "thaw", thaw));
-            let (thawed, again, ()) = join3(thawed, Box::pin(again), letting_go).await;
-            assert_eq!((said(&thawed), said(&again)), ("released".into(), "released".into()));
+            let resumed = Box::pin(govern(&custodian, "resume", resume));
+            let (resumed, again, ()) = join3(resumed, Box::pin(again), letting_go).await;
+            assert_eq!((said(&resumed), said(&again)), ("released".into(), "released".into()));
         };
         let (paid, ()) = join(Box::pin(pay(&custodian, "paid")), Box::pin(stops)).await;
         assert_eq!(said(&paid), "failed Frozen");
