@@ -58,7 +58,7 @@ fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
 }
 
 #[test]
-fn a_suspension_behind_a_resumption_holds_before_it_is_durable_and_after_that_is() {
+fn what_stops_a_key_behind_its_resumption_holds_before_it_is_durable_and_after_that_is() {
     let house = House::new();
     house.run(async {
         let store = Arc::new(FaultyStore::new(house.store.clone()));
@@ -71,12 +71,12 @@ fn a_suspension_behind_a_resumption_holds_before_it_is_durable_and_after_that_is
             ..house.parts()
         };
         let custodian = house.furnished(parts).await;
-        let suspend = || Command::SuspendKey { key: key(0) };
+        let suspend = Command::SuspendKey { key: key(0) };
         let resume = Command::ResumeKey { key: key(0) };
         let (first, second) = (Gate::new(), Gate::new());
         let again = async {
             first.reached_by(1).await;
-            govern(&custodian, "again", suspend()).await
+            govern(&custodian, "again", Command::CompromiseKey { key: key(0) }).await
         };
         let letting_go = async {
             first.reached_by(1).await;
@@ -88,7 +88,7 @@ fn a_suspension_behind_a_resumption_holds_before_it_is_durable_and_after_that_is
         };
         let stops = async {
             house.pass(Duration::from_secs(1)).await;
-            assert_eq!(said(&govern(&custodian, "suspend", suspend()).await), "released");
+            assert_eq!(said(&govern(&custodian, "suspend", suspend).await), "released");
             store.plan().next(StoreCall::Commit, Fault::Hold(first.clone()));
             let resumed = Box::pin(govern(&custodian, "resume", resume));
             let (resumed, again, ()) = join3(resumed, Box::pin(again), letting_go).await;
