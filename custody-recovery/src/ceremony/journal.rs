@@ -52,14 +52,20 @@ impl FolderJournal {
     }
 
     /// The record is whole or not there: it gets its name when it is on the disk, and loses it
-    /// again if the name is not durable, since the set then does not count.
+    /// again if the name is not durable, since the set then does not count. One that was there
+    /// before stays.
     fn finish_now(&self, set: &SetId, record: &[u8]) -> std::io::Result<()> {
         let (unnamed, named) = (self.path(set, "part"), self.path(set, "json"));
         let mut file = File::create(&unnamed)?;
         file.write_all(record)?;
         file.sync_all()?;
+        let was_there = named.try_exists()?;
         std::fs::rename(&unnamed, &named)?;
-        sync_folder(&self.folder).inspect_err(|_| drop(std::fs::remove_file(&named)))
+        let synced = sync_folder(&self.folder);
+        if synced.is_err() && !was_there {
+            std::fs::remove_file(&named)?;
+        }
+        synced
     }
 }
 

@@ -8,16 +8,12 @@ use custody_core::bytes::HexBytes;
 use custody_core::command::{Command, DRILL};
 use custody_core::custodian::{Answer, CommandHandler, Config, Custodian, Genesis, Outcome};
 use custody_core::document::{EventBody, EventDocument};
-use custody_core::id::{CustodianId, ExtensionName, OrderId, RoleId};
-use custody_core::principal::{Statement, Verb};
+use custody_core::id::{CustodianId, ExtensionName, OrderId};
 use custody_core::seam::{BackendError, Clock as _, ErrorKind};
 use custody_core::time::Timestamp;
-use custody_testkit::decoder::TestDecoder;
-use custody_testkit::oracle::{Oracle, Promises};
-use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 
-use crate::house::{House, create_key, create_wallet, govern, said};
+use crate::house::{self, House, create_key, create_wallet, govern, ruled, said};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ninety days.
@@ -59,16 +55,8 @@ fn handler(name: &str) -> Arc<Handler> {
     Arc::new(Handler { name: ExtensionName::parse(name).unwrap(), fails: Mutex::default() })
 }
 
-fn people() -> People {
-    People::new(&[("ann", &["treasurer"]), ("tom", &["treasurer"])])
-}
-
 fn genesis() -> Genesis {
-    Genesis {
-        policy: TestRules::document(&["treasurer"], RULES),
-        principals: people().principals(),
-        assets: Vec::new(),
-    }
+    Genesis { assets: Vec::new(), ..ruled(RULES) }
 }
 
 /// A house that drills.
@@ -121,14 +109,6 @@ impl Drilling {
         let events = snapshot.events().iter().map(|bytes| EventDocument::read(bytes).unwrap());
         events.filter(|event| matches!(event.event, EventBody::Snapshot(_))).count()
     }
-
-    /// The whole log replays: every decision is made again from its facts.
-    async fn replays(&self, custodian: &Custodian) {
-        let decoders = vec![Arc::new(TestDecoder::new()) as _];
-        let rules = Arc::new(TestRules::new());
-        let mut oracle = Oracle::new(custodian.id(), rules, decoders, Promises::default());
-        oracle.follow(&self.house.store).await.unwrap();
-    }
 }
 
 async fn ask(custodian: &Custodian, handler: &Handler, id: &str) -> Answer {
@@ -140,18 +120,7 @@ async fn ask(custodian: &Custodian, handler: &Handler, id: &str) -> Answer {
 }
 
 async fn approve(custodian: &Custodian, answer: &Answer) -> String {
-    let people = people();
-    let tom = people.get("tom");
-    let statement = Statement {
-        verb: Verb::Approve,
-        order: answer.order.clone(),
-        digest: answer.digest,
-        principal: tom.id().clone(),
-        credential: tom.credential_id().clone(),
-        role: RoleId::parse("treasurer").unwrap(),
-        valid_until: Timestamp::from_millis(4_000_000_000_000),
-    };
-    said(&custodian.approve(tom.say(&custodian.id(), statement)).await)
+    said(&house::approve(custodian, answer).await)
 }
 
 /// What is said to an order for the key with this number.
@@ -173,7 +142,7 @@ fn a_house_that_never_drilled_is_overdue_ninety_days_after_it_began() {
             drilling.wait_until(drilling.began, after);
             assert_eq!(make_key(&custodian, number).await, expected, "{after:?}");
         }
-        drilling.replays(&custodian).await;
+        drilling.house.replays(&custodian).await;
     });
 }
 
@@ -193,7 +162,7 @@ fn a_drill_that_is_executed_lets_keys_be_made_again() {
         assert_eq!(make_key(&custodian, 3).await, "released");
         drilling.wait_until(done, DAY * 90 + Duration::from_millis(1));
         assert_eq!(make_key(&custodian, 4).await, OVERDUE);
-        drilling.replays(&custodian).await;
+        drilling.house.replays(&custodian).await;
     });
 }
 
@@ -216,7 +185,7 @@ fn a_drill_that_fails_or_ends_unknown_lets_no_key_be_made() {
             let drill = ask(&custodian, &drilling.drill, "again").await;
             assert_eq!(approve(&custodian, &drill).await, "released");
             assert_eq!(make_key(&custodian, 1).await, "released", "{kind:?}");
-            drilling.replays(&custodian).await;
+            drilling.house.replays(&custodian).await;
         });
     }
 }
@@ -283,6 +252,6 @@ fn a_start_from_a_snapshot_forgets_neither_the_beginning_nor_the_drill() {
         drilling.wait_until(done, DAY * 90 + Duration::from_millis(1));
         custodian = drilling.restarted(custodian).await;
         assert_eq!(make_key(&custodian, 7).await, OVERDUE, "long after the drill");
-        drilling.replays(&custodian).await;
+        drilling.house.replays(&custodian).await;
     });
 }
