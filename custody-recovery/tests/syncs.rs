@@ -46,6 +46,7 @@ fn a_record_whose_name_is_not_durable_is_none() {
         assert_eq!(journal.record(&set).await.unwrap(), None);
         assert_eq!(journal.begin(&set).await.unwrap(), Begun::BrokenOff);
         // What is noted from a log is noted again, and then it stays whatever fails.
+        shim.0.cease();
         journal.finish(&set, b"record").await.unwrap();
         shim.0.order(&failing_sync("/journal"));
         assert!(journal.finish(&set, b"record").await.is_err());
