@@ -352,6 +352,23 @@ impl Command {
         Effect::Govern { action: self.action(), target, loosens: None, extension }
     }
 
+    /// Whether a backend or a handler may be called for it, so that it may be done long after it was
+    /// allowed. Every other command is done with its decision, or not at all.
+    #[must_use]
+    pub const fn may_take_time(&self) -> bool {
+        matches!(
+            self,
+            Self::CancelDestroy { .. }
+                | Self::CreateKey { .. }
+                | Self::CreateWallet { seed: Some(_), .. }
+                | Self::DeriveAccount { .. }
+                | Self::DestroyKey { .. }
+                | Self::Extension { .. }
+                | Self::ResealKeys { .. }
+                | Self::ResumeKey { .. }
+        )
+    }
+
     /// Whether the command only takes rights away, so that it holds before it is durable and is
     /// drained first.
     #[must_use]

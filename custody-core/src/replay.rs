@@ -8,6 +8,7 @@
 //! clock, and the public keys that backends made. What that leaves open is in ARCHITECTURE.md.
 
 mod check;
+mod conclusion;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::document::{
 use crate::id::{CustodianId, OrderId, PrincipalId, RequestId};
 use crate::ledger::{Attached, Ledger, LedgerError, StateError, compile};
 use crate::seam::{Decoder, PolicyCompiler, PolicyEngine, PolicyError, TaskInput};
+use crate::tree::Tree;
 
 /// Where a replay finds the documents that events name.
 pub trait Documents {
@@ -58,6 +60,8 @@ pub struct Replay {
     orders: BTreeSet<OrderId>,
     /// What is signed for the open orders, decoded again when they were submitted.
     inputs: BTreeMap<OrderId, Vec<TaskInput>>,
+    /// The tree over all events; none if it did not begin with the genesis event, or only folds.
+    tree: Option<Tree>,
     report: Report,
 }
 
@@ -100,14 +104,17 @@ impl Replay {
             requests: BTreeSet::new(),
             orders: BTreeSet::new(),
             inputs: BTreeMap::new(),
+            tree: (depth != Depth::Fold).then(Tree::default),
             report: Report::default(),
         }
     }
 
-    /// Goes on from a state that is believed already.
+    /// Goes on from a state that is believed already. The head that a recovery names is then compared in
+    /// size only.
     #[must_use]
     pub fn from_state(mut self, state: Ledger) -> Self {
         self.state = Some(state);
+        self.tree = None;
         self
     }
 
@@ -124,6 +131,7 @@ impl Replay {
         let event = EventDocument::read(bytes)?;
         let Some(mut ledger) = self.state.take() else {
             self.state = Some(self.genesis(bytes, &event, documents)?);
+            self.grow(bytes);
             self.report.events = self.report.events.saturating_add(1);
             return Ok(());
         };
@@ -143,8 +151,15 @@ impl Replay {
             self.engine_changed(&ledger)?;
         }
         self.state = Some(ledger);
+        self.grow(bytes);
         self.report.events = self.report.events.saturating_add(1);
         Ok(())
+    }
+
+    fn grow(&mut self, event: &[u8]) {
+        if let Some(tree) = &mut self.tree {
+            tree.append(event);
+        }
     }
 
     /// The state after the last event; none before the genesis event.

@@ -32,7 +32,11 @@ fn a_secret_holds_the_bytes_it_was_given_and_shows_them_through_its_one_door() {
 fn spare_capacity_is_not_taken_over() {
     let mut bytes = Vec::with_capacity(1_024);
     bytes.extend_from_slice(&[7; 32]);
-    assert_eq!(Secret::new(bytes).len(), 32);
+    let taken = bytes.as_ptr();
+    let secret = Secret::new(bytes);
+    assert!(secret.expose() == [7; 32]);
+    assert_ne!(secret.expose().as_ptr(), taken, "the vector's own memory");
+    assert_eq!(size_of::<Secret>(), size_of::<Box<[u8]>>(), "room for a capacity");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cryptoki::object::ObjectClass;
 use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::id::{BackendId, BackendIdentity, KekId};
 use custody_core::seam::{
@@ -62,12 +61,13 @@ impl HsmBackend {
     /// key that may encrypt and decrypt and nothing else.
     ///
     /// # Errors
-    /// `Unsupported` if the token has no AES-GCM; `Refused` if the token's key may do more.
+    /// `Unsupported` if the token has no AES-GCM; `Refused` if the token's key may do more, or was
+    /// brought in from outside.
     ///
     /// # Cancel safety
     /// The key may be made all the same; ask for it again.
     pub async fn key_encryption(&self, name: &str) -> Result<HsmKek, BackendError> {
-        HsmKek::open(Arc::clone(&self.pool), name).await
+        HsmKek::open(Arc::clone(&self.pool), name, self.destroyable).await
     }
 
     /// Makes an AES-256 key in the token that wraps keys and does nothing else. What it wraps comes
@@ -114,8 +114,11 @@ impl HsmBackend {
     }
 
     async fn bring(&self, name: KekId, key: Option<Secret>) -> Result<(), BackendError> {
+        let destroyable = self.destroyable;
         let brought = self.pool.call(self.making(), move |seat| {
-            seat.with(|session, token, _| wrap::bring(session, token, &name, key.as_ref()))
+            seat.with(|session, token, _| {
+                wrap::bring(session, token, (&name, destroyable), key.as_ref())
+            })
         });
         brought.await.map_err(|fault| fault.into_error(BRING))
     }
@@ -263,11 +266,7 @@ impl KeyWrapping for HsmBackend {
         let (wrapped, under) = (wrapped.to_vec(), under.clone());
         let back = self.pool.call(self.making(), move |seat| {
             seat.with(|session, token, _| {
-                wrap::unwrap(session, token, (&wanted, &public_key), &wrapped, &under)?;
-                let key = token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag);
-                let gone = Fault::found(ErrorKind::Indeterminate, "the restored key is not found");
-                let key = key.map_err(Fault::once_made)?.ok_or(gone)?;
-                object::provenance(session, token, key).map_err(Fault::once_made)
+                wrap::unwrap(session, token, (&wanted, &public_key), &wrapped, &under)
             })
         });
         let provenance = back.await.map_err(|fault| fault.into_error(UNWRAP))?;

@@ -46,7 +46,8 @@ pub struct HsmConfig {
     pub sessions: NonZeroU8,
     /// How long calls may take, and how many of them wait.
     pub limits: HsmLimits,
-    /// Whether keys may be destroyed in the token (`CKA_DESTROYABLE`).
+    /// Whether keys may be destroyed in the token (`CKA_DESTROYABLE`): those that sign, and those
+    /// that encrypt data keys or wrap keys.
     pub destroyable: bool,
     /// Whether keys that were made exportable may be wrapped and brought back.
     pub wrapping: bool,

@@ -1,6 +1,7 @@
 //! An AES key of a token that encrypts data keys. Opens secrets.
 //!
-//! Invariant: the key encrypts and decrypts and does nothing else; the context is authenticated.
+//! Invariant: the key encrypts and decrypts and does nothing else; the context is authenticated. No
+//! key but the one that was opened is used: somebody with the PIN may put another one in its place.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use custody_core::digest::Digest;
 use custody_core::id::KekId;
@@ -17,25 +18,42 @@ use custody_core::seam::{BackendError, ErrorKind, KeyEncryption};
 use custody_core::secret::Secret;
 use subtle::ConstantTimeEq as _;
 
+use crate::aes::{self, AesKey, Task};
 use crate::fault::{Effect, Fault};
+use crate::object::Origin;
 use crate::pool::{Call, Pool};
 use crate::seat::Seat;
 use crate::token::{Tag, Token, one_at_most};
 use crate::turn::lock;
 
 /// Data keys under an AES-256 key that never leaves its token.
+///
+/// Each use looks the key up and has it show that it is the one that was opened. If it is not, the
+/// use is refused: as `NotFound` if there is none, `Corrupt` if it is another one, `Refused` if it
+/// may do more, or was brought in from outside.
 #[derive(Debug)]
 pub struct HsmKek {
     id: KekId,
-    tag: Tag,
+    known: Arc<KnownKey>,
     pool: Arc<Pool>,
+}
+
+/// What is known of a key since it was opened.
+#[derive(Debug)]
+struct KnownKey {
+    tag: Tag,
+    print: String,
     /// The nonce of the last wrapping.
-    last: Arc<Mutex<[u8; NONCE]>>,
+    last: Mutex<[u8; NONCE]>,
 }
 
 impl HsmKek {
     /// The key with this name, made if there is none.
-    pub(crate) async fn open(pool: Arc<Pool>, name: &str) -> Result<Self, BackendError> {
+    pub(crate) async fn open(
+        pool: Arc<Pool>,
+        name: &str,
+        destroyable: bool,
+    ) -> Result<Self, BackendError> {
         let facts = pool.token().facts();
         let needed = [MechanismType::AES_GCM, MechanismType::AES_KEY_GEN];
         if !needed.iter().all(|one| facts.mechanisms.contains(one)) {
@@ -44,17 +62,19 @@ impl HsmKek {
         let serial = facts.serial.clone();
         let tag = Tag(*Digest::tagged("custody/hsm/kek/v1", &[name.as_bytes()]).as_bytes());
         let label = format!("custody kek {name}");
+        let wanted = AesKey { tag, label, task: Task::Encrypt, destroyable };
         let call = Call { limit: pool.limits().generate, effect: Effect::Some };
         let opened = pool.call(call, move |seat| {
             seat.with(|session, token, _| {
-                let key = find_or_make(session, token, &tag, &label)?;
+                let key = find_or_make(session, token, &wanted)?;
                 print(session, key)
             })
         });
         let print = opened.await.map_err(|fault| fault.into_error(OPEN))?;
         let text = format!("pkcs11:{}:{print}", hex::encode(serial));
         let id = KekId::parse(&text).map_err(|_| BackendError::new(ErrorKind::Corrupt, OPEN))?;
-        Ok(Self { id, tag, pool, last: Arc::default() })
+        let known = Arc::new(KnownKey { tag, print, last: Mutex::default() });
+        Ok(Self { id, known, pool })
     }
 
     /// An encrypted data key that nobody got is worth nothing.
@@ -78,19 +98,10 @@ impl KeyEncryption for HsmKek {
             return Err(BackendError::new(ErrorKind::Refused, WRAP));
         }
         let plain = Secret::new(data_key.expose().to_vec());
-        let (tag, bound, last) = (self.tag, bound(context), Arc::clone(&self.last));
+        let (known, bound) = (Arc::clone(&self.known), bound(context));
         let wrapped = self.pool.call(self.call(), move |seat| {
-            seat.read(&tag, |session, token, _| {
-                let key = only(session, token, &tag)?;
-                let nonce = fresh(session, &last)?;
-                let sealed = encrypt(session, key, nonce, &bound, plain.expose())?;
-                // Some modules take a nonce of their own; what does not open again is worth nothing.
-                let opened = decrypt(session, key, nonce, &bound, &sealed)?;
-                if !bool::from(opened.expose().ct_eq(plain.expose())) {
-                    let what = "the token does not open what it sealed";
-                    return Err(Fault::found(ErrorKind::Corrupt, what));
-                }
-                Ok([&[VERSION], &nonce[..], &sealed].concat())
+            seat.read(&known.tag, |session, token, _| {
+                known.with(session, token, |key| seal(session, key, &known.last, &bound, &plain))
             })
         });
         wrapped.await.map_err(|fault| fault.into_error(WRAP))
@@ -103,19 +114,18 @@ impl KeyEncryption for HsmKek {
         if sealed.len() != SEALED {
             return Err(corrupt());
         }
-        let (tag, bound, nonce, sealed) = (self.tag, bound(context), *nonce, sealed.to_vec());
-        let last = Arc::clone(&self.last);
+        let (bound, nonce, sealed) = (bound(context), *nonce, sealed.to_vec());
+        let known = Arc::clone(&self.known);
         let opened = self.pool.call(self.call(), move |seat| {
             let open = |seat: &mut Seat| {
-                seat.read(&tag, |session, token, _| {
-                    let key = only(session, token, &tag)?;
-                    decrypt(session, key, nonce, &bound, &sealed)
+                seat.read(&known.tag, |session, token, _| {
+                    known.with(session, token, |key| decrypt(session, key, nonce, &bound, &sealed))
                 })
             };
             match open(seat) {
                 Err(fault) if may_be_forged(&fault) => {
                     // Modules do not say why. If the key opens something else, it is the bytes.
-                    seat.read(&tag, |session, token, _| canary(session, token, (&tag, &last)))?;
+                    seat.read(&known.tag, |session, token, _| canary(session, token, &known))?;
                     open(seat).map_err(|fault| match may_be_forged(&fault) {
                         true => Fault::found(ErrorKind::Corrupt, "the data key does not open"),
                         false => fault,
@@ -129,47 +139,46 @@ impl KeyEncryption for HsmKek {
     }
 }
 
+impl KnownKey {
+    /// Does something with the key, and believes what comes of it. The number of a key may be given
+    /// to another one at any time: the key shows that it is this one before and afterwards.
+    fn with<T>(
+        &self,
+        session: &Session,
+        token: &Token,
+        work: impl FnOnce(ObjectHandle) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let key = only(session, token, &self.tag)?;
+        self.check(session, key)?;
+        let done = work(key)?;
+        self.check(session, key)?;
+        Ok(done)
+    }
+
+    fn check(&self, session: &Session, key: ObjectHandle) -> Result<(), Fault> {
+        aes::check(session, key, Task::Encrypt, Origin::Here)?;
+        if print(session, key)? == self.print {
+            return Ok(());
+        }
+        Err(Fault::found(ErrorKind::Corrupt, "the key is not the one that was opened"))
+    }
+}
+
 fn bound(context: &[&[u8]]) -> [u8; 32] {
     *Digest::tagged("custody/hsm/context/v1", context).as_bytes()
 }
 
-fn find_or_make(
-    session: &Session,
-    token: &Token,
-    tag: &Tag,
-    label: &str,
-) -> Result<ObjectHandle, Fault> {
+fn find_or_make(session: &Session, token: &Token, wanted: &AesKey) -> Result<ObjectHandle, Fault> {
     // From the search on nobody else of this process makes one.
     let alone = token.module().objects()?;
-    if let Some(there) = one_at_most(&token.search(session, ObjectClass::SECRET_KEY, tag)?)? {
-        return check(session, there).map(|()| there);
+    let found = token.search(session, ObjectClass::SECRET_KEY, &wanted.tag)?;
+    if let Some(there) = one_at_most(&found)? {
+        return aes::check(session, there, wanted.task, Origin::Here).map(|()| there);
     }
-    let template = [
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::KeyType(KeyType::AES),
-        Attribute::ValueLen(32.into()),
-        Attribute::Id(tag.0.to_vec()),
-        Attribute::Label(label.as_bytes().to_vec()),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-        Attribute::Sign(false),
-        Attribute::Verify(false),
-        Attribute::Wrap(false),
-        Attribute::Unwrap(false),
-        Attribute::Derive(false),
-    ];
-    let made = session.generate_key(&Mechanism::AesKeyGen, &template).map_err(Fault::act)?;
+    let _made = aes::make(session, wanted, None)?;
     drop(alone);
-    let checked = check(session, made);
-    if let Err(Fault::Found { .. }) = checked {
-        session.destroy_object(made).map_err(|error| Fault::Made { error })?;
-    }
-    checked.map_err(Fault::once_made)?;
     // Another process that made one at the same time has made two.
-    only(session, token, tag).map_err(Fault::once_made)
+    only(session, token, &wanted.tag).map_err(Fault::once_made)
 }
 
 fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fault> {
@@ -177,38 +186,22 @@ fn only(session: &Session, token: &Token, tag: &Tag) -> Result<ObjectHandle, Fau
     token.only(session, ObjectClass::SECRET_KEY, tag)?.ok_or(none)
 }
 
-fn check(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
-    let asked = [
-        AttributeType::Local,
-        AttributeType::AlwaysSensitive,
-        AttributeType::NeverExtractable,
-        AttributeType::Sensitive,
-        AttributeType::Extractable,
-        AttributeType::Sign,
-        AttributeType::Wrap,
-        AttributeType::Unwrap,
-        AttributeType::Derive,
-    ];
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
-    let wanted = [
-        // A key that was brought in is known to somebody.
-        Attribute::Local(true),
-        Attribute::AlwaysSensitive(true),
-        Attribute::NeverExtractable(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Sign(false),
-        Attribute::Wrap(false),
-        Attribute::Unwrap(false),
-        Attribute::Derive(false),
-    ];
-    if wanted.iter().all(|attribute| told.contains(attribute)) {
-        return Ok(());
+/// Encrypts a data key under a fresh nonce, which stands before it.
+fn seal(
+    session: &Session,
+    key: ObjectHandle,
+    last: &Mutex<[u8; NONCE]>,
+    bound: &[u8],
+    plain: &Secret,
+) -> Result<Vec<u8>, Fault> {
+    let nonce = fresh(session, last)?;
+    let sealed = encrypt(session, key, nonce, bound, plain.expose())?;
+    // Some modules take a nonce of their own; what does not open again is worth nothing.
+    let opened = decrypt(session, key, nonce, bound, &sealed)?;
+    if bool::from(opened.expose().ct_eq(plain.expose())) {
+        return Ok([&[VERSION], &nonce[..], &sealed].concat());
     }
-    Err(Fault::found(
-        ErrorKind::Refused,
-        "the key was not made here, or may do more than encrypt and decrypt",
-    ))
+    Err(Fault::found(ErrorKind::Corrupt, "the token does not open what it sealed"))
 }
 
 /// A random nonce that is neither the last one nor that of the key's print: under one nonce two data
@@ -232,19 +225,16 @@ fn print(session: &Session, key: ObjectHandle) -> Result<String, Fault> {
 }
 
 /// Whether the key still opens what it has just sealed.
-fn canary(
-    session: &Session,
-    token: &Token,
-    (tag, last): (&Tag, &Mutex<[u8; NONCE]>),
-) -> Result<(), Fault> {
-    let key = only(session, token, tag)?;
-    let nonce = fresh(session, last)?;
-    let sealed = encrypt(session, key, nonce, b"canary", &[0x5c; DATA_KEY])?;
-    let opened = decrypt(session, key, nonce, b"canary", &sealed)?;
-    if opened.expose() == [0x5c; DATA_KEY] {
-        return Ok(());
-    }
-    Err(Fault::found(ErrorKind::Corrupt, "the key does not open what it sealed"))
+fn canary(session: &Session, token: &Token, known: &KnownKey) -> Result<(), Fault> {
+    known.with(session, token, |key| {
+        let nonce = fresh(session, &known.last)?;
+        let sealed = encrypt(session, key, nonce, b"canary", &[0x5c; DATA_KEY])?;
+        let opened = decrypt(session, key, nonce, b"canary", &sealed)?;
+        if opened.expose() == [0x5c; DATA_KEY] {
+            return Ok(());
+        }
+        Err(Fault::found(ErrorKind::Corrupt, "the key does not open what it sealed"))
+    })
 }
 
 fn encrypt(

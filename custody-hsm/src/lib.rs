@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aes;
 mod answers;
 mod backend;
 mod canary;
@@ -18,6 +19,7 @@ mod pool;
 mod report;
 mod seat;
 mod signer;
+mod strictness;
 mod token;
 mod turn;
 mod wrap;

@@ -15,6 +15,7 @@ use crate::canary::prove;
 use crate::fault::Fault;
 use crate::handle::Provenance;
 use crate::point;
+use crate::strictness::{Strictness, is_about_template, strictly};
 use crate::token::{Tag, Token, one_at_most};
 
 /// What is to be made.
@@ -34,6 +35,15 @@ pub(crate) enum Place {
     Session,
     /// In the token.
     Token,
+}
+
+/// Where a key is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It may have been brought in, and tokens say so.
+    Elsewhere,
+    /// It was made in the token.
+    Here,
 }
 
 /// A key that is there.
@@ -68,10 +78,10 @@ pub(crate) fn generate(session: &Session, token: &Token, wanted: &Wanted) -> Res
         Pair::There(key) => return look(session, token, key, wanted),
     };
     let looked = point_of(session, public, wanted.algorithm)
-        .and_then(|public_key| examine(session, token, private, (public_key, wanted)));
+        .and_then(|key| examine(session, token, private, (key, wanted), Origin::Here));
     match looked {
         Err(fault @ Fault::Found { .. }) => {
-            take_back(session, [private, public])?;
+            take_back(session, &[private, public])?;
             Err(fault)
         }
         looked => looked.map_err(Fault::once_made),
@@ -91,7 +101,7 @@ fn find_or_make(session: &Session, token: &Token, wanted: &Wanted) -> Result<Pai
     }
     // Another process made the same key at the same time. Nobody has ours yet; if it is still there
     // afterwards, there are two.
-    take_back(session, [private, public])?;
+    take_back(session, &[private, public])?;
     let others = Fault::found(ErrorKind::Unavailable, "others made the same key");
     let left = search().map_err(Fault::once_made)?;
     one_at_most(&left)?.map(Pair::There).ok_or(others)
@@ -99,9 +109,9 @@ fn find_or_make(session: &Session, token: &Token, wanted: &Wanted) -> Result<Pai
 
 /// Destroys what was made here and nobody has. What a token does not let go is found, and refused,
 /// whenever it is asked for.
-fn take_back(session: &Session, objects: [ObjectHandle; 2]) -> Result<(), Fault> {
+pub(crate) fn take_back(session: &Session, objects: &[ObjectHandle]) -> Result<(), Fault> {
     for object in objects {
-        match session.destroy_object(object) {
+        match session.destroy_object(*object) {
             Ok(()) => {}
             Err(Error::Pkcs11(RvError::ActionProhibited, _)) => {
                 tracing::error!("a key that is not used may not be destroyed");
@@ -118,56 +128,36 @@ pub(crate) fn make(
     wanted: &Wanted,
     place: Place,
 ) -> Result<(ObjectHandle, ObjectHandle), Fault> {
-    let unsupported = Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
-    let (mechanism, kind) = match wanted.algorithm {
-        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => (Mechanism::EccKeyPairGen, KeyType::EC),
-        Algorithm::Ed25519 => (Mechanism::EccEdwardsKeyPairGen, KeyType::EC_EDWARDS),
-        Algorithm::Bip340 | _ => return Err(unsupported),
+    let unsupported = || Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
+    let kind = kind(wanted.algorithm).ok_or_else(unsupported)?;
+    let mechanism = if kind == KeyType::EC_EDWARDS {
+        Mechanism::EccEdwardsKeyPairGen
+    } else {
+        Mechanism::EccKeyPairGen
     };
-    let mut last = unsupported;
+    let mut last = unsupported();
     for parameters in point::parameters(wanted.algorithm) {
-        for strictness in [Strictness::All, Strictness::Common] {
-            let public = public_template(wanted, kind, parameters, place);
+        let public = public_template(wanted, kind, parameters, place);
+        let made = strictly(|strictness| {
             let private = private_template(wanted, kind, strictness, place);
-            match session.generate_key_pair(&mechanism, &public, &private) {
-                Ok(made) => {
-                    if strictness == Strictness::Common {
-                        tracing::warn!(
-                            "a token does not take all attributes that a key should have"
-                        );
-                    }
-                    return Ok(made);
-                }
-                Err(error) if is_about_template(&error) => last = Fault::act(error),
-                Err(error) => return Err(Fault::act(error)),
-            }
+            session.generate_key_pair(&mechanism, &public, &private)
+        });
+        match made {
+            Ok(made) => return Ok(made),
+            Err(error) if is_about_template(&error) => last = Fault::act(error),
+            Err(error) => return Err(Fault::act(error)),
         }
     }
     Err(last)
 }
 
-/// Whether a module refused what a template says, before it made anything.
-fn is_about_template(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Pkcs11(
-            RvError::AttributeReadOnly
-                | RvError::AttributeTypeInvalid
-                | RvError::AttributeValueInvalid
-                | RvError::CurveNotSupported
-                | RvError::DomainParamsInvalid
-                | RvError::TemplateIncomplete
-                | RvError::TemplateInconsistent,
-            _
-        )
-    )
-}
-
-/// Whether attributes are asked for that some modules do not know.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Strictness {
-    All,
-    Common,
+/// The type of an algorithm's keys.
+pub(crate) const fn kind(algorithm: Algorithm) -> Option<KeyType> {
+    match algorithm {
+        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => Some(KeyType::EC),
+        Algorithm::Ed25519 => Some(KeyType::EC_EDWARDS),
+        Algorithm::Bip340 | _ => None,
+    }
 }
 
 fn public_template(
@@ -187,7 +177,8 @@ fn public_template(
     ]
 }
 
-fn private_template(
+/// What a private key must be, whether it is made or brought back.
+pub(crate) fn private_template(
     wanted: &Wanted,
     kind: KeyType,
     strictness: Strictness,
@@ -210,8 +201,10 @@ fn private_template(
         template.extend([
             Attribute::SignRecover(false),
             Attribute::Copyable(false),
+            // What lives in a session is taken out of it again.
+            Attribute::Destroyable(wanted.destroyable || place == Place::Session),
+            // SoftHSM takes no attribute of an unwrapped key after this one.
             Attribute::Modifiable(false),
-            Attribute::Destroyable(wanted.destroyable),
         ]);
     }
     template
@@ -225,17 +218,18 @@ pub(crate) fn look(
     wanted: &Wanted,
 ) -> Result<Found, Fault> {
     let public_key = public_key(session, token, &wanted.tag, wanted.algorithm)?;
-    examine(session, token, key, (public_key, wanted))
+    examine(session, token, key, (public_key, wanted), Origin::Here)
 }
 
 /// The attributes are as they must be, and the private half signs under the public one.
-fn examine(
+pub(crate) fn examine(
     session: &Session,
     token: &Token,
     key: ObjectHandle,
     (public_key, wanted): (PublicKey, &Wanted),
+    origin: Origin,
 ) -> Result<Found, Fault> {
-    let provenance = check(session, token, key, wanted)?;
+    let provenance = check(session, token, key, wanted, origin)?;
     prove(session, key, &public_key, "made")?;
     Ok(Found { public_key, provenance })
 }
@@ -245,22 +239,27 @@ fn check(
     token: &Token,
     key: ObjectHandle,
     wanted: &Wanted,
+    origin: Origin,
 ) -> Result<Provenance, Fault> {
     let told = attributes(session, key)?;
     let is = |wanted: &Attribute| told.contains(wanted);
     let extractable = wanted.exportability == Exportability::Wrapped;
-    for (must, what) in [
-        (Attribute::Sensitive(true), "the token does not keep the key sensitive"),
-        (Attribute::Extractable(extractable), "the token made the key extractable, or not"),
+    let made_here = [
         (Attribute::AlwaysSensitive(true), "the key was not always sensitive"),
         (Attribute::NeverExtractable(!extractable), "the key was extractable once"),
         (Attribute::Local(true), "the key was not made in the token"),
+    ];
+    let always = [
+        (Attribute::Sensitive(true), "the token does not keep the key sensitive"),
+        (Attribute::Extractable(extractable), "the token made the key extractable, or not"),
         (Attribute::Sign(true), "the key does not sign"),
         (Attribute::Decrypt(false), "the key decrypts"),
         (Attribute::Unwrap(false), "the key unwraps"),
         (Attribute::Derive(false), "the key derives"),
         (Attribute::Private(true), "the key can be seen without a login"),
-    ] {
+    ];
+    let made_here = made_here.into_iter().filter(|_| origin == Origin::Here);
+    for (must, what) in always.into_iter().chain(made_here) {
         if !is(&must) {
             return Err(Fault::found(ErrorKind::Refused, what));
         }
@@ -271,15 +270,6 @@ fn check(
         return Err(Fault::found(ErrorKind::Refused, what));
     }
     Ok(told_by(token, &told))
-}
-
-/// What a token says about a key, whatever it is.
-pub(crate) fn provenance(
-    session: &Session,
-    token: &Token,
-    key: ObjectHandle,
-) -> Result<Provenance, Fault> {
-    Ok(told_by(token, &attributes(session, key)?))
 }
 
 fn attributes(session: &Session, key: ObjectHandle) -> Result<Vec<Attribute>, Fault> {

@@ -38,7 +38,7 @@ impl Seat {
     }
 
     /// Does something in the session. After any failure the session is closed: an operation that
-    /// was begun and not finished would poison it.
+    /// was begun and not finished would poison it. If it panics, whoever drops the seat closes it.
     pub(crate) fn with<T>(
         &mut self,
         work: impl FnOnce(&Session, &Token, u64) -> Result<T, Fault>,
@@ -46,16 +46,17 @@ impl Seat {
         let token = Arc::clone(&self.token);
         let (client, life) = token.module().enter()?;
         self.life = *life;
-        let session = match self.session.take() {
-            Some((opened, session)) if opened == *life => session,
-            // That of an earlier life is gone with it.
-            Some(_) | None => token.session(client, *life)?,
+        let session = match &mut self.session {
+            Some((opened, session)) if *opened == *life => Ok(&*session),
+            place => {
+                // That of an earlier life is gone with it: it is forgotten, not closed.
+                *place = None;
+                token.session(client, *life, place)
+            }
         };
-        let done = work(&session, &token, *life);
-        if done.is_ok() {
-            self.session = Some((*life, session));
-        } else if let Err(error) = session.close() {
-            tracing::debug!(%error, "a session was not closed");
+        let done = session.and_then(|session| work(session, &token, *life));
+        if done.is_err() {
+            self.close();
         }
         done
     }
@@ -117,6 +118,15 @@ impl Seat {
                 usage,
             })
         })
+    }
+
+    /// Closes the session, which is one of this life of the module.
+    fn close(&mut self) {
+        if let Some((_, session)) = self.session.take()
+            && let Err(error) = session.close()
+        {
+            tracing::debug!(%error, "a session was not closed");
+        }
     }
 
     /// Whether another try may go better.

@@ -1,28 +1,25 @@
-//! One token: its sessions, its login, and where its keys are. Opens secrets.
+//! One token: its sessions, its login, and where its keys are.
 //!
-//! Invariant: there is one login for the life of a module, it is never undone, and a PIN that was
-//! refused is not tried again. A number of an object is believed only in the life in which it was
-//! found.
+//! Invariant: there is one login for the life of a module, and it is never undone. A number of an
+//! object is believed only in the life in which it was found.
+
+mod login;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
-use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::{Slot, TokenInfo};
-use cryptoki::types::AuthPin;
 use custody_core::crypto::Algorithm;
 use custody_core::seam::ErrorKind;
-use zeroize::Zeroizing;
 
-use crate::canary::{self, Canary};
 use crate::config::{PinSource, TokenSelector};
 use crate::fault::Fault;
-use crate::module::{Module, ModuleUse};
+use crate::module::ModuleUse;
+use crate::token::login::Login;
 use crate::turn::{Turn, lock};
 
 /// `CKA_ID` of a key: SHA-256 of what it is for.
@@ -65,56 +62,6 @@ pub(crate) struct Token {
     module: ModuleUse,
 }
 
-/// The session that keeps the login, and whether the PIN was refused.
-#[derive(Debug, Default)]
-struct Login {
-    keeper: Option<(u64, Session)>,
-    /// Lives as long as the session that keeps the login.
-    canary: Option<(u64, Canary)>,
-    is_refused: bool,
-    /// Logins that failed in a row without a word about the PIN, and when one is tried again.
-    failures: u32,
-    again_at: Option<Instant>,
-}
-
-impl Login {
-    /// The key that is nobody's, made if there is none in this life; none where the token makes no
-    /// keys in sessions.
-    fn canary(
-        &mut self,
-        module: &Module,
-        life: u64,
-        algorithm: Algorithm,
-    ) -> Result<Option<Canary>, Fault> {
-        if let Some((made, canary)) = &self.canary
-            && *made == life
-        {
-            return Ok(Some(canary.clone()));
-        }
-        let keeper = self.keeper.as_ref().filter(|(kept, _)| *kept == life);
-        let none = Fault::found(ErrorKind::Unavailable, "no session keeps the login");
-        let (_, keeper) = keeper.ok_or(none)?;
-        match Canary::make(keeper, module, algorithm) {
-            Err(fault) if canary::is_about_sessions(&fault) => Ok(None),
-            made => {
-                let canary = made?;
-                self.canary = Some((life, canary.clone()));
-                Ok(Some(canary))
-            }
-        }
-    }
-
-    /// A session that keeps the login and is not there any more is replaced by the next that is
-    /// opened.
-    fn drop_lost_keeper(&mut self) {
-        if let Some((_, keeper)) = &self.keeper
-            && keeper.get_session_info().is_err()
-        {
-            self.keeper = None;
-        }
-    }
-}
-
 impl Token {
     /// Finds the token; nothing is opened yet.
     pub(crate) fn find(
@@ -140,17 +87,18 @@ impl Token {
         &self.module
     }
 
-    /// A session in which the user is logged in.
-    pub(crate) fn session(&self, client: &Pkcs11, life: u64) -> Result<Session, Fault> {
+    /// Opens a session in which the user is logged in, in its place: whoever owns that closes it,
+    /// however this ends. Asking the host for a PIN may panic.
+    pub(crate) fn session<'a>(
+        &self,
+        client: &Pkcs11,
+        life: u64,
+        place: &'a mut Option<(u64, Session)>,
+    ) -> Result<&'a Session, Fault> {
         let mut login = self.login.take(LOGGING_IN)?;
-        if login.is_refused {
-            return Err(Fault::Pin);
-        }
-        if login.again_at.is_some_and(|again| Instant::now() < again) {
-            return Err(Fault::found(ErrorKind::Unavailable, "a login failed a moment ago"));
-        }
+        login.check()?;
         let selector = TokenSelector::Serial(self.facts.serial.clone());
-        let (slot, _) = one(client, &selector).map_err(|error| match error {
+        let (slot, info) = one(client, &selector).map_err(|error| match error {
             TokenError::Module(fault) => fault,
             TokenError::Many { .. } => {
                 Fault::found(ErrorKind::Corrupt, "two tokens have the serial number")
@@ -158,63 +106,19 @@ impl Token {
             TokenError::None { .. } => Fault::Absent,
         })?;
         let session = client.open_rw_session_no_drop(slot).map_err(Fault::read)?;
-        match self.logged_in(&mut login, &session) {
-            Ok(()) => {}
-            Err(fault) => {
-                let _closed = session.close();
-                return Err(fault);
-            }
+        let session: &'a Session = &place.insert((life, session)).1;
+        let state = session.get_session_info().map_err(Fault::read)?.session_state();
+        if !matches!(state, SessionState::RwUser) {
+            login.log_in(session, &info, &self.pin)?;
+            // Numbers of objects from before may be those of others now.
+            self.handles().clear();
         }
         if login.keeper.as_ref().is_none_or(|(kept, _)| *kept != life) {
-            match client.open_rw_session_no_drop(slot) {
-                // What was kept in an earlier life is forgotten, not closed.
-                Ok(keeper) => login.keeper = Some((life, keeper)),
-                Err(error) => {
-                    let _closed = session.close();
-                    return Err(Fault::read(error));
-                }
-            }
+            // What was kept in an earlier life is forgotten, not closed.
+            let keeper = client.open_rw_session_no_drop(slot).map_err(Fault::read)?;
+            login.keeper = Some((life, keeper));
         }
         Ok(session)
-    }
-
-    fn logged_in(&self, login: &mut Login, session: &Session) -> Result<(), Fault> {
-        let state = session.get_session_info().map_err(Fault::read)?.session_state();
-        if matches!(state, SessionState::RwUser) {
-            return Ok(());
-        }
-        let pin = self.pin.read().map_err(|error| {
-            tracing::error!(%error, "there is no PIN");
-            Fault::found(ErrorKind::Unavailable, "there is no PIN")
-        })?;
-        let text = std::str::from_utf8(pin.expose()).unwrap_or_default();
-        let text = Zeroizing::new(text.to_owned());
-        match session.login(UserType::User, Some(&AuthPin::from(text.as_str()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                (login.failures, login.again_at) = (0, None);
-                // Numbers of objects from before may be those of others now.
-                self.handles().clear();
-                Ok(())
-            }
-            Err(error) => {
-                // Modules do not always say that it was the PIN, and tokens lock.
-                login.failures = login.failures.saturating_add(1);
-                let pause = PAUSE.saturating_mul(1 << login.failures.min(PAUSE_DOUBLINGS));
-                login.again_at = Instant::now().checked_add(pause);
-                login.is_refused = matches!(
-                    error,
-                    Error::Pkcs11(
-                        RvError::PinIncorrect
-                            | RvError::PinInvalid
-                            | RvError::PinLenRange
-                            | RvError::PinExpired
-                            | RvError::PinLocked,
-                        _
-                    )
-                );
-                Err(Fault::read(error))
-            }
-        }
     }
 
     /// Whether a key that is nobody's signs, made at the first look in each life of the module.
@@ -388,9 +292,6 @@ pub(crate) enum TokenError {
 
 /// So many keys are looked for; one that is there is enough.
 const KEYS_LOOKED_FOR: usize = 4;
-/// How long no login is tried after one failed is doubled after each further one, up to half an hour.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_DOUBLINGS: u32 = 11;
 const LOGGING_IN: &str = "another thread is logging in";
 /// How many numbers of objects are kept.
 const HANDLES_MAX: usize = 65_536;

@@ -1,24 +1,27 @@
-//! Backup of keys under another key of the token. Opens secrets.
+//! Backup of keys under another key of the token.
 //!
-//! Invariant: the key that wraps does nothing but wrap and unwrap, and what comes back is believed
-//! only after it has signed under the recorded public key.
+//! Invariant: the key that wraps does nothing but wrap and unwrap. What comes back lies in the
+//! token only after it has signed, in a session, under the recorded public key, and is believed
+//! only if the token says of it what it must say of a key that is made.
 
 use cryptoki::error::RvError;
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-use custody_core::crypto::{Algorithm, PublicKey};
+use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
 use custody_core::id::KekId;
 use custody_core::seam::ErrorKind;
 use custody_core::secret::Secret;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize as _;
 
+use crate::aes::{self, AesKey, Task};
 use crate::canary::prove;
 use crate::fault::Fault;
-use crate::object::Wanted;
+use crate::handle::Provenance;
+use crate::object::{self, Origin, Place, Wanted, take_back};
 use crate::point;
+use crate::strictness::strictly;
 use crate::token::{Tag, Token, one_at_most};
 
 /// A wrapped key, with what is needed to know it again.
@@ -77,7 +80,7 @@ pub(crate) fn is_offered(mechanisms: &[MechanismType]) -> bool {
 }
 
 /// `CKA_ID` of the key that wraps.
-pub(crate) fn tag(under: &KekId) -> Tag {
+fn tag(under: &KekId) -> Tag {
     Tag(*Digest::tagged("custody/hsm/wrapping/v1", &[under.as_str().as_bytes()]).as_bytes())
 }
 
@@ -85,82 +88,33 @@ pub(crate) fn tag(under: &KekId) -> Tag {
 pub(crate) fn bring(
     session: &Session,
     token: &Token,
-    under: &KekId,
+    (under, destroyable): (&KekId, bool),
     key: Option<&Secret>,
 ) -> Result<(), Fault> {
-    let tag = tag(under);
-    // From the search on nobody else of this process makes one.
+    let label = format!("custody wrapping {under}");
+    let wanted = AesKey { tag: tag(under), label, task: Task::Wrap, destroyable };
+    // From the first search to the last nobody else of this process makes one.
     let _alone = token.module().objects()?;
-    if !token.search(session, ObjectClass::SECRET_KEY, &tag)?.is_empty() {
-        return Err(Fault::found(ErrorKind::Conflict, "the token has such a key"));
+    let search = || token.search(session, ObjectClass::SECRET_KEY, &wanted.tag);
+    let taken = || Fault::found(ErrorKind::Conflict, "the token has such a key");
+    if !search()?.is_empty() {
+        return Err(taken());
     }
-    let mut template = vec![
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::Class(ObjectClass::SECRET_KEY),
-        Attribute::KeyType(KeyType::AES),
-        Attribute::Id(tag.0.to_vec()),
-        Attribute::Label(format!("custody wrapping {under}").into_bytes()),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(false),
-        Attribute::Decrypt(false),
-        Attribute::Sign(false),
-        Attribute::Verify(false),
-        Attribute::Derive(false),
-        Attribute::Wrap(true),
-        Attribute::Unwrap(true),
-    ];
-    let made = match key {
-        Some(key) => {
-            template.push(Attribute::Value(key.expose().to_vec()));
-            let made = session.create_object(&template);
-            if let Some(Attribute::Value(mut copy)) = template.pop() {
-                copy.zeroize();
-            }
-            made
-        }
-        None => {
-            template.push(Attribute::ValueLen(32.into()));
-            session.generate_key(&Mechanism::AesKeyGen, &template)
-        }
-    };
-    let made = made.map_err(Fault::act)?;
-    let checked = check_wrapping(session, made);
-    if let Err(Fault::Found { .. }) = checked {
-        session.destroy_object(made).map_err(|error| Fault::Made { error })?;
-    }
-    checked.map_err(Fault::once_made)
-}
-
-fn check_wrapping(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
-    let asked = [
-        AttributeType::Sensitive,
-        AttributeType::Extractable,
-        AttributeType::Encrypt,
-        AttributeType::Decrypt,
-        AttributeType::Sign,
-        AttributeType::Derive,
-    ];
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
-    let wanted = [
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(false),
-        Attribute::Decrypt(false),
-        Attribute::Sign(false),
-        Attribute::Derive(false),
-    ];
-    if wanted.iter().all(|attribute| told.contains(attribute)) {
+    let made = aes::make(session, &wanted, key)?;
+    if search().map_err(Fault::once_made)? == [made] {
         return Ok(());
     }
-    Err(Fault::found(ErrorKind::Refused, "the key may do more than wrap and unwrap"))
+    // Another process made one at the same time. Nothing is wrapped under ours yet.
+    take_back(session, &[made])?;
+    let _other = one_at_most(&search().map_err(Fault::once_made)?)?;
+    Err(taken())
 }
 
+/// The key that wraps. It may have been brought in: another token is to have it too.
 fn wrapping(session: &Session, token: &Token, under: &KekId) -> Result<ObjectHandle, Fault> {
     let none = Fault::found(ErrorKind::NotFound, "the token has no such key to wrap under");
     let key = token.only(session, ObjectClass::SECRET_KEY, &tag(under))?.ok_or(none)?;
-    check_wrapping(session, key).map(|()| key)
+    aes::check(session, key, Task::Wrap, Origin::Elsewhere).map(|()| key)
 }
 
 /// Wraps a key.
@@ -184,34 +138,87 @@ pub(crate) fn wrap(
         .ok_or(unwritten)
 }
 
-/// Brings a key back, or proves that what was wrapped is the key that is there.
+/// Brings a key back, or proves that what was wrapped is the key that is there. Answers what the
+/// token says about it.
 pub(crate) fn unwrap(
     session: &Session,
     token: &Token,
     (wanted, public_key): (&Wanted, &PublicKey),
     wrapped: &[u8],
     under: &KekId,
-) -> Result<(), Fault> {
+) -> Result<Provenance, Fault> {
     let not_it = Fault::found(ErrorKind::Corrupt, "the bytes are not the key, wrapped");
     let bytes = Wrapped::read(wrapped, under, public_key).ok_or(not_it)?;
     let wrapping = wrapping(session, token, under)?;
+    try_in_session(session, token, (wanted, public_key), (wrapping, &bytes))?;
+    // Before the private key, which may be one that the token does not let go again.
+    show(session, token, wanted, public_key)?;
     let (there, key) = {
         // From the search on nobody else of this process brings it back or makes it.
         let _alone = token.module().objects()?;
         let there = one_at_most(&token.search(session, ObjectClass::PRIVATE_KEY, &wanted.tag)?)?;
-        let template = restored(wanted, there.is_none())?;
-        let key = session.unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, &bytes, &template);
-        (there, key.map_err(unwrapped)?)
+        let back = || open(session, (wrapping, &bytes), wanted, Place::Token);
+        (there, there.map_or_else(back, Ok)?)
     };
-    let proved = prove(session, key, public_key, RESTORED)
-        .and_then(|()| check_restored(session, key))
-        .and_then(|()| there.map_or(Ok(()), |there| prove(session, there, public_key, RESTORED)))
-        .and_then(|()| show(session, token, wanted, public_key));
-    if proved.is_err() || there.is_some() {
-        // One that was there stays; of what was brought back nothing is left unless all went well.
-        session.destroy_object(key).map_err(|error| Fault::Made { error })?;
+    let hardened = if there.is_none() { harden(session, key) } else { Ok(()) };
+    match hardened.and_then(|()| look(session, token, key, (wanted, public_key))) {
+        // One that was there stays. Of what was brought back nothing is left unless all went well.
+        Err(fault) if there.is_none() => {
+            take_back(session, &[key])?;
+            Err(fault.once_made())
+        }
+        looked => looked,
     }
+}
+
+/// Whether the bytes are the key: it is brought back into the session alone, signs, and ends.
+fn try_in_session(
+    session: &Session,
+    token: &Token,
+    (wanted, public_key): (&Wanted, &PublicKey),
+    wrapped: (ObjectHandle, &[u8]),
+) -> Result<(), Fault> {
+    let key = {
+        let _alone = token.module().objects()?;
+        open(session, wrapped, wanted, Place::Session)?
+    };
+    let proved = prove(session, key, public_key, RESTORED);
+    session.destroy_object(key).map_err(|error| Fault::Made { error })?;
     proved
+}
+
+/// What is verified of a key that was made is verified of one that came back. That it was
+/// extractable once, and was not made in the token, is known.
+fn look(
+    session: &Session,
+    token: &Token,
+    key: ObjectHandle,
+    (wanted, public_key): (&Wanted, &PublicKey),
+) -> Result<Provenance, Fault> {
+    let shown = (public_key.clone(), wanted);
+    let found = object::examine(session, token, key, shown, Origin::Elsewhere)?;
+    // Another process that brought it back at the same time has made two.
+    if token.only(session, ObjectClass::PRIVATE_KEY, &wanted.tag)? == Some(key) {
+        return Ok(found.provenance);
+    }
+    Err(Fault::found(ErrorKind::Corrupt, "another key has the place of the restored one"))
+}
+
+/// Unwraps a key into a place.
+fn open(
+    session: &Session,
+    (wrapping, bytes): (ObjectHandle, &[u8]),
+    wanted: &Wanted,
+    place: Place,
+) -> Result<ObjectHandle, Fault> {
+    let none = Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
+    let kind = object::kind(wanted.algorithm).ok_or(none)?;
+    let opened = strictly(|strictness| {
+        let mut template = object::private_template(wanted, kind, strictness, place);
+        template.insert(0, Attribute::Class(ObjectClass::PRIVATE_KEY));
+        session.unwrap_key(&Mechanism::AesKeyWrapPad, wrapping, bytes, &template)
+    });
+    opened.map_err(unwrapped)
 }
 
 /// Modules do not say that wrapped bytes were changed; most of these answers mean it.
@@ -231,62 +238,41 @@ fn unwrapped(error: cryptoki::error::Error) -> Fault {
     }
 }
 
-fn restored(wanted: &Wanted, on_token: bool) -> Result<Vec<Attribute>, Fault> {
-    let kind = match wanted.algorithm {
-        Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 => KeyType::EC,
-        Algorithm::Ed25519 => KeyType::EC_EDWARDS,
-        Algorithm::Bip340 | _ => {
-            return Err(Fault::found(ErrorKind::Unsupported, "the algorithm has no key here"));
-        }
-    };
-    Ok(vec![
-        Attribute::Class(ObjectClass::PRIVATE_KEY),
-        Attribute::KeyType(kind),
-        Attribute::Token(on_token),
-        Attribute::Private(true),
-        Attribute::Id(wanted.tag.0.to_vec()),
-        Attribute::Label(wanted.label.clone().into_bytes()),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(true),
-        Attribute::Sign(true),
-        Attribute::Decrypt(false),
-        Attribute::Unwrap(false),
-        Attribute::Derive(false),
-    ])
-}
-
 /// Some modules ignore what the template says about a key that is unwrapped.
-fn check_restored(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
-    let asked = [AttributeType::Sensitive, AttributeType::Private];
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
-    let wanted = [Attribute::Sensitive(true), Attribute::Private(true)];
-    if wanted.iter().all(|attribute| told.contains(attribute)) {
+fn harden(session: &Session, key: ObjectHandle) -> Result<(), Fault> {
+    let told = session.get_attributes(key, &[AttributeType::Sensitive]).map_err(Fault::read)?;
+    if told.contains(&Attribute::Sensitive(true)) {
         return Ok(());
     }
-    let harder = [Attribute::Sensitive(true)];
-    session.update_attributes(key, &harder).map_err(Fault::act)?;
-    let told = session.get_attributes(key, &asked).map_err(Fault::read)?;
-    if wanted.iter().all(|attribute| told.contains(attribute)) {
-        return Ok(());
-    }
-    Err(Fault::found(ErrorKind::Refused, "the token does not keep the restored key sensitive"))
+    session.update_attributes(key, &[Attribute::Sensitive(true)]).map_err(Fault::act)
 }
 
-/// Writes the public key beside a restored private one, unless it is there: modules do not make it,
-/// and a restoring that was cut off may not have come so far.
+/// Writes the public key that belongs beside a restored private one, unless it is there: modules do
+/// not make it, and a restoring that was cut off may not have come so far.
 fn show(
     session: &Session,
     token: &Token,
     wanted: &Wanted,
     public_key: &PublicKey,
 ) -> Result<(), Fault> {
-    if token.only(session, ObjectClass::PUBLIC_KEY, &wanted.tag)?.is_some() {
+    let object = match token.only(session, ObjectClass::PUBLIC_KEY, &wanted.tag)? {
+        Some(there) => there,
+        None => write(session, token, wanted, public_key)?,
+    };
+    if object::point_of(session, object, wanted.algorithm)? == *public_key {
         return Ok(());
     }
-    let kind = match wanted.algorithm {
-        Algorithm::Ed25519 => KeyType::EC_EDWARDS,
-        Algorithm::Bip340 | Algorithm::EcdsaP256 | Algorithm::EcdsaSecp256k1 | _ => KeyType::EC,
-    };
+    Err(Fault::found(ErrorKind::Corrupt, "the token's public key is not the recorded one"))
+}
+
+fn write(
+    session: &Session,
+    token: &Token,
+    wanted: &Wanted,
+    public_key: &PublicKey,
+) -> Result<ObjectHandle, Fault> {
+    let none = Fault::found(ErrorKind::Unsupported, "the algorithm has no key here");
+    let kind = object::kind(wanted.algorithm).ok_or(none)?;
     let unwritten = Fault::found(ErrorKind::Corrupt, "the public key has no such form");
     let written = point::write(public_key).ok_or(unwritten)?;
     let parameters = point::parameters(wanted.algorithm).first().copied().unwrap_or_default();
@@ -302,7 +288,7 @@ fn show(
         Attribute::Label(wanted.label.clone().into_bytes()),
     ];
     let _alone = token.module().objects()?;
-    session.create_object(&template).map(drop).map_err(Fault::act)
+    session.create_object(&template).map_err(Fault::act)
 }
 
 const RESTORED: &str = "restored";

@@ -7,6 +7,8 @@
     reason = "helpers of tests fail by panicking and tell other processes"
 )]
 
+#[path = "hazards/keks.rs"]
+mod keks;
 #[path = "hazards/processes.rs"]
 mod processes;
 #[path = "softhsm/tokens.rs"]
@@ -199,7 +201,7 @@ fn a_key_that_is_asked_for_many_times_at_once_is_made_once() {
 fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
     let tokens = Tokens::new(&["one"]);
     let mut config = tokens.config("one");
-    config.wrapping = true;
+    (config.wrapping, config.destroyable) = (true, true);
     let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
     let under = KekId::parse("recovery").unwrap();
     block_on(backend.create_wrapping_key(&under)).unwrap();
@@ -217,13 +219,14 @@ fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
         Attribute::Derive(true),
         Attribute::Encrypt(true),
         Attribute::Extractable(true),
+        Attribute::Private(false),
         Attribute::Sensitive(false),
         Attribute::Sign(true),
+        Attribute::Verify(true),
     ];
     for more in more {
         let mut template = vec![
             Attribute::Token(true),
-            Attribute::Private(true),
             Attribute::KeyType(KeyType::AES),
             Attribute::ValueLen(32.into()),
             Attribute::Wrap(true),
@@ -235,6 +238,7 @@ fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
             Attribute::Derive(false),
             Attribute::Encrypt(false),
             Attribute::Extractable(false),
+            Attribute::Private(true),
             Attribute::Sensitive(true),
             Attribute::Sign(false),
             Attribute::Verify(false),
@@ -256,7 +260,9 @@ fn a_key_that_wraps_and_may_do_more_wraps_nothing() {
 #[ignore = "needs SoftHSM"]
 fn a_key_that_somebody_brought_in_encrypts_nothing() {
     let tokens = Tokens::new(&["one"]);
-    let backend = block_on(tokens.open("one"));
+    let mut config = tokens.config("one");
+    config.destroyable = true;
+    let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
     drop(block_on(backend.key_encryption("store")).unwrap());
     let session = somebody(&tokens, "one");
     let [honest] = objects(&session, ObjectClass::SECRET_KEY)[..] else { panic!("one key") };

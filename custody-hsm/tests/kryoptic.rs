@@ -8,11 +8,15 @@ mod fixtures;
 #[path = "kryoptic/tokens.rs"]
 mod kryoptic;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 use custody_core::crypto::{Algorithm, SignInput};
 use custody_core::seam::{ErrorKind, Exportability, Health, KeyBackend as _};
-use custody_hsm::{HsmBackend, HsmOpenError, Observer};
+use custody_core::secret::Secret;
+use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource};
 use custody_testkit::suite::key_backend::KeyBackendFixture;
 use custody_testkit::suite::key_encryption::KeyEncryptionFixture;
 use custody_testkit::suite::signer::SignerFixture;
@@ -128,4 +132,44 @@ fn a_locked_pin_is_refused_even_if_it_is_right() {
     drop(session);
     client.finalize().unwrap();
     (0..3).for_each(|_| open());
+}
+
+/// Whoever is started again and again with a wrong PIN does not lock the token.
+#[test]
+#[ignore = "needs kryoptic"]
+fn the_last_try_of_a_pin_is_left_to_people() {
+    let tokens = Tokens::new();
+    let asked = Arc::new(AtomicU32::new(0));
+    let open = |pin: &'static str| {
+        let counter = Arc::clone(&asked);
+        let mut config = tokens.config("one");
+        config.pin = PinSource::Callback(Arc::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Some(Secret::new(pin.as_bytes().to_vec()))
+        }));
+        block_on(HsmBackend::open(config, Observer::default()))
+    };
+    let refused = |pin| {
+        let error = open(pin).map(drop).unwrap_err();
+        let HsmOpenError::Login(error) = error else { panic!("no login: {error:?}") };
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    };
+    let client = kryoptic::client();
+    let slot = client.get_slots_with_token().unwrap()[0];
+    for tried in 1..=9 {
+        assert!(!client.get_token_info(slot).unwrap().user_pin_final_try(), "{tried}");
+        refused("pin-that-is-wrong-5ee1");
+        assert_eq!(asked.load(Ordering::SeqCst), tried);
+    }
+    for pin in ["pin-that-is-wrong-5ee1", PIN, PIN] {
+        refused(pin);
+        assert_eq!(asked.load(Ordering::SeqCst), 9, "it is not asked for");
+        let info = client.get_token_info(slot).unwrap();
+        assert!(info.user_pin_final_try() && !info.user_pin_locked());
+    }
+    let session = client.open_rw_session(slot).unwrap();
+    session.login(UserType::User, Some(&AuthPin::from(PIN))).unwrap();
+    session.logout().unwrap();
+    assert!(open(PIN).is_ok(), "a person has logged in");
+    assert_eq!(asked.load(Ordering::SeqCst), 10);
 }

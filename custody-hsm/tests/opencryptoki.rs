@@ -12,10 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
 use custody_core::crypto::{Algorithm, SignInput};
-use custody_core::seam::{ErrorKind, Exportability, KeyBackend as _, KeyRecord, Signer};
+use custody_core::seam::{
+    ErrorKind, Exportability, KeyBackend as _, KeyEncryption as _, KeyRecord, Signer,
+};
 use custody_core::secret::Secret;
 use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource};
 use custody_testkit::suite::key_backend::KeyBackendFixture;
@@ -112,27 +115,45 @@ fn each_opening_tries_the_pin_once_and_a_locked_one_is_refused() {
         };
         assert_eq!(left(), [false, false, false]);
         let (wrong, right) = ("pin-91c2", PIN);
-        for (pin, told) in [
-            (wrong, [true, false, false]),
-            (wrong, [false, true, false]),
-            (wrong, [false, false, true]),
-            (right, [false, false, true]),
+        for (pin, asked, told) in [
+            (wrong, 1, [true, false, false]),
+            (wrong, 1, [false, true, false]),
+            // The last try is left to people.
+            (wrong, 0, [false, true, false]),
+            (right, 0, [false, true, false]),
         ] {
-            let asked = Arc::new(AtomicU32::new(0));
-            let counter = Arc::clone(&asked);
-            let mut config = tokens.config("one", pin);
-            config.pin = PinSource::Callback(Arc::new(move || {
-                counter.fetch_add(1, Ordering::SeqCst);
-                Some(Secret::new(pin.as_bytes().to_vec()))
-            }));
-            let error = HsmBackend::open(config, Observer::default()).await.unwrap_err();
-            let HsmOpenError::Login(error) = error else { panic!("{error:?}") };
-            assert_eq!(error.kind(), ErrorKind::Refused);
-            assert_eq!(asked.load(Ordering::SeqCst), 1);
-            assert_eq!(left(), told);
+            assert_eq!((refused(tokens, pin).await, left()), (asked, told));
+        }
+        let session = client.open_rw_session(opencryptoki::slot(&client, "one").0).unwrap();
+        let login = |pin: &str| session.login(UserType::User, Some(&AuthPin::from(pin)));
+        login(right).unwrap();
+        session.logout().unwrap();
+        assert_eq!(left(), [false, false, false]);
+        for _ in 0..3 {
+            assert!(login(wrong).is_err());
+        }
+        for pin in [wrong, right] {
+            assert_eq!((refused(tokens, pin).await, left()), (0, [false, false, true]));
         }
         let _other = tokens.open("two").await;
     });
+}
+
+/// How often the PIN is asked for by an opening that is refused.
+async fn refused(tokens: Tokens, pin: &'static str) -> u32 {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    let mut config = tokens.config("one", pin);
+    config.pin = PinSource::Callback(Arc::new(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Some(Secret::new(pin.as_bytes().to_vec()))
+    }));
+    let error = HsmBackend::open(config, Observer::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, HsmOpenError::Login(error) if error.kind() == ErrorKind::Refused),
+        "{error:?}"
+    );
+    asked.load(Ordering::SeqCst)
 }
 
 /// The module gives the number of a key that was destroyed to the next one.
@@ -159,6 +180,32 @@ fn a_key_that_has_the_number_of_ours_never_signs_as_ours() {
     });
 }
 
+/// And it does so with keys that encrypt data keys.
+#[test]
+#[ignore = "needs openCryptoki"]
+fn a_key_that_has_the_number_of_ours_encrypts_and_opens_nothing() {
+    block_on(async {
+        let tokens = Tokens::new(&["one"]);
+        let mut config = tokens.config("one", PIN);
+        config.destroyable = true;
+        let backend = HsmBackend::open(config, Observer::default()).await.unwrap();
+        let kek = backend.key_encryption("store").await.unwrap();
+        let data_key = Secret::new((60..92).collect());
+        let wrapped = kek.wrap(&data_key, &[b"context"]).await.unwrap();
+        assert!(kek.unwrap(&wrapped, &[b"context"]).await.is_ok());
+        let session = tokens.somebody("one");
+        let secret = [Attribute::Class(ObjectClass::SECRET_KEY)];
+        let [ours] = session.find_objects(&secret).unwrap()[..] else { panic!("one key") };
+        let id = session.get_attributes(ours, &[AttributeType::Id]).unwrap();
+        session.destroy_object(ours).unwrap();
+        assert_eq!(foreign_kek(&session, id), ours, "the number is not used again");
+        let sealed = kek.wrap(&data_key, &[b"context"]).await.unwrap_err();
+        assert_eq!(sealed.kind(), ErrorKind::Corrupt);
+        let opened = kek.unwrap(&wrapped, &[b"context"]).await;
+        assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::Corrupt);
+    });
+}
+
 /// Signs, and looks at the signature as custodians do.
 async fn sign(signer: &dyn Signer) -> Result<(), ErrorKind> {
     let signed = signer.sign(INPUT).await.map_err(|error| error.kind())?;
@@ -182,6 +229,26 @@ fn foreign_key(session: &Session) -> ObjectHandle {
         &[Attribute::Token(true), Attribute::Private(true), Attribute::Sign(true)],
     );
     made.unwrap().1
+}
+
+/// A key of AES that no backend made, and that is like one in all that the module says about it.
+fn foreign_kek(session: &Session, mut template: Vec<Attribute>) -> ObjectHandle {
+    template.extend([
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::KeyType(KeyType::AES),
+        Attribute::ValueLen(32.into()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        Attribute::Sign(false),
+        Attribute::Verify(false),
+        Attribute::Derive(false),
+    ]);
+    session.generate_key(&Mechanism::AesKeyGen, &template).unwrap()
 }
 
 const INPUT: SignInput<'static> = SignInput::Prehash(&[7; 32]);

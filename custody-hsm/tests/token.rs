@@ -3,6 +3,8 @@
 
 #[path = "world/export.rs"]
 mod export;
+#[path = "token/restoring.rs"]
+mod restoring;
 #[path = "softhsm/tokens.rs"]
 mod softhsm;
 

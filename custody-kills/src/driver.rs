@@ -323,4 +323,5 @@ impl std::fmt::Display for Tally {
 
 pub(crate) const HOUSE: &str = "house";
 const LIST: &str = "list.jsonl";
-const OPENING_MAX: Duration = Duration::from_secs(60);
+/// How long a process may take until its custodian is open.
+pub(crate) const OPENING_MAX: Duration = Duration::from_secs(60);

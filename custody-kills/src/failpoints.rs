@@ -3,8 +3,8 @@
 //! SQLite. Below SQLite, calls of the disk fail, hang, or end the process. Then everything is
 //! opened again, asked for again, and held against the one oracle.
 //!
-//! **Invariant:** a failpoint that was not reached is a failure, and so is a caller who hears
-//! nothing in time.
+//! **Invariant:** a failpoint that was not reached is a failure, and so are a caller who hears
+//! nothing in time and a panic that no failpoint planned.
 
 pub mod abort;
 pub mod below;
@@ -14,6 +14,7 @@ mod doubles;
 pub mod judge;
 pub mod matrix;
 pub mod memory;
+pub mod panics;
 pub mod seams;
 pub mod switches;
 pub mod workload;

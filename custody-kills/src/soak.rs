@@ -44,6 +44,8 @@ pub async fn soak(directory: &Path, seed: u64, length: Duration, rest: u64) -> R
     let callers = Callers::of(House::open(directory).await?);
     callers.furnish().await?;
     callers.report(&Line::Open);
+    // Nobody pays from it, and nobody thaws it.
+    callers.freeze("freeze-for-good", FreezeScope::Wallet(requests::seeded()?)).await?;
     let soak = Soak { callers, answers: Arc::default(), rest };
     soak.fill().await?;
     let random = Random::seeded(seed);

@@ -62,6 +62,8 @@ async fn a_house_that_was_killed_while_it_was_made_can_be_finished() {
         Ok(left) => {
             println!("figures: kills while a house is made: seed {seed}: {left:?}");
             assert!(left.nothing > 0, "no kill came before the genesis event");
+            let is_begun = left.genesis > 0 || left.whole > 0;
+            assert!(is_begun, "no kill came after the genesis event");
         }
         Err((finding, kept)) => panic!("seed {seed}, kept in {}: {finding}", kept.display()),
     }

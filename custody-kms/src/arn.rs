@@ -48,6 +48,11 @@ impl KeyArn {
         &self.region
     }
 
+    /// The partition of AWS that the key is in, such as `aws`.
+    pub(crate) fn partition(&self) -> &str {
+        self.text.split(':').nth(1).unwrap_or_default()
+    }
+
     /// The account that owns the key.
     #[must_use]
     pub fn account(&self) -> &str {
@@ -73,8 +78,8 @@ impl KeyArn {
         if *region == self.region {
             return Some(self.clone());
         }
-        let partition = self.text.split(':').nth(1).unwrap_or_default();
-        let text = format!("arn:{partition}:kms:{region}:{}:key/{}", self.account(), self.id());
+        let (partition, account, id) = (self.partition(), self.account(), self.id());
+        let text = format!("arn:{partition}:kms:{region}:{account}:key/{id}");
         self.is_multi_region().then(|| Self { text: text.into(), region: region.clone() })
     }
 }

@@ -30,11 +30,10 @@ use crate::signer::KmsSigner;
 ///
 /// # Limits
 /// A new key takes one call for each hundred aliases and each thousand keys that the account has in the
-/// first region, one or two for each key there that has no alias, and three more. At the usual 10 calls a
-/// second and within the 10 seconds that a custodian waits for a backend, that is up to about 9,000
-/// native keys. Beyond it no key is made, and what was made opens and signs as before: that takes no
-/// list. A house with more raises `manage_per_second` as far as its quotas of AWS allow, has a second
-/// account, or seals keys instead.
+/// first region, one to four for each key there that has no alias, and three more, one after the other.
+/// At 20 ms a call and within the 10 seconds that a custodian waits for a backend, that is up to about
+/// 45,000 native keys. Beyond it no key is made, and what was made opens and signs as before: that takes
+/// no list. A house with more has a second account, or seals keys instead.
 pub struct KmsBackend {
     pub(crate) kms: Kms,
     identity: BackendIdentity,
@@ -59,6 +58,8 @@ pub(crate) enum Unfit {
     Purpose,
     #[error("the key's tags name another custodian, wallet or key: its alias was moved")]
     Tags,
+    #[error("the key has another policy than KMS gives by itself, a grant, or a replica")]
+    Access,
     #[error("KMS tells another public key than the recorded one")]
     PublicKey,
 }
@@ -82,10 +83,12 @@ impl KmsBackend {
     pub(crate) async fn describe(
         &self,
         operation: &'static str,
+        quota: Quota,
         arn: &KeyArn,
         algorithm: Algorithm,
     ) -> Result<KeyMetadata, BackendError> {
-        let metadata = self.metadata(operation, arn.region(), arn.as_str()).await;
+        let ask = Ask { operation, region: arn.region(), quota, effect: Effect::None };
+        let metadata = self.metadata(ask, arn.as_str()).await;
         let metadata = metadata.map_err(|fault| fault.into_error(operation, Effect::None))?;
         let told = self.fits(&metadata, algorithm).map_err(|unfit| corrupt(operation, unfit))?;
         if told != *arn {
@@ -95,16 +98,10 @@ impl KmsBackend {
     }
 
     /// What KMS says of a key, by its ARN or its id.
-    pub(crate) async fn metadata(
-        &self,
-        operation: &'static str,
-        region: &RegionName,
-        key: &str,
-    ) -> Result<KeyMetadata, KmsFault> {
-        let ask = Ask { operation, region, quota: Quota::Manage, effect: Effect::None };
+    pub(crate) async fn metadata(&self, ask: Ask<'_>, key: &str) -> Result<KeyMetadata, KmsFault> {
         let send = |client: aws_sdk_kms::Client| client.describe_key().key_id(key).send();
         let told = self.kms.call(ask, send).await?;
-        let none = || KmsFault::found(operation, region, KmsReason::BadAnswer);
+        let none = || KmsFault::found(ask.operation, ask.region, KmsReason::BadAnswer);
         told.key_metadata.ok_or_else(none)
     }
 
@@ -140,7 +137,7 @@ impl KmsBackend {
             return Ok(known.clone());
         }
         let region = arn.region();
-        let ask = Ask { operation, region, quota: Quota::Manage, effect: Effect::None };
+        let ask = Ask { operation, region, quota: Quota::Look, effect: Effect::None };
         let send =
             |client: aws_sdk_kms::Client| client.get_public_key().key_id(arn.as_str()).send();
         let told = self.kms.call(ask, send).await;
@@ -161,13 +158,14 @@ impl KmsBackend {
     pub(crate) async fn recorded(
         &self,
         operation: &'static str,
+        quota: Quota,
         key: &KeyRecord,
     ) -> Result<(KeyArn, KeyMetadata), BackendError> {
         let owner = Owner::of_record(key);
         let arn = owner
             .read(&key.handle)
             .map_err(|error| BackendError::new(ErrorKind::Corrupt, operation).with_source(error))?;
-        let metadata = self.describe(operation, &arn, owner.algorithm).await?;
+        let metadata = self.describe(operation, quota, &arn, owner.algorithm).await?;
         Ok((arn, metadata))
     }
 
@@ -236,7 +234,7 @@ impl KeyBackend for KmsBackend {
         err(level = "debug")
     )]
     async fn signer(&self, key: &KeyRecord) -> Result<Arc<dyn Signer>, BackendError> {
-        let (arn, metadata) = self.recorded(OPEN, key).await?;
+        let (arn, metadata) = self.recorded(OPEN, Quota::Look, key).await?;
         usable(OPEN, &arn, &metadata)?;
         let algorithm = key.public_key.algorithm();
         if self.public_key(OPEN, &arn, algorithm).await? != key.public_key {

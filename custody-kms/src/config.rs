@@ -1,16 +1,18 @@
 //! Which account, which regions, and how much of it.
 
+mod document;
+
 use std::fmt;
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use custody_core::crypto::Algorithm;
 use custody_core::id::BackendId;
-use serde::Deserialize;
 
 use crate::arn::is_account;
 use crate::house::HouseName;
 use crate::toml_error::{line_of, name_on};
+use document::Document;
 
 /// An account of AWS and how its keys are used.
 ///
@@ -34,6 +36,7 @@ use crate::toml_error::{line_of, name_on};
 /// wait_ms = 1000                          # for a token of the rates below
 /// sign_per_second = 300
 /// symmetric_per_second = 5000
+/// look_per_second = 200
 /// manage_per_second = 10
 ///
 /// [data_keys]
@@ -89,13 +92,17 @@ pub struct KmsLimits {
     pub operation: Duration,
     /// How often a call is tried at most, if it can have left nothing behind.
     pub attempts: NonZeroU8,
-    /// How long a call waits for a token of the rates below before it is turned away.
+    /// How long a signature or a data key waits for a token of the rates below before it is turned
+    /// away; other calls wait as long as an attempt still ends in time.
     pub wait: Duration,
     /// Signatures a second, over all keys (a quota of the account in each region).
     pub sign_per_second: NonZeroU32,
     /// Data keys made or opened a second (another quota).
     pub symmetric_per_second: NonZeroU32,
-    /// All other calls a second.
+    /// Calls a second that only look: at keys when they are opened or made, at lists, at a region.
+    pub look_per_second: NonZeroU32,
+    /// Calls a second that change something besides; and as many for switching keys off and on, with
+    /// what is looked at for it: no other call takes these.
     pub manage_per_second: NonZeroU32,
 }
 
@@ -235,8 +242,10 @@ impl fmt::Debug for RegionName {
 }
 
 impl Default for KmsLimits {
-    /// 1.5 s to connect, 4 s an attempt, 10 s in all, 3 attempts; 300 signatures, 5,000 data keys and
-    /// 10 other calls a second, for which a call waits at most a second.
+    /// 1.5 s to connect, 4 s an attempt, 10 s in all, 3 attempts; 300 signatures and 5,000 data keys a
+    /// second, for which a call waits at most a second, 200 looks and 10 changes. AWS allows more looks,
+    /// of each kind 500 or 2,000 a second, and of most changes 5 (KMS developer guide, "Request
+    /// quotas").
     fn default() -> Self {
         Self {
             connect: Duration::from_millis(1_500),
@@ -246,6 +255,7 @@ impl Default for KmsLimits {
             wait: Duration::from_secs(1),
             sign_per_second: SIGN,
             symmetric_per_second: SYMMETRIC,
+            look_per_second: LOOK,
             manage_per_second: MANAGE,
         }
     }
@@ -280,104 +290,6 @@ pub enum KmsConfigError {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    id: Option<String>,
-    account: Option<String>,
-    regions: Option<Vec<String>>,
-    algorithms: Option<Vec<Algorithm>>,
-    #[serde(default)]
-    multi_region: bool,
-    deletion_days: Option<NonZeroU8>,
-    house: Option<String>,
-    endpoint: Option<String>,
-    #[serde(default)]
-    limits: LimitsDocument,
-    #[serde(default)]
-    data_keys: DataKeysDocument,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsDocument {
-    connect_ms: Option<u32>,
-    attempt_ms: Option<u32>,
-    operation_ms: Option<u32>,
-    attempts: Option<NonZeroU8>,
-    wait_ms: Option<u32>,
-    sign_per_second: Option<NonZeroU32>,
-    symmetric_per_second: Option<NonZeroU32>,
-    manage_per_second: Option<NonZeroU32>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DataKeysDocument {
-    keys: Option<NonZeroU16>,
-    age_ms: Option<u32>,
-    uses: Option<NonZeroU64>,
-}
-
-impl Document {
-    fn try_into_config(self) -> Result<KmsConfig, KmsConfigError> {
-        let missing = |field| KmsConfigError::Field { field, expected: "given" };
-        let id = self.id.ok_or(missing("id"))?;
-        let account = self.account.ok_or(missing("account"))?;
-        let regions = self.regions.ok_or(missing("regions"))?;
-        let id = BackendId::parse(&id)
-            .map_err(|_| KmsConfigError::Field { field: "id", expected: "an id of a backend" })?;
-        let regions = regions.iter().map(|name| RegionName::parse(name));
-        let regions = regions.collect::<Result<Vec<_>, _>>()?;
-        let Some(home) = regions.first().cloned() else {
-            return Err(KmsConfigError::Field { field: "regions", expected: "at least one" });
-        };
-        let mut config = KmsConfig::new(id, &account, home)?;
-        config.regions = regions;
-        config.algorithms = self.algorithms.unwrap_or(config.algorithms);
-        config.multi_region = self.multi_region;
-        config.deletion_days = self.deletion_days.unwrap_or(DELETION_DAYS);
-        config.limits = self.limits.into_limits();
-        config.data_keys = self.data_keys.into_limits();
-        config.house = self.house.as_deref().map(HouseName::parse).transpose()?;
-        if let Some(url) = &self.endpoint {
-            config = config.with_endpoint(url)?;
-        }
-        config.check()?;
-        Ok(config)
-    }
-}
-
-impl LimitsDocument {
-    fn into_limits(self) -> KmsLimits {
-        let usual = KmsLimits::default();
-        let or = |given: Option<u32>, usual: Duration| {
-            given.map_or(usual, |ms| Duration::from_millis(ms.into()))
-        };
-        KmsLimits {
-            connect: or(self.connect_ms, usual.connect),
-            attempt: or(self.attempt_ms, usual.attempt),
-            operation: or(self.operation_ms, usual.operation),
-            attempts: self.attempts.unwrap_or(usual.attempts),
-            wait: or(self.wait_ms, usual.wait),
-            sign_per_second: self.sign_per_second.unwrap_or(usual.sign_per_second),
-            symmetric_per_second: self.symmetric_per_second.unwrap_or(usual.symmetric_per_second),
-            manage_per_second: self.manage_per_second.unwrap_or(usual.manage_per_second),
-        }
-    }
-}
-
-impl DataKeysDocument {
-    fn into_limits(self) -> DataKeyLimits {
-        let usual = DataKeyLimits::default();
-        DataKeyLimits {
-            keys: self.keys.unwrap_or(usual.keys),
-            age: self.age_ms.map_or(usual.age, |ms| Duration::from_millis(ms.into())),
-            uses: self.uses.unwrap_or(usual.uses),
-        }
-    }
-}
-
 /// Passes `https`, or `http` and a port of this machine. With a user in it, the host is another one.
 fn check_endpoint(url: &str) -> Result<(), KmsConfigError> {
     let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
@@ -392,6 +304,7 @@ const DELETION_DAYS: NonZeroU8 = NonZeroU8::MIN.saturating_add(29);
 const ATTEMPTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 const SIGN: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
 const SYMMETRIC: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
+const LOOK: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
 const MANAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 const KEYS: NonZeroU16 = NonZeroU16::MIN.saturating_add(1_023);
 const USES: NonZeroU64 = NonZeroU64::MIN.saturating_add(999_999);

@@ -8,6 +8,7 @@
 //! Invariant: `CreateKey` is called only after a search found neither, and never a second time in one
 //! call.
 
+mod adoption;
 mod claim;
 mod search;
 
@@ -119,7 +120,7 @@ impl KmsBackend {
         let unsupported = || BackendError::new(ErrorKind::Unsupported, GENERATE);
         let spec = spec(owner.algorithm).ok_or_else(unsupported)?;
         let tags = wanted.write_tags()?;
-        let made = self.kms.call(asked(wanted.home, Effect::Some), |client: Client| {
+        let made = self.kms.call(changing(wanted.home, Effect::Some), |client: Client| {
             client
                 .create_key()
                 .key_spec(KeySpec::from(spec))
@@ -171,8 +172,14 @@ impl KmsBackend {
     }
 }
 
-const fn asked(home: &RegionName, effect: Effect) -> Ask<'_> {
+/// A call that changes something.
+const fn changing(home: &RegionName, effect: Effect) -> Ask<'_> {
     Ask { operation: GENERATE, region: home, quota: Quota::Manage, effect }
+}
+
+/// A call that only looks.
+const fn looking(home: &RegionName) -> Ask<'_> {
+    Ask { operation: GENERATE, region: home, quota: Quota::Look, effect: Effect::None }
 }
 
 const NAME: &str = "custody/kms/name/v1";

@@ -50,7 +50,8 @@
 //! - `TagNewKeys` (create): `CreateKey` with tags asks for it.
 //! - `TakeAliases`, `NameNewKeys` (create): The alias that makes a key the one of its name.
 //!   AWS asks for alias and key.
-//! - `ReadNewKeys` (create): Finding a key again, by the id that a list told.
+//! - `ReadNewKeys` (create): Finding a key again, by the id that a list told, and telling
+//!   whether others were let in to it.
 //! - `RemoveDuplicates` (create): The one of two keys made at once that got no alias. One that
 //!   has an alias stays.
 //! - `SignEcdsa`, `SignEd25519` (sign): Digests for ECDSA, messages for Ed25519, never by an
@@ -76,9 +77,11 @@
 //!
 //! # Security
 //! Use an account for nothing else. Who may create keys may give tags to keys (`CreateKey` needs it), and
-//! a foreign key that bears the custodian's tags is one of its keys where keys are told by their tags;
-//! naming them (`signing_keys`) closes this. Who may write key policies can let others in: the deny of
-//! [`Use::Administration`] binds only the role that it is attached to.
+//! a foreign key that bears the custodian's tags is one of its keys where keys are told by their tags: in
+//! policies, unless they name the keys (`signing_keys`). The backend itself takes no key for one of its
+//! own that it did not see being made, unless nobody but the account was let in to it. Who may write key
+//! policies can let others in: the deny of [`Use::Administration`] binds only the role that it is
+//! attached to.
 
 mod actions;
 mod identity;

@@ -302,7 +302,7 @@ fn opened(
 }
 
 async fn describe(kms: &Kms, region: &RegionName, key: String) -> Result<KeyMetadata, KmsFault> {
-    let ask = Ask { operation: OPEN, region, quota: Quota::Manage, effect: Effect::None };
+    let ask = Ask { operation: OPEN, region, quota: Quota::Look, effect: Effect::None };
     let told = kms.call(ask, |client: Client| client.describe_key().key_id(key.as_str()).send());
     let none = || KmsFault::found(OPEN, region, KmsReason::BadAnswer);
     told.await?.key_metadata.ok_or_else(none)

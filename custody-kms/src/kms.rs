@@ -48,9 +48,11 @@ struct Inner {
 /// One region.
 struct Connection {
     client: Client,
-    sign: Bucket,
-    symmetric: Bucket,
+    look: Bucket,
     manage: Bucket,
+    sign: Bucket,
+    switch: Bucket,
+    symmetric: Bucket,
     /// Until when others are asked first.
     failed_until: Mutex<Monotonic>,
 }
@@ -58,8 +60,12 @@ struct Connection {
 /// One of the quotas of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quota {
+    Look,
     Manage,
     Sign,
+    /// For switching keys off and on, and what is looked at for it: whatever else is under way, an
+    /// emergency does not wait for it.
+    Switch,
     Symmetric,
 }
 
@@ -110,9 +116,11 @@ impl Kms {
             let limits = config.limits;
             let connection = Connection {
                 client: client(&config, region, &credentials, &http),
-                sign: Bucket::new(limits.sign_per_second),
-                symmetric: Bucket::new(limits.symmetric_per_second),
+                look: Bucket::new(limits.look_per_second),
                 manage: Bucket::new(limits.manage_per_second),
+                sign: Bucket::new(limits.sign_per_second),
+                switch: Bucket::new(limits.manage_per_second),
+                symmetric: Bucket::new(limits.symmetric_per_second),
                 failed_until: Mutex::default(),
             };
             (region.clone(), connection)
@@ -265,15 +273,18 @@ impl Kms {
         connection: &Connection,
         deadline: Monotonic,
     ) -> Result<(), KmsFault> {
-        let bucket = match ask.quota {
-            Quota::Manage => &connection.manage,
-            Quota::Sign => &connection.sign,
-            Quota::Symmetric => &connection.symmetric,
-        };
         let KmsLimits { attempt, wait, .. } = self.0.config.limits;
         let now = self.clock().monotonic();
         let rest = deadline.saturating_sub(now).saturating_sub(attempt);
-        let leaves = bucket.take(now, wait.min(rest)).map_err(|retry_after| {
+        // Who signs is soon asked again; an opening that is turned away ends what it is for.
+        let (bucket, patience) = match ask.quota {
+            Quota::Look => (&connection.look, rest),
+            Quota::Manage => (&connection.manage, rest),
+            Quota::Sign => (&connection.sign, wait.min(rest)),
+            Quota::Switch => (&connection.switch, rest),
+            Quota::Symmetric => (&connection.symmetric, wait.min(rest)),
+        };
+        let leaves = bucket.take(now, patience).map_err(|retry_after| {
             KmsFault::found(ask.operation, ask.region, KmsReason::OwnLimit { retry_after })
         })?;
         if leaves > now {

@@ -29,7 +29,7 @@ impl Kms {
     /// Whether a region serves us. It needs a right of its own, so that a denial is seen as one; what is
     /// answered for a name that nobody has is not said for those who may look at named keys only.
     pub(crate) async fn look(&self, region: &RegionName) -> Result<(), KmsFault> {
-        let ask = Ask { operation: LOOK, region, quota: Quota::Manage, effect: Effect::None };
+        let ask = Ask { operation: LOOK, region, quota: Quota::Look, effect: Effect::None };
         let send = |client: aws_sdk_kms::Client| client.list_aliases().limit(1).send();
         self.call(ask, send).await.map(drop)
     }

@@ -34,10 +34,11 @@ impl KmsKek {
             return Err(BackendError::new(ErrorKind::Refused, ENABLE));
         }
         let days = i32::from(period_days.get());
-        let done = self.kms.call(self.ask(ENABLE, Effect::None), |client: Client| {
-            let call = client.enable_key_rotation().key_id(self.arn.as_str());
-            call.rotation_period_in_days(days).send()
-        });
+        let done =
+            self.kms.call(self.ask(ENABLE, Quota::Manage, Effect::None), |client: Client| {
+                let call = client.enable_key_rotation().key_id(self.arn.as_str());
+                call.rotation_period_in_days(days).send()
+            });
         done.await.map(drop).map_err(|fault| fault.into_error(ENABLE, Effect::None))
     }
 
@@ -46,9 +47,10 @@ impl KmsKek {
     /// # Errors
     /// `Indeterminate` if it may have happened; else the kinds of [`ErrorKind`].
     pub async fn rotate_now(&self) -> Result<(), BackendError> {
-        let done = self.kms.call(self.ask(ROTATE, Effect::Some), |client: Client| {
-            client.rotate_key_on_demand().key_id(self.arn.as_str()).send()
-        });
+        let done =
+            self.kms.call(self.ask(ROTATE, Quota::Manage, Effect::Some), |client: Client| {
+                client.rotate_key_on_demand().key_id(self.arn.as_str()).send()
+            });
         done.await.map(drop).map_err(|fault| fault.into_error(ROTATE, Effect::Some))
     }
 
@@ -57,7 +59,7 @@ impl KmsKek {
     /// # Errors
     /// The kinds of [`ErrorKind`].
     pub async fn rotation(&self) -> Result<Rotation, BackendError> {
-        let told = self.kms.call(self.ask(TELL, Effect::None), |client: Client| {
+        let told = self.kms.call(self.ask(TELL, Quota::Look, Effect::None), |client: Client| {
             client.get_key_rotation_status().key_id(self.arn.as_str()).send()
         });
         let told = told.await.map_err(|fault| fault.into_error(TELL, Effect::None))?;
@@ -71,8 +73,8 @@ impl KmsKek {
         })
     }
 
-    fn ask(&self, operation: &'static str, effect: Effect) -> Ask<'_> {
-        Ask { operation, region: self.arn.region(), quota: Quota::Manage, effect }
+    fn ask(&self, operation: &'static str, quota: Quota, effect: Effect) -> Ask<'_> {
+        Ask { operation, region: self.arn.region(), quota, effect }
     }
 }
 

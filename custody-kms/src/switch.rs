@@ -158,7 +158,7 @@ impl KmsBackend {
 
     /// One change. If it may have happened, it is not sent again here.
     async fn send(&self, change: Change, arn: &KeyArn) -> Result<(), KmsFault> {
-        let (operation, region, quota) = (change.operation(), arn.region(), Quota::Manage);
+        let (operation, region, quota) = (change.operation(), arn.region(), Quota::Switch);
         let ask = Ask { operation, region, quota, effect: Effect::Some };
         let key = arn.as_str();
         let days = i32::from(self.kms.config().deletion_days.get());
@@ -189,7 +189,9 @@ impl KmsBackend {
 
     /// Whether KMS says now that the key is as the change leaves it. No answer is not a yes.
     async fn is_done(&self, change: Change, arn: &KeyArn) -> bool {
-        let told = self.metadata(change.operation(), arn.region(), arn.as_str()).await;
+        let (operation, region, quota) = (change.operation(), arn.region(), Quota::Switch);
+        let ask = Ask { operation, region, quota, effect: Effect::None };
+        let told = self.metadata(ask, arn.as_str()).await;
         let state = told.ok().filter(|told| told.arn() == Some(arn.as_str()));
         state.and_then(|told| told.key_state).is_some_and(|state| change.is_done(&state))
     }
@@ -199,7 +201,7 @@ impl KmsBackend {
         operation: &'static str,
         key: &KeyRecord,
     ) -> Result<(KeyArn, KeyState), BackendError> {
-        let (arn, metadata) = self.recorded(operation, key).await?;
+        let (arn, metadata) = self.recorded(operation, Quota::Switch, key).await?;
         let none = || BackendError::new(ErrorKind::Corrupt, operation);
         let state = metadata.key_state.ok_or_else(none)?;
         Ok((arn, state))

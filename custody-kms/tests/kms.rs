@@ -6,6 +6,8 @@
 mod access;
 #[path = "world/account.rs"]
 mod account;
+#[path = "kms/adoption.rs"]
+mod adoption;
 #[path = "kms/conformance.rs"]
 mod conformance;
 #[path = "kms/making.rs"]

@@ -17,6 +17,8 @@ use custody_core::time::Timestamp;
 use custody_policy::CedarEngine;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 #[expect(dead_code, reason = "each test uses some of it")]
 #[path = "support/order.rs"]
@@ -388,6 +390,32 @@ fn arb_condition() -> impl Strategy<Value = String> {
     })
 }
 
+/// Rules, and an order that they may keep waiting.
+fn arb_case() -> impl Strategy<Value = (String, Order)> {
+    let permits = prop::collection::vec(arb_condition(), 1..3);
+    let forbids = prop::collection::vec(arb_condition(), 0..2);
+    let drilled = select(vec![NOW - 90 * DAY + 5 * HOUR, NOW - 7 * DAY, NOW - 100 * DAY]);
+    let given = (0..2_u32, 0..2_u32);
+    (permits, forbids, given, drilled).prop_map(|(permits, forbids, (people, others), drilled)| {
+        let permits = permits.iter().enumerate().map(|(number, condition)| {
+            format!("@id(\"p{number}\") permit ({SPEND}) when {{ {condition} }};")
+        });
+        let forbids = forbids.iter().enumerate().map(|(number, condition)| {
+            format!(
+                "@id(\"f{number}\") forbid (principal, action, resource is Wallet) \
+                 unless {{ context has known && ({condition}) }};"
+            )
+        });
+        let rules: Vec<String> = permits.chain(forbids).collect();
+        let order = order()
+            .drilled_at(drilled)
+            .known_since(NOW - 20 * HOUR)
+            .approved("treasurer", people, people)
+            .approved("administrator", others, 1);
+        (rules.join("\n"), order)
+    })
+}
+
 /// Every count and every half hour that is allowed, but those that need more than another one.
 fn every_option(engine: &CedarEngine, order: &Order) -> BTreeSet<(u64, [u32; 3])> {
     let given = |role: &str| order.approvals.roles[&RoleId::parse(role).unwrap()];
@@ -425,30 +453,32 @@ fn every_option(engine: &CedarEngine, order: &Order) -> BTreeSet<(u64, [u32; 3])
     allowed.iter().filter(minimal).copied().collect()
 }
 
+#[test]
+fn rule_sets_are_drawn_that_load_and_keep_orders_waiting_for_people_and_for_times() {
+    const CASES: usize = 200;
+    let mut runner = TestRunner::deterministic();
+    let (mut loaded, mut waiting, mut later) = (0, 0, 0);
+    for _ in 0..CASES {
+        let (rules, order) = arb_case().new_tree(&mut runner).unwrap().current();
+        let Ok(engine) = CedarEngine::new(&document(&rules)) else { continue };
+        loaded += 1;
+        let Missing::Await { options, .. } = engine.missing(&order.facts()) else { continue };
+        waiting += usize::from(options.iter().any(|option| *option != Requirement::default()));
+        later += usize::from(options.iter().any(|option| option.not_before.is_some()));
+    }
+    let met = format!("of {CASES} loaded {loaded}, waiting {waiting}, for a time {later}");
+    assert!(loaded >= CASES / 4 && waiting >= CASES / 20 && later >= 1, "{met}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn the_options_are_all_that_asking_for_every_point_finds(
-        permits in prop::collection::vec(arb_condition(), 1..3),
-        forbids in prop::collection::vec(arb_condition(), 0..2),
-        given in (0..2_u32, 0..2_u32),
-        drilled in select(vec![NOW - 90 * DAY + 5 * HOUR, NOW - 7 * DAY, NOW - 100 * DAY]),
+        (rules, order) in arb_case(),
     ) {
-        let permits = permits.iter().enumerate().map(|(number, condition)| {
-            format!("@id(\"p{number}\") permit ({SPEND}) when {{ {condition} }};")
-        });
-        let forbids = forbids.iter().enumerate().map(|(number, condition)| {
-            format!("@id(\"f{number}\") forbid (principal, action, resource is Wallet) \
-                     unless {{ context has known && ({condition}) }};")
-        });
-        let text: Vec<String> = permits.chain(forbids).collect();
         // Some conditions contradict themselves and do not load.
-        let Ok(engine) = CedarEngine::new(&document(&text.join("\n"))) else { return Ok(()) };
-        let (people, others) = given;
-        let order = order().drilled_at(drilled).known_since(NOW - 20 * HOUR)
-            .approved("treasurer", people, people)
-            .approved("administrator", others, 1);
+        let Ok(engine) = CedarEngine::new(&document(&rules)) else { return Ok(()) };
         let missing = engine.missing(&order.facts());
         let all = every_option(&engine, &order);
         if all.is_empty() {

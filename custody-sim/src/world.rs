@@ -23,6 +23,7 @@ use crate::executor::{Ending, Executor};
 use crate::house::{LaxCompiler, People, genesis};
 use crate::life::{Life, furnish, settle};
 use crate::log::{Files, HeadSigner, Kept, MixingLog, WeatheredFiles};
+use crate::quiet::unplanned;
 use crate::referee::{ORIGIN, Referee};
 use crate::register::Register;
 use crate::sabotage::Sabotage;
@@ -135,20 +136,36 @@ impl World {
         let executor = Executor::new(self.clock.clone(), self.dice.clone());
         let weather = self.weather(&executor, sky);
         let main = self.main(plan, executor.clone(), weather);
-        let referee = &self.referee;
-        let stop = || referee.violation().is_some();
+        let stop = || {
+            self.check_panics();
+            self.referee.violation().is_some()
+        };
         let ending = executor.run(Box::pin(main), steps.min(STEPS_MAX), stop);
+        self.check_panics();
         self.trace.note(format_args!("life {} ends: {ending:?}", self.lives));
         self.trace.count(match ending {
             Ending::Cut => "lives cut short",
             _ => "lives that came to their end",
         });
-        let is_done = matches!(ending, Ending::Done(()) | Ending::Stopped);
-        if !is_done && (plan != Plan::Live || steps == u64::MAX && ending == Ending::Cut) {
+        let may_end = match ending {
+            Ending::Done(()) | Ending::Stopped => true,
+            Ending::Cut => plan == Plan::Live && steps < u64::MAX,
+            // A planned panic meets whoever opens or resumes.
+            Ending::Panicked => plan == Plan::Live,
+            // Until the custodian is open, its host waits for a log that may hang.
+            Ending::Stuck => plan == Plan::Live && !self.referee.is_open(),
+        };
+        if !may_end {
             let rule = "in calm weather everything comes to its end";
             self.referee.object(rule, format_args!("{plan:?} did not end: {ending:?}"));
         }
         executor.kill();
+    }
+
+    fn check_panics(&self) {
+        if let Some(panic) = unplanned() {
+            self.referee.object("nothing panics but what is planned to", panic);
+        }
     }
 
     fn weather(&self, executor: &Executor, sky: Sky) -> Weather {
@@ -163,6 +180,7 @@ impl World {
             match self.open(&executor, &weather).await {
                 Ok(custodian) => {
                     self.trace.note("open");
+                    self.referee.opened();
                     self.trace.count("custodians opened");
                     let life = self.life(custodian, executor.clone(), weather.clone());
                     match plan {
@@ -366,4 +384,24 @@ fn is_long(seed: u64, sabotage: Option<Sabotage>) -> bool {
 /// In a third of the worlds the keys are in the process.
 const fn in_process(seed: u64) -> bool {
     seed % 3 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quiet::Quiet;
+
+    #[test]
+    fn a_panic_that_was_not_planned_is_objected_to_whoever_caught_it() {
+        let _quiet = Quiet::new();
+        let mut world = World::new(0, None);
+        world.begin(Plan::Furnish, Sky::calm(), u64::MAX);
+        assert_eq!(world.referee.violation(), None);
+        let caught: std::thread::Result<()> = std::panic::catch_unwind(|| panic!("by mistake"));
+        assert!(caught.is_err());
+        world.begin(Plan::Settle, Sky::calm(), u64::MAX);
+        let violation = world.referee.violation().unwrap();
+        assert_eq!(violation.invariant, "nothing panics but what is planned to");
+        assert!(violation.detail.ends_with(": by mistake"), "{violation}");
+    }
 }

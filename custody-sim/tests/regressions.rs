@@ -151,7 +151,7 @@ fn a_signed_request_of_somebody_who_is_removed_meanwhile_is_refused_and_the_log_
     let digest = {
         use custody_core::document::{Stored, SubmissionDocument, V1};
         let custody_core::custodian::RequestedWork::Payload { payload, .. } = &signed.work else {
-            return;
+            panic!("a payment is a payload");
         };
         let document = SubmissionDocument {
             v: V1,

@@ -5,6 +5,7 @@
 //! answers; the sums, the tree and the story of each order are counted anew.
 
 mod breach;
+mod charged;
 mod follow;
 mod given;
 mod history;

@@ -154,50 +154,59 @@ mod memory_key_encryption {
     custody_testkit::key_encryption_suite!(super::kek(None));
 }
 
-/// Shows that a check fails on a backend with this lie.
+/// Shows that a check fails on a backend with this lie, and says so in these words.
 macro_rules! found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                let backend = |number| {
-                    Arc::new(LyingBackend::new("lying", number, BackendLie::$lie))
-                };
-                let lifetime = KeyLifetime::Backend;
-                let fixture = KeyBackendFixture::new(backend(1), backend(2), lifetime);
-                checks::$check(fixture).await;
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    let backend = |number| {
+                        Arc::new(LyingBackend::new("lying", number, BackendLie::$lie))
+                    };
+                    let lifetime = KeyLifetime::Backend;
+                    let fixture = KeyBackendFixture::new(backend(1), backend(2), lifetime);
+                    checks::$check(fixture).await;
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 found! {
-    a_backend_that_generates_the_undeclared_is_found:
-        GeneratesUndeclared fails an_algorithm_not_declared_is_unsupported;
-    a_backend_that_ignores_owners_is_found:
-        IgnoresOwners fails a_handle_of_another_custodian_is_refused
-        a_handle_of_another_key_is_refused a_handle_of_another_wallet_is_refused;
-    a_backend_that_ignores_the_recorded_key_is_found:
-        IgnoresRecordedKey fails a_recorded_public_key_of_another_key_is_refused;
-    a_backend_that_reads_part_of_a_handle_is_found:
-        IgnoresRestOfHandle fails a_cut_handle_never_signs;
-    a_backend_that_replays_is_found: Replays fails signatures_are_over_their_input_only
-        sixteen_signers_sign_at_once;
-    a_backend_that_shares_keys_is_found: SharesKeys fails two_key_ids_never_share_a_key;
-    a_backend_that_signs_by_another_algorithm_is_found:
-        SignsByAnotherAlgorithm fails each_algorithm_generates_keys_that_sign;
-    a_backend_that_signs_by_another_key_is_found:
-        SignsByAnotherKey fails each_algorithm_generates_keys_that_sign
-        signatures_are_over_their_input_only signers_sign_twice;
-    a_backend_that_signs_every_input_is_found:
-        SignsEveryInput fails signers_refuse_the_wrong_kind_of_input
-        signers_refuse_inputs_past_the_limits;
-    a_backend_that_signs_the_digest_is_found: SignsTheDigest fails signers_sign_inputs_at_the_limits
-        signatures_are_over_their_input_only;
-    a_backend_that_signs_zeros_is_found: SignsZeros fails signers_sign_twice
-        keys_sign_after_a_reopen;
-    a_backend_with_the_wrong_kind_is_found:
-        WrongKind fails an_algorithm_not_declared_is_unsupported;
+    a_backend_that_generates_the_undeclared_is_found: GeneratesUndeclared fails
+        an_algorithm_not_declared_is_unsupported with "is not declared";
+    a_backend_that_ignores_owners_is_found: IgnoresOwners fails
+        a_handle_of_another_custodian_is_refused with "the key opens"
+        a_handle_of_another_key_is_refused with "the key opens"
+        a_handle_of_another_wallet_is_refused with "the key opens";
+    a_backend_that_ignores_the_recorded_key_is_found: IgnoresRecordedKey fails
+        a_recorded_public_key_of_another_key_is_refused with "the key opens";
+    a_backend_that_reads_part_of_a_handle_is_found: IgnoresRestOfHandle fails
+        a_cut_handle_never_signs with "a byte behind: it signs";
+    a_backend_that_replays_is_found: Replays fails
+        signatures_are_over_their_input_only with "the signature does not verify"
+        sixteen_signers_sign_at_once with "the signature does not verify";
+    a_backend_that_shares_keys_is_found: SharesKeys fails
+        two_key_ids_never_share_a_key with "two key ids share a key";
+    a_backend_that_signs_by_another_algorithm_is_found: SignsByAnotherAlgorithm fails
+        each_algorithm_generates_keys_that_sign with "of another algorithm than the key";
+    a_backend_that_signs_by_another_key_is_found: SignsByAnotherKey fails
+        each_algorithm_generates_keys_that_sign with "the signature does not verify"
+        signatures_are_over_their_input_only with "the signature does not verify"
+        signers_sign_twice with "the signature does not verify";
+    a_backend_that_signs_every_input_is_found: SignsEveryInput fails
+        signers_refuse_the_wrong_kind_of_input with "the wrong kind was signed"
+        signers_refuse_inputs_past_the_limits with "the wrong kind was signed";
+    a_backend_that_signs_the_digest_is_found: SignsTheDigest fails
+        signers_sign_inputs_at_the_limits with "the signature does not verify"
+        signatures_are_over_their_input_only with "the signature does not verify";
+    a_backend_that_signs_zeros_is_found: SignsZeros fails
+        signers_sign_twice with "the signature does not verify"
+        keys_sign_after_a_reopen with "the signature does not verify";
+    a_backend_with_the_wrong_kind_is_found: WrongKind fails
+        an_algorithm_not_declared_is_unsupported with "left: Unavailable";
 }
 
 /// Says what a check finds on a backend that lies about sealing keys anew.
@@ -235,14 +244,20 @@ resealing_found! {
 #[test]
 fn a_rotation_that_changes_nothing_is_found() {
     type Rotation = fn(&MemoryBackend) -> (MemoryBackend, MemoryBackend);
-    let rotations: [Rotation; 3] = [
-        |backend| (backend.clone(), backend.rotated().without_previous()),
-        |backend| (backend.rotated(), backend.rotated()),
-        |backend| (backend.rotated(), backend.rotated().rotated().without_previous()),
+    let rotations: [(Rotation, &str); 3] = [
+        (|backend| (backend.clone(), backend.rotated().without_previous()), "the identity stayed"),
+        (
+            |backend| (backend.rotated(), backend.rotated()),
+            "an old handle without the old key opens",
+        ),
+        (
+            |backend| (backend.rotated(), backend.rotated().rotated().without_previous()),
+            "the identity follows the old key",
+        ),
     ];
-    for rotate in rotations {
+    for (rotate, words) in rotations {
         let check = "what_is_resealed_opens_under_the_new_key_alone";
-        run_failing(check, async {
+        let said = run_failing(check, async {
             let backend = honest();
             let fixture = fixture(backend.clone()).with_rotation(move || {
                 let (with_previous, alone) = rotate(&backend);
@@ -251,6 +266,7 @@ fn a_rotation_that_changes_nothing_is_found() {
             });
             checks::what_is_resealed_opens_under_the_new_key_alone(fixture).await;
         });
+        assert!(said.contains(words), "{said}");
     }
 }
 
@@ -267,42 +283,54 @@ fn a_fixture_that_reseals_and_offers_no_rotation_fails() {
     assert!(said.contains("offers a rotation"), "{said}");
 }
 
-/// Shows that a check fails on a key encryption with this lie.
+/// Shows that a check fails on a key encryption with this lie, and says so in these words.
 macro_rules! kek_found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                kek_checks::$check(kek(Some(KekLie::$lie))).await;
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    kek_checks::$check(kek(Some(KekLie::$lie))).await;
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 kek_found! {
-    a_kek_with_anothers_id_is_found: AnotherKeysId fails another_key_has_another_id;
-    a_kek_that_ignores_the_context_is_found: IgnoresContext fails a_changed_context_is_refused
-        concurrent_calls_do_not_mix;
-    a_kek_that_ignores_a_byte_is_found: IgnoresLastByte fails a_changed_byte_is_refused;
-    a_kek_that_joins_the_context_is_found: JoinsContext fails a_changed_context_is_refused;
-    a_kek_that_repeats_nonces_is_found: RepeatsNonces fails two_wrappings_of_one_data_key_differ;
-    a_kek_that_shows_the_data_key_is_found: ShowsDataKey fails the_data_key_does_not_show
-        a_changed_byte_is_refused;
-    a_kek_that_calls_refusals_unavailable_is_found:
-        WrongKind fails another_key_refuses foreign_bytes_are_refused
-        a_longer_or_shorter_wrapping_is_refused;
+    a_kek_with_anothers_id_is_found: AnotherKeysId fails
+        another_key_has_another_id with "memory:one-for-all";
+    a_kek_that_ignores_the_context_is_found: IgnoresContext fails
+        a_changed_context_is_refused with "unwrapped all the same: none"
+        concurrent_calls_do_not_mix with "unwrapped all the same: another";
+    a_kek_that_ignores_a_byte_is_found: IgnoresLastByte fails
+        a_changed_byte_is_refused with "unwrapped all the same: byte";
+    a_kek_that_joins_the_context_is_found: JoinsContext fails
+        a_changed_context_is_refused with "unwrapped all the same: an empty field more";
+    a_kek_that_repeats_nonces_is_found: RepeatsNonces fails
+        two_wrappings_of_one_data_key_differ with "two wrappings are the same bytes";
+    a_kek_that_shows_the_data_key_is_found: ShowsDataKey fails
+        the_data_key_does_not_show with "a part of the data key"
+        a_changed_byte_is_refused with "unwrapped all the same: byte";
+    a_kek_that_calls_refusals_unavailable_is_found: WrongKind fails
+        another_key_refuses with "the other key: the backend failed to unwrap: Unavailable"
+        foreign_bytes_are_refused with "0 times 0: the backend failed to unwrap: Unavailable"
+        a_longer_or_shorter_wrapping_is_refused with "failed to unwrap: Unavailable";
 }
 
 #[test]
 fn an_ability_that_is_not_declared_is_found_and_one_that_is_missing_too() {
-    run_failing("its_abilities_are_those_declared", async {
+    let said = run_failing("its_abilities_are_those_declared", async {
         let undeclared = fixture(honest()).with_abilities(&[Ability::Switch]);
         checks::its_abilities_are_those_declared(undeclared).await;
     });
-    run_failing("derivation_is_deterministic", async {
+    assert!(said.contains("right: [Switch]"), "{said}");
+    let said = run_failing("derivation_is_deterministic", async {
         let missing = fixture(honest().with_abilities(&[])).with_abilities(&[Ability::Derivation]);
         checks::derivation_is_deterministic(missing).await;
     });
+    assert!(said.contains("Derivation: present or not"), "{said}");
 }
 
 #[test]

@@ -46,44 +46,52 @@ mod test_decoder {
     custody_testkit::decoder_suite!(super::fixture(std::sync::Arc::new(super::TestDecoder::new())));
 }
 
-/// Shows that a check fails on a decoder with this lie.
+/// Shows that a check fails on a decoder with this lie, and says so in these words.
 macro_rules! found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                checks::$check(fixture(Arc::new(LyingDecoder::new(DecoderLie::$lie))));
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    checks::$check(fixture(Arc::new(LyingDecoder::new(DecoderLie::$lie))));
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 found! {
-    a_decoder_that_assembles_without_signatures_is_found:
-        AssemblesWithout fails assembly_needs_every_signature assembly_refuses_foreign_signatures;
-    a_decoder_with_foreign_tasks_is_found:
-        ForeignTasks fails each_sample_decodes_to_effects_and_tasks;
-    a_decoder_that_ignores_the_rest_is_found:
-        IgnoresTheRest fails a_longer_payload_is_another_or_refused;
-    an_impure_decoder_is_found: Impure fails the_same_payload_gives_the_same_intent
-        intents_are_pinned_under_the_decoders_name;
-    a_decoder_that_reads_everything_is_found:
-        ReadsEverything fails an_unread_format_or_chain_is_refused;
-    a_decoder_that_shows_the_payload_is_found:
-        ShowsThePayload fails a_refusal_does_not_show_the_payload;
-    a_decoder_without_a_limit_is_found: Unlimited fails a_payload_above_the_limit_is_refused;
-    a_decoder_without_effects_is_found:
-        WithoutEffects fails each_sample_decodes_to_effects_and_tasks;
+    a_decoder_that_assembles_without_signatures_is_found: AssemblesWithout fails
+        assembly_needs_every_signature with "one signer: without signatures"
+        assembly_refuses_foreign_signatures with "a signature of another key id";
+    a_decoder_with_foreign_tasks_is_found: ForeignTasks fails
+        each_sample_decodes_to_effects_and_tasks with "a task of a foreign key";
+    a_decoder_that_ignores_the_rest_is_found: IgnoresTheRest fails
+        a_longer_payload_is_another_or_refused with "the same is signed with 0x00 behind it";
+    an_impure_decoder_is_found: Impure fails
+        the_same_payload_gives_the_same_intent with "failed: one signer"
+        intents_are_pinned_under_the_decoders_name with "a new name and a new pin";
+    a_decoder_that_reads_everything_is_found: ReadsEverything fails
+        an_unread_format_or_chain_is_refused with "an unread format is decoded";
+    a_decoder_that_shows_the_payload_is_found: ShowsThePayload fails
+        a_refusal_does_not_show_the_payload with "the error shows its input";
+    a_decoder_without_a_limit_is_found: Unlimited fails
+        a_payload_above_the_limit_is_refused with "bytes of test/transfer";
+    a_decoder_without_effects_is_found: WithoutEffects fails
+        each_sample_decodes_to_effects_and_tasks with "one signer: effects";
 }
 
 #[test]
 fn a_panicking_decoder_is_found() {
-    run_failing("any_bytes_are_decoded_or_refused", async {
+    let said = run_failing("any_bytes_are_decoded_or_refused", async {
         checks::any_bytes_are_decoded_or_refused(fixture(Arc::new(PanickingDecoder::new())));
     });
-    run_failing("a_changed_byte_never_panics", async {
+    assert!(said.contains("the decoder panics"), "{said}");
+    let said = run_failing("a_changed_byte_never_panics", async {
         checks::a_changed_byte_never_panics(fixture(Arc::new(PanickingDecoder::new())));
     });
+    assert!(said.contains("the decoder panics"), "{said}");
 }
 
 #[test]
@@ -91,9 +99,10 @@ fn a_denying_decoder_refuses_every_payload_and_shows_none() {
     let denying = || Arc::new(DenyingDecoder::new(Arc::new(TestDecoder::new())));
     checks::any_bytes_are_decoded_or_refused(fixture(denying()));
     checks::a_refusal_does_not_show_the_payload(fixture(denying()));
-    run_failing("each_sample_decodes_to_effects_and_tasks", async {
+    let said = run_failing("each_sample_decodes_to_effects_and_tasks", async {
         checks::each_sample_decodes_to_effects_and_tasks(fixture(denying()));
     });
+    assert!(said.contains("every payload is denied"), "{said}");
     let payload = TestTransfer::of(10, "friend", &KeyId::parse("first").unwrap(), 1).payload();
     let context = DecodeContext {
         v: 1,

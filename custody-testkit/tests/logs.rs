@@ -49,64 +49,76 @@ mod memory_anchor {
     custody_testkit::head_anchor_suite!(super::anchor());
 }
 
-/// Shows that a check fails on a log with this lie.
+/// Shows that a check fails on a log with this lie, and says so in these words.
 macro_rules! found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                checks::$check(fixture(Some(LogLie::$lie))).await;
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    checks::$check(fixture(Some(LogLie::$lie))).await;
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 found! {
-    a_log_with_another_root_is_found: AnotherRoot fails each_head_is_a_signed_checkpoint
-        every_head_is_consistent_with_all_earlier_ones;
-    a_log_with_anothers_receipt_is_found:
-        AnotherReceipt fails each_sealed_event_has_a_receipt_that_verifies
-        older_receipts_hold_under_later_heads;
-    a_log_with_another_signer_is_found: AnotherSigner fails each_head_is_a_signed_checkpoint
-        each_sealed_event_has_a_receipt_that_verifies;
-    a_log_that_includes_anything_is_found: IncludesAnything fails a_changed_event_is_not_included
-        a_shifted_event_is_not_included an_event_not_sealed_is_not_included;
-    a_log_with_two_heads_of_one_size_is_found:
-        NeverTheSameRoot fails there_are_never_two_heads_of_one_size
-        sealing_again_changes_nothing;
-    a_log_with_receipts_for_unsealed_events_is_found:
-        ReceiptsForUnsealed fails an_event_not_sealed_has_no_receipt;
-    a_log_that_seals_too_few_is_found: SealsTooFew fails sealing_again_changes_nothing
-        heads_never_shrink;
-    a_log_that_stays_with_its_key_is_found:
-        StaysWithItsKey fails a_later_head_is_signed_with_the_rotated_key;
+    a_log_with_another_root_is_found: AnotherRoot fails
+        each_head_is_a_signed_checkpoint with "the root of 1 events"
+        every_head_is_consistent_with_all_earlier_ones with "the root of 1 events";
+    a_log_with_anothers_receipt_is_found: AnotherReceipt fails
+        each_sealed_event_has_a_receipt_that_verifies with "left: (1, ["
+        older_receipts_hold_under_later_heads with "left: (1, [";
+    a_log_with_another_signer_is_found: AnotherSigner fails
+        each_head_is_a_signed_checkpoint with "the key has not signed the note"
+        each_sealed_event_has_a_receipt_that_verifies with "the key has not signed the note";
+    a_log_that_includes_anything_is_found: IncludesAnything fails
+        a_changed_event_is_not_included with "a changed event"
+        a_shifted_event_is_not_included with "a shifted event"
+        an_event_not_sealed_is_not_included with "an event that is not sealed is included";
+    a_log_with_two_heads_of_one_size_is_found: NeverTheSameRoot fails
+        there_are_never_two_heads_of_one_size with "the root of "
+        sealing_again_changes_nothing with "the root of 7 events";
+    a_log_with_receipts_for_unsealed_events_is_found: ReceiptsForUnsealed fails
+        an_event_not_sealed_has_no_receipt with "a receipt of an event that is not sealed";
+    a_log_that_seals_too_few_is_found: SealsTooFew fails
+        sealing_again_changes_nothing with "6 sealed of 7"
+        heads_never_shrink with "2 sealed of 3";
+    a_log_that_stays_with_its_key_is_found: StaysWithItsKey fails
+        a_later_head_is_signed_with_the_rotated_key with "left: PublicKey(";
 }
 
 #[test]
 fn an_anchor_that_forgets_is_found() {
     let forgets = || Arc::new(MemoryAnchor::new().lying(AnchorLie::ForgetsAdvances));
-    run_failing("an_anchor_keeps_the_newest_head", async {
+    let said = run_failing("an_anchor_keeps_the_newest_head", async {
         checks::an_anchor_keeps_the_newest_head(forgets()).await;
     });
+    assert!(said.contains("left: None"), "{said}");
 }
 
 #[test]
 fn an_anchor_that_goes_back_is_found() {
     let goes_back = || Arc::new(MemoryAnchor::new().lying(AnchorLie::GoesBack));
-    run_failing("an_anchor_never_goes_back", async {
+    let said = run_failing("an_anchor_never_goes_back", async {
         checks::an_anchor_never_goes_back(goes_back()).await;
     });
+    assert!(said.contains("left: Ok(())"), "{said}");
 }
 
 #[test]
 fn an_anchor_that_ignores_what_it_replaces_is_found() {
     let ignores = || Arc::new(MemoryAnchor::new().lying(AnchorLie::IgnoresOld));
-    run_failing("an_advance_from_another_head_is_a_conflict", async {
+    let said = run_failing("an_advance_from_another_head_is_a_conflict", async {
         checks::an_advance_from_another_head_is_a_conflict(ignores()).await;
     });
-    run_failing("concurrent_advances_have_one_winner", async {
+    assert!(said.contains("left: Ok(())"), "{said}");
+    let said = run_failing("concurrent_advances_have_one_winner", async {
         checks::concurrent_advances_have_one_winner(ignores()).await;
     });
+    assert!(said.contains("left: 16"), "{said}");
 }
 
 #[test]

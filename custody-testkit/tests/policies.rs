@@ -32,40 +32,48 @@ mod test_rules {
     )));
 }
 
-/// Shows that a check fails on an engine with this lie.
+/// Shows that a check fails on an engine with this lie, and says so in these words.
 macro_rules! found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                checks::$check(fixture(Arc::new(LyingCompiler::new(EngineLie::$lie))));
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    checks::$check(fixture(Arc::new(LyingCompiler::new(EngineLie::$lie))));
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 found! {
-    an_engine_that_accepts_broken_sets_is_found:
-        AcceptsBrokenSets fails a_broken_set_is_refused_with_its_findings;
-    an_engine_that_allows_nothing_at_all_is_found:
-        AllowsNothing fails an_order_without_effects_is_denied;
-    an_engine_that_allows_on_errors_is_found: AllowsOnError fails a_failing_rule_denies;
-    an_engine_that_allows_without_decimals_is_found:
-        AllowsWithoutDecimals fails an_asset_without_decimals_is_denied
-        the_strictest_effect_wins a_large_order_is_judged;
-    an_engine_that_alternates_is_found: Alternates fails the_same_facts_give_the_same_judgement;
-    an_engine_that_claims_too_little_is_found:
-        ClaimsTooLittle fails what_is_said_to_be_missing_is_enough
-        approvals_that_are_missing_are_named;
-    an_engine_that_differs_by_compilation_is_found:
-        DiffersByCompilation fails two_compilations_judge_alike
-        judgements_are_pinned_under_the_engines_name;
-    an_engine_that_never_says_never_is_found:
-        NeverSaysNever fails nothing_is_missing_where_nothing_helps
-        what_is_said_to_be_missing_is_enough;
-    an_engine_that_reads_the_first_effect_is_found:
-        ReadsTheFirstEffect fails the_strictest_effect_wins an_effect_that_no_rule_names_is_denied;
-    an_engine_with_the_wrong_id_is_found: WrongId fails the_id_is_the_digest_of_the_document;
+    an_engine_that_accepts_broken_sets_is_found: AcceptsBrokenSets fails
+        a_broken_set_is_refused_with_its_findings with "a broken set compiles";
+    an_engine_that_allows_nothing_at_all_is_found: AllowsNothing fails
+        an_order_without_effects_is_denied with "allowed without effects";
+    an_engine_that_allows_on_errors_is_found: AllowsOnError fails
+        a_failing_rule_denies with "allowed in spite of an error";
+    an_engine_that_allows_without_decimals_is_found: AllowsWithoutDecimals fails
+        an_asset_without_decimals_is_denied with "of an unknown asset"
+        the_strictest_effect_wins with "allowed: effect 0 of five is denied"
+        a_large_order_is_judged with "allowed: the last of 1,024 transfers";
+    an_engine_that_alternates_is_found: Alternates fails
+        the_same_facts_give_the_same_judgement with "allowed without effects";
+    an_engine_that_claims_too_little_is_found: ClaimsTooLittle fails
+        what_is_said_to_be_missing_is_enough with "denied: with 1 more of officer granted"
+        approvals_that_are_missing_are_named with "2 more of treasurer are missing";
+    an_engine_that_differs_by_compilation_is_found: DiffersByCompilation fails
+        two_compilations_judge_alike with "allowed without effects"
+        judgements_are_pinned_under_the_engines_name with "allowed without effects";
+    an_engine_that_never_says_never_is_found: NeverSaysNever fails
+        nothing_is_missing_where_nothing_helps with "failed: an order without effects"
+        what_is_said_to_be_missing_is_enough with "denied: with";
+    an_engine_that_reads_the_first_effect_is_found: ReadsTheFirstEffect fails
+        the_strictest_effect_wins with "allowed: effect 1 of five is denied"
+        an_effect_that_no_rule_names_is_denied with "allowed: transfer, ";
+    an_engine_with_the_wrong_id_is_found: WrongId fails
+        the_id_is_the_digest_of_the_document with "left: PolicyId(";
 }
 
 fn engine(rules: &str) -> Arc<dyn PolicyEngine> {

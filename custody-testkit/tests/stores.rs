@@ -37,45 +37,56 @@ mod memory_that_writes_before_a_failing_fsync {
     custody_testkit::fsync_store_suite!(honest(Happened::Yes));
 }
 
-/// Shows that a check fails on a store with this lie.
+/// Shows that a check fails on a store with this lie, and says so in these words.
 macro_rules! found {
-    ($($name:ident: $lie:ident fails $($check:ident)*;)*) => {$(
+    ($($name:ident: $lie:ident fails $($check:ident with $words:literal)*;)*) => {$(
         #[test]
         fn $name() {
-            $(run_failing(stringify!($check), async {
-                let store = Arc::new(LyingStore::new(StoreLie::$lie));
-                checks::$check(StoreFixture::new(store)).await;
-            });)*
+            $(
+                let said = run_failing(stringify!($check), async {
+                    let store = Arc::new(LyingStore::new(StoreLie::$lie));
+                    checks::$check(StoreFixture::new(store)).await;
+                });
+                assert!(said.contains($words), "{said}");
+            )*
         }
     )*};
 }
 
 found! {
-    a_store_that_takes_empty_batches_is_found:
-        AcceptsEmptyBatch fails a_batch_without_events_is_refused;
-    a_store_that_cuts_values_is_found: CutsValues fails a_record_is_read_back_verbatim
-        a_large_batch_is_written_whole;
-    a_store_that_skips_events_is_found: EventsWithGaps fails events_are_numbered_without_gaps
-        events_page_through_everything_once;
-    a_store_that_forgets_commits_is_found: ForgetsCommits fails a_commit_returns_the_new_head
-        readers_see_whole_batches events_are_returned_verbatim;
-    a_store_that_ignores_the_position_is_found:
-        IgnoresExpected fails a_batch_at_another_position_is_a_conflict
-        concurrent_commits_have_one_winner_a_position;
-    a_store_that_inserts_over_records_is_found:
-        IgnoresInserts fails an_insert_of_an_existing_key_is_a_conflict
-        concurrent_inserts_have_one_winner;
-    a_store_that_ignores_limits_is_found: IgnoresLimit fails a_scan_returns_at_most_its_limit;
-    a_store_that_ignores_prefixes_is_found: IgnoresPrefix fails a_scan_returns_its_prefix_only;
-    a_store_that_keeps_part_of_a_conflict_is_found:
-        KeepsPartOfConflicts fails a_batch_is_all_or_nothing
-        a_batch_at_another_position_is_a_conflict;
-    a_store_that_lowers_keys_is_found: LowersKeys fails keys_differ_in_case
-        keys_of_every_length_are_kept;
-    a_store_that_reverses_scans_is_found: ReversesScans fails a_scan_is_in_byte_order_of_keys;
-    a_store_that_scans_from_after_is_found:
-        ScansFromAfter fails a_scan_pages_through_everything_once
-        a_scan_starts_after_a_key_that_does_not_exist;
+    a_store_that_takes_empty_batches_is_found: AcceptsEmptyBatch fails
+        a_batch_without_events_is_refused with "nothing at all";
+    a_store_that_cuts_values_is_found: CutsValues fails
+        a_record_is_read_back_verbatim with "the value every-byte changed"
+        a_large_batch_is_written_whole with "record.value";
+    a_store_that_skips_events_is_found: EventsWithGaps fails
+        events_are_numbered_without_gaps with "left: [Event"
+        events_page_through_everything_once with "events from 0, at most 2";
+    a_store_that_forgets_commits_is_found: ForgetsCommits fails
+        a_commit_returns_the_new_head with "left: Position(0)"
+        readers_see_whole_batches with "right: Position(80)"
+        events_are_returned_verbatim with "the bytes of an event changed";
+    a_store_that_ignores_the_position_is_found: IgnoresExpected fails
+        a_batch_at_another_position_is_a_conflict with "a commit at 0"
+        concurrent_commits_have_one_winner_a_position with "right: Position(1)";
+    a_store_that_inserts_over_records_is_found: IgnoresInserts fails
+        an_insert_of_an_existing_key_is_a_conflict with "an insert of the inserted key"
+        concurrent_inserts_have_one_winner with "writers that inserted the key";
+    a_store_that_ignores_limits_is_found: IgnoresLimit fails
+        a_scan_returns_at_most_its_limit with "limit 0";
+    a_store_that_ignores_prefixes_is_found: IgnoresPrefix fails
+        a_scan_returns_its_prefix_only with "prefix a";
+    a_store_that_keeps_part_of_a_conflict_is_found: KeepsPartOfConflicts fails
+        a_batch_is_all_or_nothing with "a refused batch left new-c"
+        a_batch_at_another_position_is_a_conflict with "a refused batch left a record";
+    a_store_that_lowers_keys_is_found: LowersKeys fails
+        keys_differ_in_case with "left: [108, 111, 119, 101, 114]"
+        keys_of_every_length_are_kept with "failed: B";
+    a_store_that_reverses_scans_is_found: ReversesScans fails
+        a_scan_is_in_byte_order_of_keys with "left: [\"k/~\"";
+    a_store_that_scans_from_after_is_found: ScansFromAfter fails
+        a_scan_pages_through_everything_once with "\"p/009\", \"p/009\""
+        a_scan_starts_after_a_key_that_does_not_exist with "after m/1";
 }
 
 #[test]
@@ -84,23 +95,27 @@ fn a_commit_that_is_not_durable_is_found() {
         StoreFixture::new(Arc::new(MemoryStore::new()))
             .with_reopen(|| Box::pin(async { Arc::new(MemoryStore::new()) as Arc<_> }))
     };
-    run_failing("a_commit_is_durable_on_return", async {
+    let said = run_failing("a_commit_is_durable_on_return", async {
         checks::a_commit_is_durable_on_return(forgetful()).await;
     });
-    run_failing("inserts_are_remembered_across_a_reopen", async {
+    assert!(said.contains("left: Position(0)"), "{said}");
+    let said = run_failing("inserts_are_remembered_across_a_reopen", async {
         checks::inserts_are_remembered_across_a_reopen(forgetful()).await;
     });
+    assert!(said.contains("on a `None` value"), "{said}");
 }
 
 #[test]
 fn a_store_that_writes_on_after_a_failed_fsync_is_found() {
     let careless = || honest(Happened::No).with_failing_fsync(|| ());
-    run_failing("a_failed_fsync_is_never_called_a_success", async {
+    let said = run_failing("a_failed_fsync_is_never_called_a_success", async {
         checks::a_failed_fsync_is_never_called_a_success(careless()).await;
     });
-    run_failing("after_a_failed_fsync_every_call_is_refused", async {
+    assert!(said.contains("a commit whose fsync failed"), "{said}");
+    let said = run_failing("after_a_failed_fsync_every_call_is_refused", async {
         checks::after_a_failed_fsync_every_call_is_refused(careless()).await;
     });
+    assert!(said.contains("assertion failed: fixture"), "{said}");
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub(crate) struct Arguments {
     #[arg(long = "wrapped", value_name = "ACCOUNT")]
     pub(crate) wrapped: Vec<AccountId>,
 
+    /// Where contracts are named, take what was decoded without names as well
+    #[arg(long)]
+    pub(crate) accept_plain: bool,
+
     /// Check everything but the judgement of the rules
     #[arg(long)]
     pub(crate) no_replay: bool,

@@ -1,7 +1,8 @@
 //! The decoders of this verifier.
 //!
-//! Invariant: an order is decoded again by the decoder whose name it carries, or not at all; what the
-//! user says about contracts adds one such decoder and changes none.
+//! Invariant: an order is decoded again by the decoder whose name it carries, or not at all. There
+//! is one decoder of Ethereum, with the names that the user gives, if any. Beside one with names,
+//! the one without them is there only if the user asks for it.
 
 use std::fs;
 use std::path::Path;
@@ -20,18 +21,20 @@ use crate::failure::Failure;
 pub(crate) struct Decoders(Vec<Arc<dyn Decoder>>);
 
 impl Decoders {
-    /// All of `custody-chain`, and one more for what the user says about contracts.
+    /// All of `custody-chain`, with what the user says about contracts.
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Failure> {
-        let mut decoders: Vec<Arc<dyn Decoder>> = vec![
-            Arc::new(EvmDecoder::new()),
-            Arc::new(BitcoinDecoder::new()),
-            Arc::new(SolanaDecoder::new()),
-            Arc::new(OpaqueDecoder::new()),
-        ];
         let registry = registry(arguments)?;
-        if registry != AbiRegistry::new() {
+        let is_plain = registry == AbiRegistry::new();
+        let mut decoders: Vec<Arc<dyn Decoder>> = Vec::new();
+        if is_plain || arguments.accept_plain {
+            decoders.push(Arc::new(EvmDecoder::new()));
+        }
+        if !is_plain {
             decoders.push(Arc::new(EvmDecoder::new().with_abis(registry)));
         }
+        decoders.push(Arc::new(BitcoinDecoder::new()));
+        decoders.push(Arc::new(SolanaDecoder::new()));
+        decoders.push(Arc::new(OpaqueDecoder::new()));
         Ok(Self(decoders))
     }
 

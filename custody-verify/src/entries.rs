@@ -16,7 +16,7 @@ use crate::arguments::Arguments;
 use crate::decoders::Decoders;
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
-use crate::findings::EntriesFound;
+use crate::findings::{DecodersFound, EntriesFound, LeftFound};
 use crate::stretch::Stretch;
 use crate::trail::{ForeignDecisions, Trail};
 
@@ -25,6 +25,10 @@ use crate::trail::{ForeignDecisions, Trail};
 pub(crate) struct Entries {
     /// What was counted.
     pub(crate) found: EntriesFound,
+    /// Which decoders the payloads of the orders were read with.
+    pub(crate) decoders: DecodersFound,
+    /// The orders that have not ended after the last entry, and spend; none if it was not reached.
+    pub(crate) left: Option<LeftFound>,
     /// Decisions that were judged again.
     pub(crate) decisions: u64,
     /// The engine of this verifier.
@@ -77,6 +81,8 @@ impl Entries {
         let own_engine = walked.first().map(|first| first.trail.own_engine().clone());
         let mut entries = Self {
             found: EntriesFound::default(),
+            decoders: DecodersFound::default(),
+            left: None,
             decisions: 0,
             own_engine: own_engine.ok_or(Failure::Empty)?,
             foreign: None,
@@ -101,6 +107,7 @@ impl Entries {
                 (Some(failure), _) => Some(failure),
                 (None, repeated) => repeated.map(repeated_request),
             };
+            entries.left = trail.left().filter(|_| entries.failure.is_none());
             if entries.failure.is_some() {
                 break;
             }
@@ -123,6 +130,9 @@ impl Entries {
             (&mut self.decisions, report.decisions),
         ] {
             *sum = sum.saturating_add(more);
+        }
+        for (decoder, decoded) in trail.found().decoders.each() {
+            self.decoders.add(decoder, *decoded);
         }
         match (&mut self.foreign, &trail.found().foreign) {
             (Some(sum), Some(more)) => sum.count = sum.count.saturating_add(more.count),

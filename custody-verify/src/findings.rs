@@ -1,5 +1,8 @@
 //! What was checked, as far as it was.
 
+use std::collections::BTreeMap;
+
+use custody_core::id::DecoderId;
 use serde::Serialize;
 
 /// What was checked so far. A part that is missing was not reached, or not asked for.
@@ -11,6 +14,10 @@ pub(crate) struct Findings {
     pub(crate) genesis: Option<String>,
     /// What the entries say.
     pub(crate) entries: EntriesFound,
+    /// Which decoders the payloads of the orders were read with.
+    pub(crate) decoders: DecodersFound,
+    /// The orders that had not ended at the last entry, and spend all the same.
+    pub(crate) left: Option<LeftFound>,
     /// Whether the decisions were judged again.
     pub(crate) decisions: DecisionsFound,
     /// The key that signed the checkpoint.
@@ -40,6 +47,44 @@ pub(crate) struct EntriesFound {
     pub(crate) releases: u64,
     pub(crate) signatures: u64,
     pub(crate) commands: u64,
+}
+
+/// The orders whose payloads each decoder has read.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct DecodersFound(BTreeMap<DecoderId, DecodedFound>);
+
+/// The orders whose payloads one decoder has read.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct DecodedFound {
+    pub(crate) orders: u64,
+    /// The entry of the first of them.
+    pub(crate) first: u64,
+    /// The entry of the last of them.
+    pub(crate) last: u64,
+}
+
+impl DecodersFound {
+    /// Adds orders that stand behind those that were added before.
+    pub(crate) fn add(&mut self, decoder: &DecoderId, later: DecodedFound) {
+        let none = DecodedFound { orders: 0, ..later };
+        let found = self.0.entry(decoder.clone()).or_insert(none);
+        found.orders = found.orders.saturating_add(later.orders);
+        found.last = later.last;
+    }
+
+    /// Each decoder with its orders, by name.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&DecoderId, &DecodedFound)> {
+        self.0.iter()
+    }
+}
+
+/// Orders that have not ended and spend.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct LeftFound {
+    /// Those that were allowed and have no outcome.
+    pub(crate) reserved: u64,
+    /// Those of which nobody knows whether they were signed.
+    pub(crate) unknown: u64,
 }
 
 /// Whether the decisions were judged again.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::findings::{DecisionsFound, Findings, TrustedKey};
+use crate::findings::{DecisionsFound, DecodedFound, Findings, LeftFound, TrustedKey};
 
 /// What was checked, and how it ended.
 #[derive(Clone, Debug, Serialize)]
@@ -106,6 +106,9 @@ fn write_entries(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
     let entries = &findings.entries;
     writeln!(out, "entries: {} follow from each other", entries.checked)?;
     writeln!(out, "orders: {} decoded again", entries.orders)?;
+    for (decoder, DecodedFound { orders, first, last }) in findings.decoders.each() {
+        writeln!(out, "  {orders} by {decoder}, entries {first} to {last}")?;
+    }
     writeln!(out, "approvals: {} signatures verified", entries.approvals)?;
     write_decisions(&findings.decisions, out)?;
     writeln!(
@@ -113,7 +116,11 @@ fn write_entries(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
         "releases: {} with {} signatures over payloads decoded again",
         entries.releases, entries.signatures
     )?;
-    writeln!(out, "commands: {} executed", entries.commands)
+    writeln!(out, "commands: {} executed", entries.commands)?;
+    if let Some(LeftFound { reserved, unknown }) = findings.left {
+        writeln!(out, "left: {reserved} orders reserved, {unknown} unknown")?;
+    }
+    Ok(())
 }
 
 fn write_decisions(decisions: &DecisionsFound, out: &mut dyn Write) -> io::Result<()> {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use custody_core::crypto::PublicKey;
 use custody_core::digest::Digest;
-use custody_core::document::{EventBody, EventDocument};
-use custody_core::id::{CustodianId, EngineId};
+use custody_core::document::{EventBody, EventDocument, Work};
+use custody_core::id::{CustodianId, EngineId, OrderId};
 use custody_core::ledger::{Ledger, StateError};
+use custody_core::order::OrderState;
 use custody_core::replay::{Depth, Documents as _, Replay, ReplayError, Report};
 use custody_core::seam::{Head, PolicyCompiler};
 use custody_policy::CedarCompiler;
@@ -18,6 +19,7 @@ use custody_policy::CedarCompiler;
 use crate::decoders::Decoders;
 use crate::documents::DocumentFolder;
 use crate::failure::{EntryError, Failure};
+use crate::findings::{DecodedFound, DecodersFound, LeftFound};
 use crate::stretch::Start;
 
 /// The entries of a stretch so far.
@@ -37,6 +39,8 @@ pub(crate) struct TrailFound {
     pub(crate) first_key: Option<PublicKey>,
     /// The entries that changed it, with the new key.
     pub(crate) changes: Vec<(u64, PublicKey)>,
+    /// Which decoders the payloads of the orders were read with.
+    pub(crate) decoders: DecodersFound,
     /// The decisions that were to be judged again and were not.
     pub(crate) foreign: Option<ForeignDecisions>,
     /// Who asked for what, each with its entry: the replay of one stretch does not know the
@@ -108,7 +112,7 @@ impl Trail {
             foreign.count = foreign.count.saturating_add(1);
         }
         if self.report().orders != orders {
-            self.note_request(index, entry)?;
+            self.note_order(index, entry)?;
         }
         self.note_recovery(index, entry)?;
         self.follow_key(index);
@@ -118,6 +122,17 @@ impl Trail {
     /// What was checked so far.
     pub(crate) const fn report(&self) -> &Report {
         self.replay.report()
+    }
+
+    /// The orders that have not ended so far, and spend; none before the genesis event.
+    pub(crate) fn left(&self) -> Option<LeftFound> {
+        let state = self.replay.state()?;
+        let count = |wanted: OrderState| {
+            let those = state.orders().filter(|order| order.state() == wanted);
+            u64::try_from(those.count()).unwrap_or(u64::MAX)
+        };
+        let (reserved, unknown) = (count(OrderState::Reserved), count(OrderState::Unknown));
+        Some(LeftFound { reserved, unknown })
     }
 
     /// The engine of this verifier.
@@ -144,7 +159,7 @@ impl Trail {
         (decided.engine != self.own_engine).then_some(decided.engine)
     }
 
-    fn note_request(&mut self, index: u64, entry: &[u8]) -> Result<(), EntryError> {
+    fn note_order(&mut self, index: u64, entry: &[u8]) -> Result<(), EntryError> {
         let event = EventDocument::read(entry).map_err(|error| EntryError::Replay(error.into()))?;
         if let EventBody::OrderSubmitted(submitted) = event.event {
             let names =
@@ -152,8 +167,17 @@ impl Trail {
             self.found.requests.push((Digest::tagged(REQUEST, &names), index));
             let order = [submitted.order.as_str().as_bytes()];
             self.found.requests.push((Digest::tagged(ORDER, &order), index));
+            self.note_decoder(index, &submitted.order);
         }
         Ok(())
+    }
+
+    fn note_decoder(&mut self, index: u64, order: &OrderId) {
+        let order = self.replay.state().and_then(|state| state.order(order));
+        if let Some(Work::Payload(payload)) = order.map(|order| &order.document().work) {
+            let one = DecodedFound { orders: 1, first: index, last: index };
+            self.found.decoders.add(&payload.decoder, one);
+        }
     }
 
     fn note_recovery(&mut self, index: u64, entry: &[u8]) -> Result<(), EntryError> {

@@ -37,8 +37,11 @@ pub(crate) fn verify(arguments: &Arguments, findings: &mut Findings) -> Result<(
         let entries = Entries::check(&directory, &stretches, arguments);
         (entries, files.and_then(|files| files.join().ok()))
     });
-    let Entries { found, decisions, own_engine, foreign, keys, recoveries, failure } = entries?;
-    findings.entries = found;
+    let entries = entries?;
+    findings.entries = entries.found;
+    findings.decoders = entries.decoders;
+    findings.left = entries.left;
+    let Entries { decisions, own_engine, foreign, keys, recoveries, failure, .. } = entries;
     findings.genesis = keys.as_ref().map(|_| arguments.genesis.to_string());
     let count = foreign.as_ref().map(|foreign| foreign.count).unwrap_or_default();
     findings.decisions = DecisionsFound {

@@ -6,21 +6,32 @@
 //! | `POST /approvals` | anybody who has a statement that an approver signed | the statement |
 //! | `GET /orders/{id}` | the operator, by a bearer token | how an order stands |
 //!
+//! Only the operator is given what was signed. Whoever brings a statement hears in a word how the
+//! order stands.
+//!
 //! Without arguments it serves on a free port, plays the operator and two treasurers over HTTP, and
-//! ends; with `--serve ADDRESS` it goes on until it is interrupted. This file opens secrets.
+//! ends; with `--serve IP:PORT` it goes on until it is interrupted, for this machine only unless
+//! `--public` follows.
+//!
+//! **This is a demonstration**: its house lies in a temporary directory, under a passphrase that
+//! nobody keeps, and is gone with its keys when the program ends. A host that keeps its house opens
+//! it again (`House::open`), and has TLS before it. This file opens secrets.
 #![expect(clippy::print_stdout, reason = "a program that talks")]
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path as Segment, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path as Segment, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
 use custody_core::digest::Digest;
 use custody_core::id::{OrderId, PayloadFormat, PrincipalId, RequestId, WalletId};
+use custody_core::order::OrderState;
 use custody_core::principal::SignedStatement;
 use custody_core::seam::{Authentication, Entropy as _, Payload};
 use custody_core::secret::Secret;
@@ -36,10 +47,9 @@ use tokio::net::TcpListener;
 pub(crate) fn router(custodian: Custodian, operator: PrincipalId, token: &str) -> Router {
     let host = Host { custodian, operator, token: Digest::of(token.as_bytes()) };
     Router::new()
-        .route("/payments", post(pay))
-        .route("/approvals", post(approve))
+        .route("/payments", post(pay).layer(DefaultBodyLimit::max(PAYMENT_MAX)))
+        .route("/approvals", post(approve).layer(DefaultBodyLimit::max(STATEMENT_MAX)))
         .route("/orders/{id}", get(order))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::new(host))
 }
 
@@ -50,6 +60,10 @@ struct Host {
     token: Digest,
 }
 
+/// Whoever has the token. It stands before all else that a route takes, so that nothing is read of
+/// what others send.
+struct Operator;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payment {
@@ -59,11 +73,10 @@ struct Payment {
 }
 
 async fn pay(
+    _: Operator,
     State(host): State<Arc<Host>>,
-    headers: HeaderMap,
     Json(payment): Json<Payment>,
 ) -> Result<Response, Refusal> {
-    host.authenticate(&headers)?;
     let malformed = |_| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed transaction");
     let bytes = transactions::parse(&payment.transaction).map_err(malformed)?;
     let format = PayloadFormat::parse("evm/transaction").map_err(Refusal::internal)?;
@@ -72,55 +85,77 @@ async fn pay(
     // What the host knows of the login; here it is a token of unknown age.
     let login = Authentication { factors: 1, ..Authentication::default() };
     let request = Request::payload(host.operator.clone(), payment.id, wallet, payload);
-    Ok(told(&host.custodian.submit(request.authenticated(login)).await?))
+    let answer = host.custodian.submit(request.authenticated(login)).await?;
+    Ok(told(&answer, host.standing(&answer).await))
 }
 
-/// A statement is its own proof: it counts only if an approver's credential signed it.
+/// A statement is its own proof: it counts only if an approver's credential signed it. Whoever
+/// brings it is given nothing that was signed.
 async fn approve(
     State(host): State<Arc<Host>>,
     Json(statement): Json<SignedStatement>,
 ) -> Result<Response, Refusal> {
-    Ok(told(&host.custodian.approve(statement).await?))
+    let answer = host.custodian.approve(statement).await?;
+    let outcome = host.standing(&answer).await;
+    Ok(Json(json!({ "order": answer.order, "outcome": outcome })).into_response())
 }
 
 async fn order(
+    _: Operator,
     State(host): State<Arc<Host>>,
-    headers: HeaderMap,
     Segment(id): Segment<OrderId>,
 ) -> Result<Response, Refusal> {
-    host.authenticate(&headers)?;
-    Ok(told(&host.custodian.order(&id).await?))
+    let answer = host.custodian.order(&id).await?;
+    Ok(told(&answer, host.standing(&answer).await))
 }
 
-impl Host {
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+impl FromRequestParts<Arc<Host>> for Operator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, host: &Arc<Host>) -> Result<Self, Refusal> {
+        let given = parts.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
         match given.and_then(|value| value.strip_prefix(b"Bearer ")) {
-            Some(token) if Digest::of(token) == self.token => Ok(()),
+            Some(token) if Digest::of(token) == host.token => Ok(Self),
             Some(_) | None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "no valid token")),
         }
     }
 }
 
-/// How an order stands, in JSON.
-fn told(answer: &Answer) -> Response {
-    let outcome = match &answer.outcome {
+impl Host {
+    /// How an order stands, in a word. One that waits for nobody may be allowed, and not finished.
+    async fn standing(&self, answer: &Answer) -> &'static str {
+        match &answer.outcome {
+            Outcome::Pending { missing } if missing.is_empty() => {
+                let explained = self.custodian.explain(&answer.order).await;
+                let is_allowed = explained.is_ok_and(|why| why.state == OrderState::Reserved);
+                if is_allowed { "reserved" } else { "pending" }
+            }
+            Outcome::Pending { .. } => "pending",
+            Outcome::Released(_) => "released",
+            Outcome::Denied { .. } => "denied",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Expired => "expired",
+            Outcome::Unknown { .. } | _ => "unknown",
+        }
+    }
+}
+
+/// All that the operator is told of an order, in JSON.
+fn told(answer: &Answer, standing: &str) -> Response {
+    let more = match &answer.outcome {
         Outcome::Released(release) => json!({
-            "outcome": "released",
             "signed": release.signed.as_ref().map(|bytes| format!("0x{}", hex::encode(bytes))),
             "receipt": release.receipt.proof,
         }),
-        Outcome::Pending { missing } => json!({ "outcome": "pending", "missing": missing }),
-        Outcome::Denied { rules } => json!({ "outcome": "denied", "rules": rules }),
-        Outcome::Failed { reason } => json!({ "outcome": "failed", "reason": reason }),
-        Outcome::Cancelled => json!({ "outcome": "cancelled" }),
-        Outcome::Expired => json!({ "outcome": "expired" }),
-        Outcome::Unknown { reason } => json!({ "outcome": "unknown", "reason": reason }),
-        _ => json!({ "outcome": "unknown" }),
+        Outcome::Pending { missing } => json!({ "missing": missing }),
+        Outcome::Denied { rules } => json!({ "rules": rules }),
+        Outcome::Failed { reason } | Outcome::Unknown { reason } => json!({ "reason": reason }),
+        Outcome::Cancelled | Outcome::Expired | _ => json!({}),
     };
-    let mut body = json!({ "order": answer.order, "digest": answer.digest });
-    if let (Some(body), Value::Object(outcome)) = (body.as_object_mut(), outcome) {
-        body.extend(outcome);
+    let mut body = json!({ "order": answer.order, "digest": answer.digest, "outcome": standing });
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
     }
     Json(body).into_response()
 }
@@ -170,7 +205,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-const BODY_MAX: usize = 600 * 1024;
+const PAYMENT_MAX: usize = 600 * 1024;
+const STATEMENT_MAX: usize = 4 * 1024;
 
 fn main() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -182,18 +218,32 @@ fn main() -> Result<(), Failure> {
     done
 }
 
+/// Where it is to go on serving, if it is; beyond this machine only if that is asked for.
+pub(crate) fn serve_at(arguments: &[&str]) -> Result<Option<SocketAddr>, Failure> {
+    let (address, is_public) = match arguments {
+        [] => return Ok(None),
+        ["--serve", address] => (address, false),
+        ["--serve", address, "--public"] => (address, true),
+        _ => return Err(USAGE.into()),
+    };
+    let address: SocketAddr = address.parse().map_err(|_| USAGE)?;
+    if address.ip().is_loopback() || is_public {
+        return Ok(Some(address));
+    }
+    Err("others than this machine would reach it: add --public, with TLS before it".into())
+}
+
 async fn run(directory: &Path) -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let address = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => None,
-        ["--serve", address] => Some(*address),
-        _ => return Err("usage: embed_axum [--serve ADDRESS]".into()),
-    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let address = serve_at(&arguments)?;
+    println!("a demonstration: the house and its keys are gone when this ends");
     let house = hot::create(directory, &bundled::KNOWN).await?;
     let token = Secret::try_fill(32, |bytes| OsEntropy.fill(bytes))?;
     let token = hex::encode(token.expose());
     let routes = router(house.custodian.clone(), house.operator.id().clone(), &token);
-    let listener = TcpListener::bind(address.unwrap_or("127.0.0.1:0")).await?;
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = TcpListener::bind(address.unwrap_or(free)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("serving on {url}, the operator's token is {token}");
     if address.is_some() {
@@ -252,3 +302,6 @@ fn text_of<'a>(answer: &'a Value, field: &str) -> Result<&'a str, Failure> {
     let text = answer.get(field).and_then(Value::as_str);
     Ok(text.ok_or_else(|| format!("no {field} in {answer}"))?)
 }
+
+const USAGE: &str = "usage: embed_axum [--serve IP:PORT [--public]]; \
+    it is a demonstration: the house and its keys are gone when it ends";

@@ -90,7 +90,7 @@ fn made(mut input: Input<'_>) -> bool {
             let key = RecordKey::parse(&format!("a/{}", hex::encode(input.field()))).ok()?;
             let record = Record { key, value: vec![number; 9] };
             writer.record(&record).await.ok()?;
-            expected.push(format!("record {}", record.key));
+            expected.push(format!("record {} {}", record.key, Digest::of(&record.value)));
         }
         for number in 0..events {
             let event = input.field();
@@ -102,7 +102,7 @@ fn made(mut input: Input<'_>) -> bool {
             let bytes = input.field();
             writer.file(&path, bytes).await.ok()?;
             expected.push(format!("file {path}"));
-            expected.push(format!("size {}", bytes.len()));
+            expected.push(format!("size {} {}", bytes.len(), Digest::of(bytes)));
         }
         for _ in 0..secrets {
             let name = SecretName::parse(std::str::from_utf8(input.field()).ok()?).ok()?;
@@ -119,18 +119,26 @@ fn made(mut input: Input<'_>) -> bool {
     true
 }
 
+/// A line for each entry, with the digest of what is in it.
 fn read(bytes: &[u8]) -> Result<Vec<String>, ReadError> {
     block_on(async {
         let locked = LockedArchive::peek(bytes).await?;
         let mut reader = locked.unlock(&key())?;
-        let mut lines = Vec::new();
+        let (mut lines, mut file) = (Vec::new(), Vec::new());
         while let Some(entry) = reader.next().await? {
             match entry {
                 Entry::Event(event) => lines.push(format!("event {}", Digest::of(&event.bytes))),
-                Entry::Record(record) => lines.push(format!("record {}", record.key)),
+                Entry::Record(record) => {
+                    lines.push(format!("record {} {}", record.key, Digest::of(&record.value)));
+                }
                 Entry::File(path) => lines.push(format!("file {path}")),
-                Entry::Piece(piece) => assert!(!piece.is_empty()),
-                Entry::FileEnd { size } => lines.push(format!("size {size}")),
+                Entry::Piece(piece) => {
+                    assert!(!piece.is_empty());
+                    file.extend_from_slice(piece.expose());
+                }
+                Entry::FileEnd { size } => {
+                    lines.push(format!("size {size} {}", Digest::of(&std::mem::take(&mut file))));
+                }
                 Entry::Secret(name, secret) => {
                     lines.push(format!("secret {name} {}", Digest::of(secret.expose())));
                 }

@@ -186,10 +186,11 @@ impl Callers<'_> {
         }
     }
 
-    /// A freeze was answered as done, unless it is an old one that was thawed since.
+    /// A freeze was answered as done, unless it is an old one that was thawed since. Nobody says
+    /// whether the house is frozen: a thaw of it that was ever asked for may have come since.
     fn frozen(&mut self, scope: FreezeScope) {
         let is_frozen = match &scope {
-            FreezeScope::House => return,
+            FreezeScope::House => !self.world.given.contains(&Given::Thawing(FreezeScope::House)),
             FreezeScope::Wallet(id) => self.custodian.wallet(id).is_some_and(|w| w.is_frozen()),
         };
         if is_frozen {
@@ -235,10 +236,10 @@ impl Callers<'_> {
 
     /// Something will fail, or take for ever.
     fn arm(&self, input: &mut Input<'_>) {
-        let points: Vec<_> = failpoints().collect();
+        let points: Vec<_> = Failpoint::all().collect();
         let (point, nth) = (*input.pick(&points), u64::from(input.byte() % 8));
         let action = *input.pick(&[Action::Error, Action::Hang]);
-        if point.knows(action) {
+        if can_strike(point, action) {
             self.world.points.arm(point, nth, action, false);
         }
     }
@@ -307,9 +308,14 @@ impl Callers<'_> {
     }
 }
 
-/// Every failpoint at a call that does not block its thread.
-fn failpoints() -> impl Iterator<Item = Failpoint> {
-    Failpoint::all().filter(|point| !BLOCKING.iter().any(|seam| point.call().starts_with(seam)))
+/// Whether a failpoint is armed to do this. An engine that judges otherwise than its rules say does
+/// not fail: what it says is on record, and whoever judges again finds a breach.
+fn can_strike(point: Failpoint, action: Action) -> bool {
+    let is_left_out = match action {
+        Action::Hang => BLOCKING.iter().any(|seam| point.call().starts_with(seam)),
+        _ => point.call() == "engine.judge",
+    };
+    point.knows(action) && !is_left_out
 }
 
 fn some_payment(input: &mut Input<'_>) -> Request {
@@ -358,7 +364,8 @@ fn some_command(input: &mut Input<'_>) -> Command {
     }
 }
 
-/// Seams whose calls block their thread: a hang there is a call that returns late.
+/// Seams whose calls block their thread and are not armed to hang: a call that returns late lets
+/// time pass, as callers do.
 const BLOCKING: [&str; 5] = ["clock.", "compiler.", "decoder.", "engine.", "spawner."];
 const STEPS_MAX: usize = 48;
 const LIVES_MAX: u64 = 6;

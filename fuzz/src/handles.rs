@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use custody_core::crypto::Algorithm;
+use custody_core::crypto::{Algorithm, PublicKey};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, WalletId};
 use custody_core::seam::{
@@ -66,10 +66,23 @@ fn seed(handle: Vec<u8>) -> bool {
     let record = &SEALED.seed;
     let is_own = handle == record.handle.as_bytes();
     let claimed = SeedRecord { handle: KeyHandle::new(handle), ..record.clone() };
-    let path = DerivationPath::parse("m/44'/501'/0'").unwrap();
-    let request = request("derived", Algorithm::Ed25519);
+    let (path, request) = derived();
     let derived = block_on(backend().derive(&claimed, &path, &request));
     assert_eq!(derived.is_ok(), is_own, "only its own handle opens a seed");
+    if let Ok(made) = derived {
+        assert_eq!(made.public_key, SEALED.derived);
+        let others = [
+            SeedRecord { custodian: custodian(b"another"), ..claimed.clone() },
+            SeedRecord { wallet: WalletId::parse("another").unwrap(), ..claimed.clone() },
+            SeedRecord { key: KeyId::parse("another").unwrap(), ..claimed },
+        ];
+        for other in others {
+            // A request for another wallet than the seed's would be refused for that.
+            let (custodian, wallet) = (other.custodian, other.wallet.clone());
+            let request = KeyRequest { custodian, wallet, ..request.clone() };
+            assert!(block_on(backend().derive(&other, &path, &request)).is_err());
+        }
+    }
     is_own
 }
 
@@ -88,10 +101,11 @@ fn passphrase(bytes: &[u8]) -> bool {
     true
 }
 
-/// A key of each algorithm and a seed, as they are kept.
+/// A key of each algorithm and a seed, as they are kept, and what is derived from the seed.
 struct Sealed {
     keys: Vec<KeyRecord>,
     seed: SeedRecord,
+    derived: PublicKey,
 }
 
 static SEALED: LazyLock<Sealed> = LazyLock::new(|| {
@@ -115,7 +129,10 @@ static SEALED: LazyLock<Sealed> = LazyLock::new(|| {
     };
     let handle = block_on(backend.generate_seed(&request)).unwrap().handle;
     let SeedRequest { custodian, wallet, key } = request;
-    Sealed { keys, seed: SeedRecord { custodian, wallet, key, handle } }
+    let seed = SeedRecord { custodian, wallet, key, handle };
+    let (path, request) = derived();
+    let derived = block_on(backend.derive(&seed, &path, &request)).unwrap().public_key;
+    Sealed { keys, seed, derived }
 });
 
 impl Sealed {
@@ -140,6 +157,12 @@ pub(crate) fn request(key: &str, algorithm: Algorithm) -> KeyRequest {
         algorithm,
         exportability: Exportability::Never,
     }
+}
+
+/// Where a key is derived, and for whom.
+fn derived() -> (DerivationPath, KeyRequest) {
+    let path = DerivationPath::parse("m/44'/501'/0'").unwrap();
+    (path, request("derived", Algorithm::Ed25519))
 }
 
 pub(crate) fn custodian(name: &[u8]) -> CustodianId {

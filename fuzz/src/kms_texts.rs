@@ -129,8 +129,8 @@ fn written(config: &KmsConfig) -> String {
     write!(
         text,
         "[limits]\nconnect_ms = {}\nattempt_ms = {}\noperation_ms = {}\nattempts = {}\n\
-         wait_ms = {}\nsign_per_second = {}\nsymmetric_per_second = {}\nmanage_per_second = {}\n\
-         [data_keys]\nkeys = {}\nage_ms = {}\nuses = {}\n",
+         wait_ms = {}\nsign_per_second = {}\nsymmetric_per_second = {}\nlook_per_second = {}\n\
+         manage_per_second = {}\n[data_keys]\nkeys = {}\nage_ms = {}\nuses = {}\n",
         limits.connect.as_millis(),
         limits.attempt.as_millis(),
         limits.operation.as_millis(),
@@ -138,6 +138,7 @@ fn written(config: &KmsConfig) -> String {
         limits.wait.as_millis(),
         limits.sign_per_second,
         limits.symmetric_per_second,
+        limits.look_per_second,
         limits.manage_per_second,
         keys.keys,
         keys.age.as_millis(),
@@ -272,6 +273,7 @@ attempts = 3
 wait_ms = 1000
 sign_per_second = 300
 symmetric_per_second = 5000
+look_per_second = 200
 manage_per_second = 10
 [data_keys]
 keys = 1024

@@ -13,7 +13,8 @@ use custody_core::document::{
     parse,
 };
 use custody_core::id::{KeyId, OrderId};
-use custody_core::ledger::{Attached, Ledger};
+use custody_core::key::KeyState;
+use custody_core::ledger::{Attached, Key, Ledger, Wallet};
 use custody_core::order::OrderState;
 use custody_core::seam::Position;
 use custody_core::time::Timestamp;
@@ -67,7 +68,36 @@ fn step(before: &Ledger, event: &EventDocument, attached: &Attached) -> Option<L
         assert!(may_become(from, order.state()), "{id}: {from:?} to {}", order.state());
         assert!(!order.state().is_terminal(), "an order that has ended is not kept");
     }
+    keys_move(before, &after);
     Some(after)
+}
+
+/// No key is lost, and each is where it may come to.
+fn keys_move(before: &Ledger, after: &Ledger) {
+    for (id, wallet) in before.wallets() {
+        let keys = after.wallet(id).map(Wallet::keys);
+        assert!(keys.is_some_and(|keys| keys.starts_with(wallet.keys())), "{id} has lost a key");
+    }
+    for key in after.wallets().flat_map(|(_, wallet)| wallet.keys()) {
+        let state = |ledger: &Ledger| ledger.key(key).map(Key::state);
+        let (from, to) = (state(before), state(after));
+        assert!(key_may_become(from, to), "{key}: {from:?} to {to:?}");
+    }
+}
+
+/// The moves of NIST SP 800-57 part 1 revision 5, section 7, written down a second time.
+fn key_may_become(from: Option<KeyState>, to: Option<KeyState>) -> bool {
+    use KeyState::{Active, Compromised, Deactivated, Destroyed, PreActivation, Suspended};
+    let next: &[KeyState] = match from {
+        None => &[PreActivation, Active],
+        Some(PreActivation) => &[PreActivation, Active, Compromised, Destroyed],
+        Some(Active) => &[Active, Suspended, Deactivated, Compromised],
+        Some(Suspended) => &[Suspended, Active, Deactivated, Compromised],
+        Some(Deactivated) => &[Deactivated, Compromised, Destroyed],
+        Some(Compromised) => &[Compromised, Destroyed],
+        Some(Destroyed) => &[Destroyed],
+    };
+    to.is_some_and(|to| next.contains(&to))
 }
 
 /// The open states of an order, written down a second time.

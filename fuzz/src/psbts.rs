@@ -1,12 +1,15 @@
 //! Bitcoin: PSBTs whose every byte and every satoshi is accounted for, messages, and descriptors of
 //! wallets.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use bitcoin::absolute::LockTime;
-use bitcoin::bip32::{DerivationPath, Xpriv, Xpub};
+use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
 use bitcoin::hashes::{Hash, hash160};
 use bitcoin::key::TweakedPublicKey;
+use bitcoin::psbt::Output;
 use bitcoin::secp256k1::Secp256k1;
 use bitcoin::transaction::Version;
 use bitcoin::{
@@ -53,10 +56,10 @@ fn psbt(bytes: &[u8]) -> bool {
     };
     let psbt = Psbt::deserialize(bytes).unwrap();
     assert_eq!(psbt.serialize(), bytes, "every byte is accounted for");
-    let spent = psbt.iter_funding_utxos().map(|spent| spent.unwrap().value.to_sat());
+    let spent: u64 = psbt.iter_funding_utxos().map(|spent| spent.unwrap().value.to_sat()).sum();
     let told = intent.effects.iter().filter_map(|effect| effect.amount());
-    let told = told.map(|amount| amount.units().to_string().parse::<u64>().unwrap());
-    assert!(told.sum::<u64>() <= spent.sum::<u64>(), "more is told than there is");
+    let told: u64 = told.map(|amount| amount.units().to_string().parse::<u64>().unwrap()).sum();
+    assert_eq!(told + change(&psbt), spent, "every satoshi is told or comes back");
     let last = intent.effects.last().map(custody_core::effect::Effect::action);
     assert_eq!(last, Some(Action::PayFee));
     let outputs = psbt.unsigned_tx.output.len();
@@ -66,6 +69,24 @@ fn psbt(bytes: &[u8]) -> bool {
     let whole = Psbt::deserialize(&check(&payload, &intent)).unwrap();
     assert_eq!(whole.unsigned_tx, psbt.unsigned_tx, "what is signed is what was decoded");
     true
+}
+
+/// The satoshi that come back: outputs of the account's change branch whose labels agree on their
+/// index, if the wallet spends an output of their kind.
+fn change(psbt: &Psbt) -> u64 {
+    let own = ScriptBuf::new_p2wpkh(&key_hash());
+    if !psbt.iter_funding_utxos().any(|spent| spent.unwrap().script_pubkey == own) {
+        return 0;
+    }
+    let comes_back = |(labels, output): &(&Output, &TxOut)| {
+        let plain = labels.bip32_derivation.values().map(|(_, path)| path);
+        let taproot = labels.tap_key_origins.values().map(|(_, (_, path))| path);
+        let last: BTreeSet<_> = plain.chain(taproot).map(|path| path.into_iter().last()).collect();
+        let Some(Some(ChildNumber::Normal { index })) = last.first() else { return false };
+        last.len() == 1 && CHANGE.get(*index as usize) == Some(&output.script_pubkey)
+    };
+    let outputs = psbt.outputs.iter().zip(&psbt.unsigned_tx.output);
+    outputs.filter(comes_back).map(|(_, output)| output.value.to_sat()).sum()
 }
 
 fn message(bytes: &[u8]) -> bool {
@@ -157,6 +178,17 @@ fn account() -> (Xpub, String) {
     (account, format!("[{}/84'/0'/0']{account}", root.fingerprint(&secp)))
 }
 
+/// The change branch of the account, as far as it is looked at while no account has a path.
+static CHANGE: LazyLock<Vec<ScriptBuf>> = LazyLock::new(|| {
+    let secp = Secp256k1::verification_only();
+    let branch = account().0.derive_pub(&secp, &[ChildNumber::from(1_u32)]).unwrap();
+    let script = |index: u32| {
+        let child = branch.derive_pub(&secp, &[ChildNumber::from(index)]).unwrap();
+        ScriptBuf::new_p2wpkh(&child.to_pub().wpubkey_hash())
+    };
+    (0..1_000).map(script).collect()
+});
+
 /// Descriptors that are read.
 fn descriptors() -> Vec<String> {
     let (_, key) = account();
@@ -172,10 +204,16 @@ fn descriptors() -> Vec<String> {
     texts.iter().map(sum).collect()
 }
 
+/// The hash of the wallet's ECDSA key.
+fn key_hash() -> WPubkeyHash {
+    let [ecdsa, _] = keys();
+    WPubkeyHash::from_raw_hash(hash160::Hash::hash(ecdsa.public_key().as_bytes()))
+}
+
 /// PSBTs that are read, each with a name.
 fn samples() -> Vec<Seed> {
-    let [ecdsa, bip340] = keys();
-    let hash = WPubkeyHash::from_raw_hash(hash160::Hash::hash(ecdsa.public_key().as_bytes()));
+    let [_, bip340] = keys();
+    let hash = key_hash();
     let witness = ScriptBuf::new_p2wpkh(&hash);
     let legacy = ScriptBuf::new_p2pkh(&bitcoin::PubkeyHash::from_raw_hash(hash.to_raw_hash()));
     let output = XOnlyPublicKey::from_slice(bip340.public_key().as_bytes()).unwrap();

@@ -2,11 +2,13 @@
 //! another implementation reads the signed form as the same transaction.
 
 use alloy_consensus::{
-    SignableTransaction as _, Transaction as _, TxEip1559, TxEnvelope, TxLegacy,
+    SignableTransaction as _, Transaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702,
+    TxEnvelope, TxLegacy,
 };
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_eips::eip7702::Authorization;
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use custody_chain::EvmDecoder;
 use custody_core::amount::Units;
 use custody_core::caip::{AccountId, ChainId};
@@ -23,7 +25,7 @@ use crate::Seed;
 use crate::input::{flip, patched};
 
 pub(crate) fn parts() -> Vec<&'static str> {
-    vec!["legacy", "eip-155", "eip-1559"]
+    vec!["legacy", "eip-155", "eip-2930", "eip-1559", "eip-4844", "eip-7702"]
 }
 
 pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
@@ -32,20 +34,24 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
     assert_eq!(task.input, TaskInput::Prehash(keccak256(bytes).0));
     assert_eq!(intent.summary.len(), intent.effects.len());
     let actions: Vec<_> = intent.effects.iter().map(Effect::action).collect();
-    assert!((2..=3).contains(&actions.len()), "{actions:?}");
+    assert!(actions.len() >= 2, "{actions:?}");
     let fees = actions.iter().filter(|action| **action == Action::PayFee).count();
     assert_eq!((actions.last(), fees), (Some(&Action::PayFee), 1), "{actions:?}");
     assert!(decode(&[bytes, &[0]].concat()).is_none(), "a byte behind the end");
     assert!(decode(&bytes[..bytes.len() - 1]).is_none(), "without its last byte");
     assert_eq!(decode(bytes).as_ref(), Some(&intent), "twice the same");
     let signed = assemble(bytes, &intent);
-    // Numbers that others keep in fewer bits are no reason to refuse a transaction.
-    if let Ok(envelope) = TxEnvelope::decode_2718_exact(&signed) {
-        compare(&envelope, &intent, bytes);
+    // A price that others keep in fewer bits is no reason to refuse a transaction.
+    match TxEnvelope::decode_2718_exact(&signed) {
+        Ok(envelope) => compare(&envelope, &intent, bytes),
+        Err(error) => assert!(has_wide_price(bytes), "the signed form is none: {error}"),
     }
     let replayable = intent.facts.iter().any(|fact| fact.as_str() == "replayable");
     Some(match bytes {
+        [1, ..] => "eip-2930",
         [2, ..] => "eip-1559",
+        [3, ..] => "eip-4844",
+        [4, ..] => "eip-7702",
         _ if replayable => "legacy",
         _ => "eip-155",
     })
@@ -54,7 +60,10 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
 /// Holds the effects against the transaction as another implementation reads it.
 fn compare(envelope: &TxEnvelope, intent: &Intent, unsigned: &[u8]) {
     assert_eq!(envelope.signature_hash(), keccak256(unsigned));
-    let fee = U256::from(envelope.max_fee_per_gas()) * U256::from(envelope.gas_limit());
+    let product = |price: u128, gas: u64| U256::from(price) * U256::from(gas);
+    let blobs = envelope.max_fee_per_blob_gas().zip(envelope.blob_gas_used());
+    let fee = product(envelope.max_fee_per_gas(), envelope.gas_limit())
+        + blobs.map_or(U256::ZERO, |(price, gas)| product(price, gas));
     assert_eq!(paid(intent, Action::PayFee), Some(fee), "the fee is the worst case");
     assert!(envelope.chain_id().is_none_or(|chain| chain == 1));
     let moves_coins = intent.effects.iter().find_map(|effect| match effect {
@@ -75,13 +84,52 @@ fn compare(envelope: &TxEnvelope, intent: &Intent, unsigned: &[u8]) {
     if envelope.kind().is_create() {
         assert!(intent.effects.iter().any(|effect| effect.action() == Action::Deploy));
     } else if !envelope.input().is_empty() {
-        let acts = |effect: &Effect| {
-            let contract = effect.destination() == envelope.to().map(account).as_ref();
-            let asset = effect.amount().is_some_and(|amount| amount.asset().as_str() != COIN);
-            asset || (contract && effect.action() == Action::Call)
+        // Besides the coins that the transaction itself moves, and its fee.
+        let receiver = envelope.to().map(account);
+        let acts = |effect: &Effect| match effect {
+            Effect::PayFee { .. } => false,
+            Effect::Transfer { amount, to, .. } => {
+                amount.asset().as_str() != COIN || Some(to) != receiver.as_ref()
+            }
+            _ => true,
         };
         assert!(intent.effects.iter().any(acts), "the data are an effect");
     }
+}
+
+/// Whether a price is wider than the 128 bits in which `alloy` keeps it.
+fn has_wide_price(unsigned: &[u8]) -> bool {
+    let places: &[usize] = match unsigned[0] {
+        1 => &[2],
+        2 | 4 => &[2, 3],
+        3 => &[2, 3, 9],
+        _ => &[1],
+    };
+    let list = if unsigned[0] < 0x80 { &unsigned[1..] } else { unsigned };
+    let (mut rest, _) = item(list);
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        let (field, behind) = item(rest);
+        fields.push(field);
+        rest = behind;
+    }
+    places.iter().any(|place| fields[*place].len() > size_of::<u128>())
+}
+
+/// What is in the first item of RLP (Yellow Paper, appendix B), and what is behind it.
+fn item(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let first = usize::from(bytes[0]);
+    let number = |size: usize| {
+        bytes[1..=size].iter().fold(0_usize, |number, byte| number * 256 + usize::from(*byte))
+    };
+    let (head, length) = match first {
+        ..0x80 => (0, 1),
+        0x80..0xb8 => (1, first - 0x80),
+        0xb8..0xc0 => (first - 0xb6, number(first - 0xb7)),
+        0xc0..0xf8 => (1, first - 0xc0),
+        _ => (first - 0xf6, number(first - 0xf7)),
+    };
+    bytes[head..].split_at(length)
 }
 
 fn paid(intent: &Intent, action: Action) -> Option<U256> {
@@ -152,6 +200,12 @@ pub(crate) fn samples() -> Vec<Seed> {
         ("pay", to, 1_u64, Vec::new()),
         ("token", to, 0, [&[0xa9, 0x05, 0x9c, 0xbb][..], &word(9, 7)].concat()),
         ("allowance", to, 0, [&[0x09, 0x5e, 0xa7, 0xb3][..], &word(9, 255)].concat()),
+        (
+            "administer",
+            to,
+            0,
+            [&[0x36, 0x56, 0x8a, 0xbe][..], &[2; 32], &word(9, 0)[..32]].concat(),
+        ),
         ("call", to, 5, vec![1, 2, 3, 4, 5]),
         ("create", TxKind::Create, 0, vec![0x60, 0x80]),
         ("create-paid", TxKind::Create, 9, vec![0x60, 0x80]),
@@ -183,7 +237,47 @@ pub(crate) fn samples() -> Vec<Seed> {
         };
         samples.push((format!("eip1559-{name}"), fee_market.encoded_for_signing()));
     }
+    samples.extend(typed(&access_list));
     samples
+}
+
+/// One payment in each of the other types of transactions.
+fn typed(access_list: &AccessList) -> [Seed; 3] {
+    let (address, value) = (Address::repeat_byte(0x35), U256::from(1));
+    let listed = TxEip2930 {
+        chain_id: 1,
+        gas_price: 20_000_000_000,
+        gas_limit: 60_000,
+        to: TxKind::Call(address),
+        value,
+        access_list: access_list.clone(),
+        ..TxEip2930::default()
+    };
+    let blobs = TxEip4844 {
+        chain_id: 1,
+        gas_limit: 60_000,
+        max_fee_per_gas: 30_000_000_000,
+        to: address,
+        value,
+        blob_versioned_hashes: vec![B256::repeat_byte(1)],
+        max_fee_per_blob_gas: 7,
+        ..TxEip4844::default()
+    };
+    let authorization = Authorization { chain_id: U256::from(1), address, nonce: 3 };
+    let delegates = TxEip7702 {
+        chain_id: 1,
+        gas_limit: 60_000,
+        max_fee_per_gas: 30_000_000_000,
+        to: address,
+        value,
+        authorization_list: vec![authorization.into_signed(Signature::test_signature())],
+        ..TxEip7702::default()
+    };
+    [
+        ("eip2930-pay".to_owned(), listed.encoded_for_signing()),
+        ("eip4844-pay".to_owned(), blobs.encoded_for_signing()),
+        ("eip7702-pay".to_owned(), delegates.encoded_for_signing()),
+    ]
 }
 
 pub(crate) fn seeds() -> Vec<Seed> {
@@ -196,12 +290,20 @@ pub(crate) fn seeds() -> Vec<Seed> {
         seeds.push((name, bytes));
     }
     seeds.push(("empty".to_owned(), Vec::new()));
+    seeds.push(("legacy-wide-price".to_owned(), priced(17)));
     let file = custody_testkit::vectors::json("ethereum/tests/TransactionTests.json");
     let mut found = Vec::new();
     collect(&file, &mut found);
     let short = found.into_iter().filter(|bytes| (80..600).contains(&bytes.len()));
     seeds.extend(short.step_by(23).take(40).enumerate().map(|(n, b)| (format!("vector-{n}"), b)));
     seeds
+}
+
+/// A legacy transaction whose price has so many bytes.
+fn priced(size: u8) -> Vec<u8> {
+    let price = vec![1; usize::from(size)];
+    let head = [0xc0 + 28 + size, 9, 0x80 + size];
+    [&head[..], &price, &[0x82, 0x52, 0x08, 0x94], &[0x35; 20], &[1, 0x80]].concat()
 }
 
 /// Every hex string of a file.
@@ -213,5 +315,29 @@ fn collect(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
         serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         serde_json::Value::Object(fields) => fields.values().for_each(|item| collect(item, found)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_implementation_reads_every_sample() {
+        for (name, bytes) in samples() {
+            let signed = assemble(&bytes, &decode(&bytes).unwrap());
+            let read = TxEnvelope::decode_2718_exact(&signed);
+            assert!(read.is_ok(), "{name}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_price_above_128_bits_is_too_wide_for_it() {
+        for (size, is_wide) in [(16, false), (17, true)] {
+            let bytes = priced(size);
+            let signed = assemble(&bytes, &decode(&bytes).unwrap());
+            assert_eq!(has_wide_price(&bytes), is_wide, "{size} bytes");
+            assert_eq!(TxEnvelope::decode_2718_exact(&signed).is_err(), is_wide, "{size} bytes");
+        }
     }
 }

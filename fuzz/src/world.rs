@@ -101,17 +101,17 @@ impl World {
         self.checkpoint = life.log.head().now_or_never().unwrap().unwrap();
     }
 
-    /// The builder of a custodian in this process, with failpoints around its seams.
+    /// The builder of a custodian in this process, with failpoints around the seams that can fail.
     pub(crate) fn builder(&self, life: &Life) -> CustodianBuilder {
         let points = &self.points;
         let kek = MemoryKeyEncryption::seeded(7);
         let kek = if self.in_process { kek } else { kek.outside_process() };
-        let entropy = Arc::new(TestEntropy::seeded(self.lives));
+        let entropy = points.entropy(Arc::new(TestEntropy::seeded(self.lives)));
         let clock = Arc::new(self.clock.clone());
         let id = BackendId::parse("software").unwrap();
         let kek = points.kek(Arc::new(kek));
         let backend =
-            SoftBackend::new(id, kek, Arc::clone(&entropy) as _, Arc::clone(&clock) as _).unwrap();
+            SoftBackend::new(id, kek, Arc::clone(&entropy), Arc::clone(&clock) as _).unwrap();
         Custodian::builder()
             .config(Config { snapshot_interval: 24, ..Config::default() })
             .store(points.store(Arc::new(self.store.clone())))
@@ -119,7 +119,7 @@ impl World {
             .anchor(points.anchor(Arc::new(self.anchor.clone())))
             .clock(clock)
             .entropy(entropy)
-            .spawner(Arc::new(life.executor.clone()))
+            .spawner(points.spawner(Arc::new(life.executor.clone())))
             .policy(points.compiler(Arc::new(TestRules::new())))
             .decoder(points.decoder(Arc::new(TestDecoder::new())))
             .backend(points.backend(Arc::new(backend)))

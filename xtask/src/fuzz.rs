@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: every fuzz target, two at a time, until its time is up or it finds
 //! something.
 //!
-//! **Invariant:** a run passes only if each of its targets came to its end by itself and left no
-//! artifact.
+//! **Invariant:** a run passes only if each of its targets ran inputs, came to its end by itself
+//! and left no artifact.
 
 mod arguments;
 mod needs;

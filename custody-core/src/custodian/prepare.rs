@@ -20,11 +20,9 @@ use crate::document::{
 };
 use crate::id::{KeyId, OrderId, PayloadFormat, WalletId};
 use crate::key::KeyOperation;
-use crate::ledger::{CommandRefusal, Ledger, Wallet, compile};
+use crate::ledger::{CommandRefusal, DescriptorRefusal, Ledger, Wallet, compile};
 use crate::principal::{Credential, submission_signing_digest};
-use crate::seam::{
-    ContextAccount, DecodeContext, Intent, Payload, PolicyDocument, PolicyEngine, Record,
-};
+use crate::seam::{DecodeContext, Intent, Payload, PolicyDocument, PolicyEngine, Record};
 use crate::time::Timestamp;
 
 /// Longest life of an order.
@@ -210,7 +208,7 @@ fn decode_context(
         Some(_) => return Err(Error::NotFound { what: "key of the wallet" }),
         None => usable_keys(ledger, wallet),
     };
-    let accounts: Vec<_> = chosen.into_iter().filter_map(|id| account(ledger, id)).collect();
+    let accounts: Vec<_> = chosen.into_iter().filter_map(|id| ledger.context_account(id)).collect();
     if accounts.is_empty() {
         return Err(Error::NotFound { what: "key of the wallet" });
     }
@@ -232,24 +230,14 @@ fn check_extension(shared: &Shared, command: &Command) -> Result<(), Error> {
 
 /// A descriptor is recorded only if the decoder of the wallet's chain reads it.
 fn check_descriptor(shared: &Shared, command: &Command) -> Result<(), Error> {
-    let Command::RegisterDescriptor { wallet: id, descriptor } = command else { return Ok(()) };
-    let (chain, accounts) = {
-        let published = shared.read();
-        let wallet = published.ledger.wallet(id).ok_or(Error::NotFound { what: "wallet" })?;
-        let accounts = wallet.keys().iter().filter_map(|id| account(&published.ledger, id));
-        (wallet.chain().clone(), accounts.collect::<Vec<_>>())
-    };
-    let readers = shared.decoders.iter().filter_map(|decoder| decoder.descriptors());
-    let mut refused = Error::Decoder { what: "no decoder reads descriptors" };
-    for reader in readers {
-        let check = || reader.check(&chain, descriptor, &accounts);
-        match catch_unwind(AssertUnwindSafe(check)) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => refused = Error::Descriptor(error),
-            Err(_) => return Err(Error::Decoder { what: "the decoder panicked" }),
-        }
-    }
-    Err(refused)
+    // Decoders may be slow: no lock is held while they read.
+    let checked = shared.snapshot().ledger.check_described(command, &shared.decoders);
+    checked.map_err(|refusal| match refusal {
+        DescriptorRefusal::NoReader => Error::Decoder { what: "no decoder reads descriptors" },
+        DescriptorRefusal::Panicked => Error::Decoder { what: "the decoder panicked" },
+        DescriptorRefusal::Refused(error) => Error::Descriptor(error),
+        DescriptorRefusal::Wallet => Error::NotFound { what: "wallet" },
+    })
 }
 
 /// Keys are sealed anew only where the wallet's backend can.
@@ -262,12 +250,6 @@ fn check_resealing(shared: &Shared, command: &Command) -> Result<(), Error> {
         Some(_) => Ok(()),
         None => Err(CommandRefusal::NotFound { what: "re-sealing by the wallet's backend" }.into()),
     }
-}
-
-fn account(ledger: &Ledger, id: &KeyId) -> Option<ContextAccount> {
-    let key = ledger.key(id)?;
-    let (public_key, path) = (key.public_key().clone(), key.path().cloned());
-    Some(ContextAccount { key: id.clone(), public_key, path })
 }
 
 /// The active keys of a wallet, oldest first; all of them if none is active.

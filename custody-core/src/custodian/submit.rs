@@ -12,7 +12,7 @@ use super::shared::{Published, Shared};
 use crate::command::{Command, Resolution};
 use crate::document::{Hold, OrderDocument, Stored, SubmissionDocument, parse};
 use crate::id::{OrderId, RoleId};
-use crate::ledger::{CommandRefusal, OpenOrder};
+use crate::ledger::{CommandRefusal, LedgerError, OTHER_ORDER, OpenOrder};
 use crate::order::OrderState;
 use crate::principal::{SignedStatement, Verb};
 use crate::seam::{Missing, Requirement};
@@ -176,7 +176,7 @@ pub(super) async fn statement(
 ) -> Result<Answer, Error> {
     let id = signed.statement.order.clone();
     let open = shared.read().ledger.order(&id).cloned();
-    let Some(order) = open else { return touch(shared, &id).await };
+    let Some(order) = open else { return statement_of_ended(shared, &signed).await };
     let urgent = signed.statement.verb != Verb::Approve;
     shared.has_place(urgent)?;
     shared.read().ledger.check_statement(&signed, signed.statement.verb)?;
@@ -186,6 +186,20 @@ pub(super) async fn statement(
     }
     let progress = call(shared, Message::Statement(Box::new(signed)), urgent).await?;
     settle(shared, progress).await
+}
+
+/// A statement about an order that is not open: whoever could have decided about it hears how it ended.
+async fn statement_of_ended(
+    shared: &Arc<Shared>,
+    signed: &SignedStatement,
+) -> Result<Answer, Error> {
+    shared.read().ledger.check_signer(signed)?;
+    let answer = touch(shared, &signed.statement.order).await?;
+    if answer.digest == signed.statement.digest {
+        Ok(answer)
+    } else {
+        Err(LedgerError::Statement { what: OTHER_ORDER }.into())
+    }
 }
 
 /// Whether approvals of a role could release the order.

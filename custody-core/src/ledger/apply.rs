@@ -177,49 +177,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether a statement about an open order counts: by an enrolled principal in a role it
-    /// holds, unexpired, and signed by its credential over this very order.
-    ///
-    /// # Errors
-    /// Names what is wrong.
-    pub fn check_statement(
-        &self,
-        signed: &SignedStatement,
-        verb: Verb,
-    ) -> Result<&OpenOrder, LedgerError> {
-        let fail = |what| Err(LedgerError::Statement { what });
-        let statement = &signed.statement;
-        let Some(order) = self.orders.get(&statement.order) else { return fail("no open order") };
-        if statement.verb != verb {
-            return fail("another verb");
-        }
-        if statement.digest != order.digest {
-            return fail("another order document");
-        }
-        let Some(member) = self.members.get(&statement.principal) else {
-            return fail("no such principal");
-        };
-        if !member.principal.roles.contains(&statement.role) {
-            return fail("a role that the principal does not hold");
-        }
-        if statement.valid_until < self.time {
-            return fail("expired");
-        }
-        let Some(credential) = member.principal.credentials.get(&statement.credential) else {
-            return fail("no such credential");
-        };
-        let digest = statement.signing_digest(&self.custodian);
-        if credential.verify(&digest, &signed.signature).is_err() {
-            return fail("the signature does not verify");
-        }
-        let is_requester = statement.principal == order.document.requester;
-        match verb {
-            Verb::Approve if is_requester => fail("the requester cannot approve"),
-            Verb::Cancel if !is_requester => fail("only the requester cancels"),
-            Verb::Approve | Verb::Cancel | Verb::Reject => Ok(order),
-        }
-    }
-
     fn submitted(
         &mut self,
         submitted: &OrderSubmitted,
@@ -243,6 +200,7 @@ impl Ledger {
             counted: Vec::new(),
             lost: None,
             removed: false,
+            called_off: false,
         };
         self.open.add(&order);
         self.orders.insert(submitted.order.clone(), order);
@@ -295,6 +253,7 @@ impl Ledger {
                 order.state = order.state.apply(OrderStep::Lose)?;
                 order.lost = Some(*reason);
                 self.settled();
+                suspends.iter().for_each(|key| self.call_off(key));
                 match suspends {
                     Some(key) if self.find_key(key)?.state == KeyState::Active => {
                         self.move_key(key, KeyState::Suspended)
@@ -304,7 +263,7 @@ impl Ledger {
             }
             Conclusion::Executed { result } => {
                 let time = self.time;
-                let command = self.open_order(id)?.command.clone().ok_or(LedgerError::Result)?;
+                let command = self.executable(id)?;
                 self.execute(&command, result, time)?;
                 if let Command::ResolveOrder { order, resolution } = command.as_ref() {
                     self.resolve(order, resolution)?;

@@ -326,7 +326,8 @@ impl Ledger {
     }
 }
 
-/// Whether signatures verify over what was decoded again.
+/// Whether signatures verify over what was decoded again, and are as they are released: ECDSA over
+/// secp256k1 with its recovery id.
 ///
 /// # Errors
 /// Fails if one does not, or if there is not one for each task in order.
@@ -339,8 +340,8 @@ pub(crate) fn check_signatures(
         return Err(WRONG);
     }
     for (signed, (task, input)) in signatures.iter().zip(tasks) {
-        let verified = signed.signature.verify(&task.public_key, input.as_input()).is_ok();
-        if signed.key != task.key || !verified {
+        let checked = signed.signature.clone().checked(&task.public_key, input.as_input());
+        if signed.key != task.key || checked.as_ref() != Ok(&signed.signature) {
             return Err(WRONG);
         }
     }

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
 use super::index::Mark;
-use super::{Key, Ledger, LedgerError, Member, OpenOrder, PolicyInForce, SeedEntry, Wallet};
+use super::{
+    CommandRefusal, Key, Ledger, LedgerError, Member, OpenOrder, PolicyInForce, SeedEntry, Wallet,
+};
 use crate::command::{Command, CommandResult, DRILL, FreezeScope, KeyStart};
 use crate::crypto::PublicKey;
 use crate::document::parse;
-use crate::id::{KeyId, PrincipalId};
+use crate::id::{KeyId, OrderId, PrincipalId};
 use crate::key::KeyState;
 use crate::order::OrderState;
 use crate::principal::{Principal, Statement};
@@ -26,6 +28,7 @@ impl Ledger {
                 self.move_key(key, KeyState::Active)
             }
             Command::SuspendKey { key } => {
+                self.call_off(key);
                 let is_suspended = self.find_key(key)?.state == KeyState::Suspended;
                 if is_suspended { Ok(()) } else { self.move_key(key, KeyState::Suspended) }
             }
@@ -73,6 +76,25 @@ impl Ledger {
                 Ok(())
             }
             Command::ConfirmClock {} | Command::ResolveOrder { .. } => Ok(()),
+        }
+    }
+
+    /// The command of an order that is to be executed, unless it was called off.
+    pub(super) fn executable(&self, id: &OrderId) -> Result<Arc<Command>, LedgerError> {
+        let order = self.orders.get(id).ok_or(LedgerError::Unknown { what: "order" })?;
+        if order.called_off {
+            return Err(CommandRefusal::State { what: "key that was suspended since" }.into());
+        }
+        order.command.clone().ok_or(LedgerError::Result)
+    }
+
+    /// What is to make a key active must not any more: the key is suspended now.
+    pub(super) fn call_off(&mut self, key: &KeyId) {
+        let resuming: Vec<OrderId> = self.resuming(key).cloned().collect();
+        for id in resuming {
+            if let Some(order) = self.orders.get_mut(&id) {
+                order.called_off = true;
+            }
         }
     }
 

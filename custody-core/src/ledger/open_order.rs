@@ -31,6 +31,9 @@ pub struct OpenOrder {
     /// again does not undo that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) removed: bool,
+    /// It was to make a key active which was suspended since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) called_off: bool,
 }
 
 impl OpenOrder {
@@ -55,6 +58,7 @@ impl OpenOrder {
             counted: Vec::new(),
             lost: None,
             removed: false,
+            called_off: false,
         }
     }
 
@@ -117,8 +121,10 @@ impl OpenOrder {
         })
     }
 
-    /// Whether no key may be used for it any more: it expired itself, or such an approval did.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+    /// Whether no key may be used for it any more, and nothing released: it expired itself, or such an
+    /// approval did.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
         self.document.expires < now || self.is_approval_over(now)
     }
 

@@ -1,17 +1,15 @@
 use std::time::Duration;
 
 use super::{Depth, Documents, Replay, ReplayError, document, sized, wrong};
-use crate::command::{Command, CommandResult, Resolution};
+use crate::command::Command;
 use crate::document::{
-    ANSWER_MAX, Conclusion, EventBody, EventDocument, Hold, OrderConcluded, OrderDecided,
-    OrderDocument, OrderSubmitted, SignatureSet, SubmissionDocument, TaskReference, Verdict, Work,
-    parse, size_of_bytes,
+    EventBody, EventDocument, OrderDecided, OrderDocument, OrderSubmitted, SubmissionDocument,
+    Verdict, Work, parse, size_of_bytes,
 };
 use crate::id::{KeyId, OrderId};
 use crate::ledger::{Attached, Ledger, OpenOrder};
 use crate::principal::submission_signing_digest;
-use crate::seam::{DecodeContext, Intent, Payload, TaskInput, TaskSignature};
-use crate::time::Timestamp;
+use crate::seam::{DecodeContext, Head, Intent, Payload};
 
 impl Replay {
     pub(super) fn check(
@@ -45,10 +43,15 @@ impl Replay {
                     Err(wrong("the snapshot is of another state"))
                 }
             }
-            EventBody::Genesis(_)
-            | EventBody::KeyDestroyed(_)
-            | EventBody::OrderClosed(_)
-            | EventBody::Recovered(_) => Ok(()),
+            EventBody::Recovered(recovered) => match &self.tree {
+                Some(tree) if tree.head() != Head::from(recovered.restored) => Err(wrong(
+                    "the recovery names another head than the one over the entries before it",
+                )),
+                _ => Ok(()),
+            },
+            EventBody::Genesis(_) | EventBody::KeyDestroyed(_) | EventBody::OrderClosed(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -96,7 +99,7 @@ impl Replay {
     }
 
     /// Decodes the payload again and compares it with the order: chain, effects, facts and tasks.
-    fn check_payload(
+    pub(super) fn check_payload(
         &self,
         ledger: &Ledger,
         order: &OrderDocument,
@@ -181,108 +184,6 @@ impl Replay {
         self.report.decisions = self.report.decisions.saturating_add(1);
         Ok(())
     }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
-    fn check_conclusion(
-        &mut self,
-        ledger: &Ledger,
-        concluded: &OrderConcluded,
-        at: Timestamp,
-        documents: &dyn Documents,
-    ) -> Result<(), ReplayError> {
-        let order = open_order(ledger, &concluded.order)?;
-        match &concluded.outcome {
-            Conclusion::Signed { signatures } => {
-                if ledger.stop(order).is_some() {
-                    return Err(wrong("the order was released although it was stopped"));
-                }
-                if order.is_approval_over(at) {
-                    return Err(wrong("the order was released after an approval had expired"));
-                }
-                let set: SignatureSet = parse(&sized(documents, signatures)?)?;
-                if set.order != concluded.order {
-                    return Err(wrong("the signatures are of another order"));
-                }
-                self.check_signatures(ledger, order.document(), &set.signatures, documents)
-            }
-            Conclusion::Executed { result } => {
-                self.report.commands = self.report.commands.saturating_add(1);
-                let command = order.command().ok_or(wrong("a payload was executed"))?;
-                self.check_account(ledger, command, result)?;
-                if let CommandResult::Extension { sha256 } = result
-                    && document(documents, sha256)?.len() > ANSWER_MAX
-                {
-                    return Err(wrong("a handler's answer is too large"));
-                }
-                match command.as_ref() {
-                    Command::ResolveOrder {
-                        order,
-                        resolution: Resolution::Signed { signatures },
-                    } => {
-                        let resolved = open_order(ledger, order)?;
-                        self.check_signatures(ledger, resolved.document(), signatures, documents)
-                    }
-                    _ => Ok(()),
-                }
-            }
-            Conclusion::Failed { reason } => match reason {
-                Hold::BackendIndeterminate
-                | Hold::BadSignature
-                | Hold::Interrupted
-                | Hold::TimedOut => Err(wrong("limits were given back although a key was called")),
-                _ => Ok(()),
-            },
-            Conclusion::Unknown { .. } => Ok(()),
-        }
-    }
-
-    /// An account that a new key is said to control must be the key's own.
-    fn check_account(
-        &self,
-        ledger: &Ledger,
-        command: &Command,
-        result: &CommandResult,
-    ) -> Result<(), ReplayError> {
-        let CommandResult::Key { public_key, account: Some(account), .. } = result else {
-            return Ok(());
-        };
-        let wallet = command.wallet().and_then(|id| ledger.wallet(id));
-        let chain = wallet.ok_or(wrong("the key's wallet does not exist"))?.chain();
-        let mut decoders = self.decoders.iter();
-        let own = decoders.find_map(|decoder| decoder.account(chain, public_key));
-        if own.as_ref() == Some(account) {
-            Ok(())
-        } else {
-            Err(wrong("the key does not control its account"))
-        }
-    }
-
-    fn check_signatures(
-        &mut self,
-        ledger: &Ledger,
-        order: &OrderDocument,
-        signatures: &[TaskSignature],
-        documents: &dyn Documents,
-    ) -> Result<(), ReplayError> {
-        let inputs = match self.inputs.remove(&order.order) {
-            Some(inputs) => inputs,
-            None => {
-                let intent = self.check_payload(ledger, order, documents)?;
-                intent.tasks.into_iter().map(|task| task.input).collect()
-            }
-        };
-        let tasks: Vec<(TaskReference, TaskInput)> =
-            order.tasks.iter().cloned().zip(inputs).collect();
-        if tasks.len() != order.tasks.len() {
-            return Err(ReplayError::Signature { order: order.order.clone() });
-        }
-        crate::ledger::check_signatures(signatures, &tasks)
-            .map_err(|_| ReplayError::Signature { order: order.order.clone() })?;
-        self.report.released = self.report.released.saturating_add(1);
-        let count = u64::try_from(signatures.len()).unwrap_or(u64::MAX);
-        self.report.signatures = self.report.signatures.saturating_add(count);
-        Ok(())
-    }
 }
 
 /// An order is made ready shortly before its event and lives at most thirty days.
@@ -332,7 +233,10 @@ fn check_signature(
     if same && verifies { Ok(()) } else { Err(WRONG) }
 }
 
-fn open_order<'a>(ledger: &'a Ledger, id: &OrderId) -> Result<&'a OpenOrder, ReplayError> {
+pub(super) fn open_order<'a>(
+    ledger: &'a Ledger,
+    id: &OrderId,
+) -> Result<&'a OpenOrder, ReplayError> {
     ledger.order(id).ok_or(wrong("the order is not open"))
 }
 

@@ -160,7 +160,13 @@ fn a_deactivated_key_pays_nobody_but_an_active_account_of_its_wallet() {
     let mut house = House::new();
     let order = house.pay(1);
     done(&mut house, Command::DeactivateKey { key: key_id("key-1") });
-    assert_eq!(held(&house, &order), Some(("key-state".to_owned(), true)));
+    let refused = Some(("key-state".to_owned(), true));
+    assert_eq!(held(&house, &order), refused, "to an account of no key");
+    // Payments go to this account.
+    house.create_key("key-2", 2, KeyStart::Active);
+    assert_eq!(held(&house, &order), None, "to an active account");
+    done(&mut house, Command::SuspendKey { key: key_id("key-2") });
+    assert_eq!(held(&house, &order), refused, "to an account whose key is suspended");
 }
 
 #[test]

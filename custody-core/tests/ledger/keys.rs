@@ -8,7 +8,7 @@ use custody_core::id::KeyId;
 use custody_core::key::KeyState;
 use custody_core::ledger::{CommandRefusal, LedgerError};
 
-use crate::house::{House, create_key, create_wallet, key_id, key_result};
+use crate::house::{Asked, House, create_key, create_wallet, key_id, key_result};
 
 const DONE: CommandResult = CommandResult::Done {};
 
@@ -197,4 +197,33 @@ fn a_result_that_does_not_fit_its_command_is_refused() {
 
 fn seed() -> CommandResult {
     CommandResult::Seed { handle: custody_core::digest::Digest::of(b"seed") }
+}
+
+#[test]
+fn what_suspends_a_key_calls_off_whatever_is_to_make_it_active() {
+    let again =
+        |house: &mut House| house.execute(Command::SuspendKey { key: key_id("key-1") }, DONE);
+    let wrong = |house: &mut House| {
+        let order = house.pay(5);
+        house.decide(&order, Verdict::Allowed).unwrap();
+        let suspends = Some(key_id("key-1"));
+        let lost = Conclusion::Unknown { reason: Hold::BadSignature, suspends };
+        house.conclude(&order, lost).unwrap();
+    };
+    let stops: [fn(&mut House); 2] = [again, wrong];
+    for stop in stops {
+        let mut house = in_state(KeyState::Suspended);
+        let resume = Command::ResumeKey { key: key_id("key-1") };
+        let order = house.submit("ada", Asked::Command(resume.clone()));
+        house.decide(&order, Verdict::Allowed).unwrap();
+        stop(&mut house);
+        let late = house.conclude(&order, Conclusion::Executed { result: DONE });
+        let expected = CommandRefusal::State { what: "key that was suspended since" };
+        assert_eq!(late, Err(LedgerError::Command(expected)));
+        assert_eq!(house.rebuilt(), house.ledger);
+        house.conclude(&order, Conclusion::Failed { reason: Hold::Conflict }).unwrap();
+        house.execute(resume, DONE);
+        let state = house.ledger.key(&key_id("key-1")).unwrap().state();
+        assert_eq!(state, KeyState::Active);
+    }
 }

@@ -112,15 +112,18 @@ fn no_data_key_comes_back_that_was_garbled_on_its_way_in() {
     let kek = block_on(backend.key_encryption("store")).unwrap();
     let data_key = Secret::new((40..72).collect());
     for seed in 0..64 {
-        for call in ["Encrypt", "Decrypt"] {
-            token.module.order(&[(Calls::one(call, 2), Deed::Flip(seed))]);
+        // The key shows twice that it is the one that was opened, and seals in between.
+        for (call, number) in [("Encrypt", 2), ("Encrypt", 4), ("Encrypt", 6), ("Decrypt", 2)] {
+            token.module.order(&[(Calls::one(call, number), Deed::Flip(seed))]);
             match block_on(kek.wrap(&data_key, &[b"context"])) {
                 // It was tried again.
                 Ok(wrapped) => {
                     let opened = block_on(kek.unwrap(&wrapped, &[b"context"])).unwrap();
-                    assert_eq!(opened.expose(), data_key.expose(), "{call}, seed {seed}");
+                    assert_eq!(opened.expose(), data_key.expose(), "{call} {number}, {seed}");
                 }
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{call}, seed {seed}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{call} {number}, {seed}");
+                }
             }
         }
     }

@@ -1,14 +1,18 @@
 //! What is tried again, and what never.
 
 use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use custody_core::seam::{ErrorKind, Health, KeyBackend as _};
-use custody_hsm::{HsmBackend, HsmOpenError, Observer};
+use custody_core::secret::Secret;
+use custody_hsm::{HsmBackend, HsmOpenError, Observer, PinSource};
 use futures::future::join_all;
 use pollster::block_on;
 
 use crate::answers::*;
 use crate::pkcs11_faults::{Calls, Deed};
+use crate::softhsm::PIN;
 use crate::token::{FaultyToken, INPUT, record, sign};
 
 #[test]
@@ -148,6 +152,46 @@ fn a_pin_that_is_refused_is_tried_once_by_the_opening_and_once_by_an_open_backen
         assert_eq!(sign(&signer), Err(ErrorKind::Refused));
     }
     assert_eq!(token.module.answers("Login"), [PIN_INCORRECT]);
+}
+
+#[test]
+#[ignore = "needs SoftHSM"]
+fn a_host_that_panics_when_it_is_asked_for_the_pin_leaves_no_session_open() {
+    let token = FaultyToken::new();
+    let mut config = token.config();
+    config.pin =
+        PinSource::Callback(Arc::new(|| -> Option<Secret> { panic!("nobody is at the keyboard") }));
+    for _ in 0..3 {
+        token.module.order(&[]);
+        let opened = block_on(HsmBackend::open(config.clone(), Observer::default()));
+        let HsmOpenError::Login(error) = opened.unwrap_err() else { panic!("it logs in") };
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(token.module.answers("Login").is_empty());
+        assert_eq!(token.module.answers("OpenSession"), [0]);
+        assert_eq!(token.module.answers("CloseSession"), [0]);
+    }
+}
+
+/// Nothing is left over from the panic that would keep the next one out.
+#[test]
+#[ignore = "needs SoftHSM"]
+fn a_host_that_panics_once_while_a_module_starts_anew_signs_the_next_time() {
+    let token = FaultyToken::new();
+    let mut config = token.config();
+    let asked = AtomicU32::new(0);
+    config.pin = PinSource::Callback(Arc::new(move || {
+        assert_ne!(asked.fetch_add(1, Ordering::SeqCst), 1, "nobody is at the keyboard");
+        Some(Secret::new(PIN.as_bytes().to_vec()))
+    }));
+    let backend = block_on(HsmBackend::open(config, Observer::default())).unwrap();
+    let signer = block_on(async { backend.signer(&record(&backend).await).await.unwrap() });
+    let anew = Calls { function: "SignInit", first: 1, count: 2 };
+    token.module.order(&[(anew, Deed::Answer(CRYPTOKI_NOT_INITIALIZED))]);
+    assert_eq!(sign(&signer), Err(ErrorKind::Indeterminate));
+    let (opened, closed) =
+        (token.module.answers("OpenSession"), token.module.answers("CloseSession"));
+    assert_eq!(closed.len(), opened.len() + 1, "and the one from before");
+    assert_eq!(sign(&signer), Ok(()));
 }
 
 #[test]

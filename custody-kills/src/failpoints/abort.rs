@@ -160,7 +160,7 @@ pub fn live(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> 
     let teller = Arc::clone(&pipe);
     Disk::at(&directory).live(async |seams| {
         let note = move |given| teller.tell(&Line::Given(given));
-        let ear = Ear::new(Arc::clone(&seams.clock), LIMIT, note);
+        let ear = Ear::new(&seams, LIMIT, note);
         if !work(&seams, &points, &ear, (id, workload)).await? {
             return Err("it does not open".into());
         }

@@ -34,7 +34,7 @@ pub fn live(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> 
         fs::create_dir(directory.join(OPENED))?;
         pipe.tell(&Line::Open);
         let note = move |given| teller.tell(&Line::Given(given));
-        let ear = Ear::new(Arc::clone(&seams.clock), LIMIT, note);
+        let ear = Ear::new(&seams, LIMIT, note);
         work(&seams, &points, &ear, (id, workload)).await?;
         ear.check()?;
         fs::create_dir(directory.join(CLOSING))?;

@@ -17,6 +17,7 @@ use custody_testkit::people::People;
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 
+use super::panics::Panics;
 use super::seams::{Seams, people};
 use crate::Failure;
 
@@ -31,7 +32,7 @@ pub struct Callers {
     ear: Ear,
 }
 
-/// What hears: notes what was given, and who heard nothing in time.
+/// What hears: notes what was given, who heard nothing in time, and what panicked.
 #[derive(Clone)]
 pub struct Ear {
     clock: Arc<dyn Clock>,
@@ -39,6 +40,7 @@ pub struct Ear {
     pause: Duration,
     note: Arc<dyn Fn(Given) + Send + Sync>,
     silent: Arc<Mutex<Vec<String>>>,
+    panics: Panics,
 }
 
 /// How a call ended.
@@ -54,14 +56,15 @@ pub enum Heard<T> {
 }
 
 impl Ear {
-    /// Hears in the time of `clock`, and tells `note` what was given.
+    /// Hears what becomes of a life over these seams, and tells `note` what was given.
     pub fn new(
-        clock: Arc<dyn Clock>,
+        seams: &Seams,
         limit: Duration,
         note: impl Fn(Given) + Send + Sync + 'static,
     ) -> Self {
+        let (clock, panics) = (Arc::clone(&seams.clock), seams.panics.clone());
         let (pause, silent) = (Duration::ZERO, Arc::default());
-        Self { clock, limit, pause, note: Arc::new(note), silent }
+        Self { clock, limit, pause, note: Arc::new(note), silent, panics }
     }
 
     /// The same ear, which listens on for a while when all callers have gone.
@@ -85,7 +88,10 @@ impl Ear {
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
         match select(call, self.clock.sleep_until(deadline)).await {
             Either::Left((Ok(answer), _)) => Heard::Answer(answer),
-            Either::Left((Err(_), _)) => Heard::Panic,
+            Either::Left((Err(payload), _)) => {
+                self.panics.note(what, payload.as_ref());
+                Heard::Panic
+            }
             Either::Right(((), _)) => {
                 let silent = format!("{what} was not answered within {:?}", self.limit);
                 self.silent.lock().unwrap_or_else(PoisonError::into_inner).push(silent);
@@ -94,10 +100,12 @@ impl Ear {
         }
     }
 
-    /// Fails if a caller heard nothing in time.
+    /// Fails if a caller heard nothing in time, and if a caller or a task panicked that no
+    /// failpoint made panic.
     pub fn check(&self) -> Result<(), Failure> {
-        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        if silent.is_empty() { Ok(()) } else { Err(silent.join(", ").into()) }
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failures = [silent, self.panics.all()].concat();
+        if failures.is_empty() { Ok(()) } else { Err(failures.join(", ").into()) }
     }
 }
 
@@ -227,25 +235,21 @@ const TRIES: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use custody_testkit::runtime::{TestClock, TestExecutor};
-
     use super::*;
+    use crate::failpoints::memory::Memory;
+    use crate::failpoints::seams::World as _;
 
     #[test]
     fn a_caller_who_hears_nothing_is_a_failure_and_one_who_hears_late_is_not() {
-        let clock = TestClock::new();
         let limit = Duration::from_secs(180);
-        let ear = Ear::new(Arc::new(clock.clone()), limit, |_| ());
-        let executor = TestExecutor::new(clock.clone());
-        executor.run(async {
-            let late = ear.hear("late", clock.sleep_until(limit / 2)).await;
+        let checked = Memory::new().live(async |seams| {
+            let ear = Ear::new(&seams, limit, |_| ());
+            let late = ear.hear("late", seams.clock.sleep_until(limit / 2)).await;
             assert!(matches!(late, Heard::Answer(())) && ear.check().is_ok(), "{late:?}");
-            let panics = ear.hear("panics", async { std::panic::resume_unwind(Box::new(1)) }).await;
-            let panics: Heard<()> = panics;
-            assert!(matches!(panics, Heard::Panic) && ear.check().is_ok(), "{panics:?}");
             let silence = ear.hear("a hang", std::future::pending::<()>()).await;
             assert!(matches!(silence, Heard::Silence), "{silence:?}");
+            ear.check()
         });
-        assert_eq!(ear.check().unwrap_err().to_string(), "a hang was not answered within 180s");
+        assert_eq!(checked.unwrap_err().to_string(), "a hang was not answered within 180s");
     }
 }

@@ -18,6 +18,7 @@ use custody_core::seam::{
 use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_store::SqliteStore;
 
+use super::panics::Panics;
 use super::seams::{Seams, World, log_keys};
 use super::switches::Switches;
 use crate::Failure;
@@ -61,13 +62,16 @@ impl World for Disk {
             let origin = KeyName::parse("example-treasury/custody")?;
             let log = TileLog::open(origin, Arc::clone(&store), tiles, signers.collect()).await?;
             let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+            let spawner = Arc::new(TokioSpawner::new(tokio::runtime::Handle::current()));
+            let panics = Panics::default();
             life(Seams {
                 store: Arc::clone(&store),
                 log: Arc::new(log),
                 anchor: Arc::new(FileAnchor(self.directory.join("anchor"))),
                 clock: Arc::new(TokioClock::new()),
                 entropy,
-                spawner: Arc::new(TokioSpawner::new(tokio::runtime::Handle::current())),
+                spawner: panics.watch(spawner),
+                panics,
                 switches: Switches::in_folder(&self.directory.join("switches")),
                 store_timeout: self.store_timeout,
             })

@@ -25,7 +25,7 @@ impl List {
     #[must_use]
     pub fn ear(&self, seams: &Seams, limit: Duration) -> Ear {
         let list = self.clone();
-        Ear::new(Arc::clone(&seams.clock), limit, move |given| list.add(given))
+        Ear::new(seams, limit, move |given| list.add(given))
     }
 
     /// Adds to the list.

@@ -8,6 +8,7 @@ use custody_testkit::audit::{MemoryAnchor, MemoryLog};
 use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor};
 use custody_testkit::store::{MemoryStore, StoreSnapshot};
 
+use super::panics::Panics;
 use super::seams::{Seams, World, log_keys};
 use super::switches::Switches;
 use crate::Failure;
@@ -124,14 +125,15 @@ impl World for Memory {
         // As a process that starts: the log begins with the first of its keys.
         let log = MemoryLog::new(Arc::clone(&store), log_keys());
         log.restore(self.checkpoint.clone());
-        let executor = TestExecutor::new(self.clock.clone());
+        let (executor, panics) = (TestExecutor::new(self.clock.clone()), Panics::default());
         let seams = Seams {
             store,
             log: Arc::new(log.clone()),
             anchor: Arc::new(anchor),
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(TestEntropy::seeded(self.lives)),
-            spawner: Arc::new(executor.clone()),
+            spawner: panics.watch(Arc::new(executor.clone())),
+            panics,
             switches: self.switches.clone(),
             store_timeout: Config::default().store_timeout,
         };

@@ -20,6 +20,7 @@ use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 
 use super::doubles::{Clerk, Reader};
+use super::panics::Panics;
 use super::switches::{Switched, Switches};
 use crate::Failure;
 
@@ -38,6 +39,8 @@ pub struct Seams {
     pub entropy: Arc<dyn Entropy>,
     /// Where tasks run.
     pub spawner: Arc<dyn Spawner>,
+    /// The panics that no failpoint planned.
+    pub panics: Panics,
     /// Which keys are off at their backend.
     pub switches: Switches,
     /// How long the store, the log and the anchor may take for one call.

@@ -105,15 +105,19 @@ fn flat(plan: &Plan, figures: &[Figures]) {
 
 /// Holds everything that callers were given against the log.
 fn hear(oracle: &mut Oracle, list: &Path) {
-    let mut given = Vec::new();
+    let (mut given, mut frozen) = (Vec::new(), Vec::new());
     for line in BufReader::new(File::open(list).unwrap()).lines() {
-        given.push(serde_json::from_str::<Given>(&line.unwrap()).unwrap());
-        if given.len() == 1_000 {
+        match serde_json::from_str::<Given>(&line.unwrap()).unwrap() {
             // A freeze holds at the end only if no later line of the list thaws it.
-            given.retain(|one| !matches!(one, Given::Frozen(_)));
+            Given::Frozen(scope) => frozen.push(scope),
+            Given::Thawing(scope) => frozen.retain(|frozen| *frozen != scope),
+            one @ (Given::Answer { .. } | Given::Head(_)) => given.push(one),
+        }
+        if given.len() == 1_000 {
             assert_eq!(oracle.hear(&std::mem::take(&mut given)), Ok(()));
         }
     }
-    given.retain(|one| !matches!(one, Given::Frozen(_)));
+    assert!(!frozen.is_empty(), "no freeze was to last");
+    given.extend(frozen.into_iter().map(Given::Frozen));
     assert_eq!(oracle.hear(&given), Ok(()));
 }

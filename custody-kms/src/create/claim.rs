@@ -9,7 +9,7 @@ use aws_sdk_kms::Client;
 use custody_core::seam::{BackendError, ErrorKind};
 use tracing::warn;
 
-use super::{LOOK_PAUSE, LOOKS, Slot, Wanted, asked};
+use super::{LOOK_PAUSE, LOOKS, Slot, Wanted, changing};
 use crate::arn::KeyArn;
 use crate::backend::{GENERATE, KmsBackend};
 use crate::config::RegionName;
@@ -57,7 +57,7 @@ impl KmsBackend {
     async fn create_alias(&self, wanted: Wanted<'_>, made: &KeyArn) -> Result<(), KmsFault> {
         let mut pauses = CLAIM_PAUSES.into_iter();
         loop {
-            let named = self.kms.call(asked(wanted.home, Effect::None), |client: Client| {
+            let named = self.kms.call(changing(wanted.home, Effect::None), |client: Client| {
                 client
                     .create_alias()
                     .alias_name(wanted.name.alias())
@@ -106,7 +106,7 @@ impl KmsBackend {
     }
 
     async fn schedule_deletion(&self, home: &RegionName, key: &KeyArn) -> Result<(), KmsFault> {
-        let scheduled = self.kms.call(asked(home, Effect::None), |client: Client| {
+        let scheduled = self.kms.call(changing(home, Effect::None), |client: Client| {
             client.schedule_key_deletion().key_id(key.as_str()).pending_window_in_days(7).send()
         });
         scheduled.await.map(drop)

@@ -10,7 +10,7 @@ use aws_sdk_kms::types::{KeyMetadata, Tag};
 use custody_core::seam::{BackendError, ErrorKind};
 use tracing::warn;
 
-use super::{ALIASES, Name, TAG_CUSTODIAN, TAG_NAME, Wanted, asked};
+use super::{ALIASES, Name, TAG_CUSTODIAN, TAG_NAME, Wanted, looking};
 use crate::arn::KeyArn;
 use crate::backend::{GENERATE, KmsBackend, Unfit, corrupt};
 use crate::config::RegionName;
@@ -38,7 +38,7 @@ impl KmsBackend {
         wanted: Wanted<'_>,
         id: &str,
     ) -> Result<KeyArn, BackendError> {
-        let metadata = self.metadata(GENERATE, wanted.home, id).await;
+        let metadata = self.metadata(looking(wanted.home), id).await;
         let metadata = metadata.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
         let arn = self
             .fits(&metadata, wanted.owner.algorithm)
@@ -47,6 +47,10 @@ impl KmsBackend {
         let tags = tags.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
         if !wanted.is_tagged(&tags) {
             return Err(corrupt(GENERATE, Unfit::Tags));
+        }
+        let is_as_made = self.is_as_made(wanted.home, &arn, &metadata).await;
+        if !is_as_made.map_err(|fault| fault.into_error(GENERATE, Effect::None))? {
+            return Err(corrupt(GENERATE, Unfit::Access));
         }
         // It holds its name until it is gone, or until it is taken back: there is no second one.
         if metadata.key_state().is_some_and(is_going) {
@@ -92,17 +96,19 @@ impl KmsBackend {
 
     /// A key with the tags of the wanted one, if it can be it.
     async fn unnamed(&self, wanted: Wanted<'_>, id: &str) -> Result<Option<KeyArn>, BackendError> {
-        let metadata: KeyMetadata = self
-            .metadata(GENERATE, wanted.home, id)
-            .await
-            .map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
-        match self.fits(&metadata, wanted.owner.algorithm) {
-            Ok(arn) => Ok(metadata.enabled().then_some(arn)),
-            Err(unfit) => {
-                warn!(%unfit, "a key that has our tags is not used");
-                Ok(None)
+        let failed = |fault: KmsFault| fault.into_error(GENERATE, Effect::None);
+        let metadata: KeyMetadata =
+            self.metadata(looking(wanted.home), id).await.map_err(failed)?;
+        let unfit = match self.fits(&metadata, wanted.owner.algorithm) {
+            Ok(_) if !metadata.enabled() => return Ok(None),
+            Ok(arn) if self.is_as_made(wanted.home, &arn, &metadata).await.map_err(failed)? => {
+                return Ok(Some(arn));
             }
-        }
+            Ok(_) => Unfit::Access,
+            Err(unfit) => unfit,
+        };
+        warn!(%unfit, "a key that has our tags is not used");
+        Ok(None)
     }
 
     /// Tells of a key whose name another one has, unless it is going to be deleted anyway. What is not
@@ -111,7 +117,7 @@ impl KmsBackend {
         if lock(&self.left_behind).iter().any(|told| told.id() == id) {
             return;
         }
-        let Ok(metadata) = self.metadata(GENERATE, wanted.home, id).await else { return };
+        let Ok(metadata) = self.metadata(looking(wanted.home), id).await else { return };
         let arn = metadata.arn().and_then(|text| KeyArn::parse(text).ok());
         let is_going = metadata.key_state().is_none_or(is_going);
         if let Some(arn) = arn.filter(|_| !is_going) {
@@ -136,7 +142,7 @@ impl KmsBackend {
         let mut aliases = Aliases::default();
         let mut marker = None::<String>;
         for _ in 0..PAGES_MAX {
-            let page = self.kms.call(asked(wanted.home, Effect::None), |client: Client| {
+            let page = self.kms.call(looking(wanted.home), |client: Client| {
                 client.list_aliases().limit(100).set_marker(marker.clone()).send()
             });
             let page = page.await.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
@@ -157,7 +163,7 @@ impl KmsBackend {
         home: &RegionName,
         key: &KeyArn,
     ) -> Result<bool, KmsFault> {
-        let page = self.kms.call(asked(home, Effect::None), |client: Client| {
+        let page = self.kms.call(looking(home), |client: Client| {
             client.list_aliases().key_id(key.as_str()).limit(100).send()
         });
         let page = page.await?;
@@ -169,7 +175,7 @@ impl KmsBackend {
         let mut ids = Vec::new();
         let mut marker = None::<String>;
         for _ in 0..PAGES_MAX {
-            let page = self.kms.call(asked(home, Effect::None), |client: Client| {
+            let page = self.kms.call(looking(home), |client: Client| {
                 client.list_keys().limit(1_000).set_marker(marker.clone()).send()
             });
             let page = page.await.map_err(|fault| fault.into_error(GENERATE, Effect::None))?;
@@ -185,7 +191,7 @@ impl KmsBackend {
 
     /// The tags of a key; KMS has at most fifty.
     async fn tags(&self, home: &RegionName, key: &str) -> Result<Vec<Tag>, KmsFault> {
-        let page = self.kms.call(asked(home, Effect::None), |client: Client| {
+        let page = self.kms.call(looking(home), |client: Client| {
             client.list_resource_tags().key_id(key).limit(50).send()
         });
         Ok(page.await?.tags.unwrap_or_default())

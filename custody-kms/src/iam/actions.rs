@@ -40,8 +40,13 @@ pub(super) const CHANGES: [&str; 20] = [
 ];
 
 /// What the backend reads of keys that it makes.
-pub(super) const READ_NEW: [&str; 3] =
-    ["kms:DescribeKey", "kms:GetPublicKey", "kms:ListResourceTags"];
+pub(super) const READ_NEW: [&str; 5] = [
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetPublicKey",
+    "kms:ListGrants",
+    "kms:ListResourceTags",
+];
 
 /// What the backend reads of keys that it signs with.
 pub(super) const READ_SIGNING: [&str; 2] = ["kms:DescribeKey", "kms:GetPublicKey"];

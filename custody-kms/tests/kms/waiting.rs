@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use custody_core::crypto::{Algorithm, SignInput};
-use custody_core::seam::{ErrorKind, KeyBackend as _, Signer};
+use custody_core::seam::{ErrorKind, KeyBackend as _, KeySwitch as _, Signer};
 use custody_core::tokio::TokioClock;
 use custody_kms::aws_sdk_kms::config::{Credentials, ProvideCredentials};
 use custody_kms::{Kms, KmsBackend, KmsConfig, KmsEvent, KmsReason, Observer};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 use crate::account::{record, request};
 use crate::proxy::{Answer, Times};
@@ -201,4 +201,33 @@ async fn the_wait_for_a_turn_is_part_of_the_time_of_a_call() {
             second.unwrap();
         }
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a stand-in for KMS"]
+async fn openings_wait_their_turn_and_an_emergency_does_not_wait_for_them() {
+    let behind = Behind::new();
+    let made = behind.backend();
+    let one = record(&made, &request("one", Algorithm::EcdsaSecp256k1)).await;
+    let two = record(&made, &request("two", Algorithm::EcdsaSecp256k1)).await;
+    let mut config = behind.config();
+    config.limits.look_per_second = 2.try_into().unwrap();
+    config.limits.manage_per_second = 10.try_into().unwrap();
+    config.limits.wait = Duration::ZERO;
+    let backend = KmsBackend::new(behind.kms_with(config)).unwrap();
+    let since = Instant::now();
+    // Two looks each, of which two leave at once.
+    let openings = async {
+        let opened = join_all((0..4).map(|_| backend.signer(&one))).await;
+        (opened.into_iter().filter(Result::is_ok).count(), since.elapsed())
+    };
+    let emergency = async {
+        backend.disable(&two).await.unwrap();
+        since.elapsed()
+    };
+    let ((opened, last), disabled) = join(openings, emergency).await;
+    assert_eq!(opened, 4);
+    assert!(last >= Duration::from_millis(1_000), "{last:?}: they share a bucket");
+    assert!(disabled < Duration::from_millis(900), "{disabled:?}");
+    assert!(made.signer(&two).await.is_err());
 }

@@ -55,6 +55,7 @@ impl Account {
             vec![Algorithm::EcdsaP256, Algorithm::EcdsaSecp256k1, Algorithm::Ed25519];
         config.deletion_days = 7.try_into().unwrap();
         let fast = 100_000.try_into().unwrap();
+        config.limits.look_per_second = fast;
         config.limits.manage_per_second = fast;
         config.limits.sign_per_second = fast;
         config.limits.symmetric_per_second = fast;

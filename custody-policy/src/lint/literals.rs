@@ -89,9 +89,9 @@ fn check(expression: &Expr, messages: &mut Vec<String>) {
 fn entity(uid: &EntityUID) -> Option<String> {
     let id = uid.eid.as_str();
     let spelt = match uid.ty.to_string().as_str() {
-        "Address" => spelling(AccountId::parse(id)),
+        "Address" => spelling(AccountId::parse(id)).and_then(whole_account),
         "AddressBook" => spelling(BookId::parse(id)),
-        "Asset" => spelling(AssetId::parse(id)),
+        "Asset" => spelling(AssetId::parse(id)).and_then(whole_asset),
         "Org" => spelling(OrganisationId::parse(id)),
         "User" => spelling(PrincipalId::parse(id)),
         "Wallet" => spelling(WalletId::parse(id)),
@@ -225,6 +225,30 @@ fn spelling<T: ToString, E: ToString>(parsed: Result<T, E>) -> Result<String, St
     parsed.map(|id| id.to_string()).map_err(|error| error.to_string())
 }
 
+/// The account, unless nobody can have it: on a chain of the EVM an address is 20 bytes.
+fn whole_account(account: String) -> Result<String, String> {
+    let address = account.rsplit(':').next().unwrap_or("");
+    if !account.starts_with(EVM) || is_evm_address(address) { Ok(account) } else { not_whole() }
+}
+
+/// The asset, unless no contract can have its tokens.
+fn whole_asset(asset: String) -> Result<String, String> {
+    let is_whole = match asset.split_once("/erc").and_then(|(_, token)| token.split_once(':')) {
+        Some((_, contract)) if asset.starts_with(EVM) => is_evm_address(contract),
+        _ => true,
+    };
+    if is_whole { Ok(asset) } else { not_whole() }
+}
+
+fn is_evm_address(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or("");
+    digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn not_whole() -> Result<String, String> {
+    Err("on `eip155` chains an address is 0x and 40 hexadecimal digits".to_owned())
+}
+
 /// What to do about a literal that is spelt in another way than the id.
 fn correction(literal: &str, spelt: Result<String, String>) -> Option<String> {
     match spelt {
@@ -241,3 +265,5 @@ fn lower_hex(text: &str) -> String {
     let is_hex = lower.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(is_digit));
     if is_hex { lower } else { text.to_owned() }
 }
+
+const EVM: &str = "eip155:";

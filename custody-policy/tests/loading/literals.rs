@@ -19,6 +19,9 @@ fn check(rules: &[&str], good: &[&str], bad: &[(&str, &str)]) {
     }
 }
 
+/// Why an address of another length matches nothing.
+const NOT_WHOLE: &str = ": on `eip155` chains an address is 0x and 40 hexadecimal digits";
+
 #[test]
 fn an_address_that_no_order_pays_does_not_load() {
     check(
@@ -32,7 +35,8 @@ fn an_address_that_no_order_pays_does_not_load() {
             "forbid (principal, action in Action::\"spend\", resource) \
              when { {a: context.destination, b: true} == {a: LITERAL, b: true} };",
             "permit (principal, action == Action::\"transfer\", resource in Tier::\"hot\") \
-             when { [Address::\"eip155:1:0xaa\", LITERAL].contains(context.destination) };",
+             when { [Address::\"eip155:1:0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\", LITERAL].contains(\
+             context.destination) };",
             "permit (principal, action == Action::\"call\", resource in Tier::\"hot\") \
              unless { context.destination != LITERAL };",
             "permit (principal, action == Action::\"transfer\", resource in Tier::\"hot\") \
@@ -48,8 +52,15 @@ fn an_address_that_no_order_pays_does_not_load() {
                 "Address::\"eip155:1:0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045\"",
                 ": write `\"eip155:1:0xd8da6bf26964af9d7eed9e03e53415d37aa96045\"`",
             ),
-            ("Address::\"eip155:1:0xAA\"", ": write `\"eip155:1:0xaa\"`"),
-            ("Address::\"eip155:1:0XAA\"", ": write `\"eip155:1:0xaa\"`"),
+            (
+                "Address::\"eip155:1:0XD8DA6BF26964AF9D7EED9E03E53415D37AA96045\"",
+                ": write `\"eip155:1:0xd8da6bf26964af9d7eed9e03e53415d37aa96045\"`",
+            ),
+            ("Address::\"eip155:1:0xaa\"", NOT_WHOLE),
+            ("Address::\"eip155:1:0xd8da6bf26964af9d7eed9e03e53415d37aa9604\"", NOT_WHOLE),
+            ("Address::\"eip155:1:0xd8da6bf26964af9d7eed9e03e53415d37aa960450\"", NOT_WHOLE),
+            ("Address::\"eip155:1:0xd8da6bf26964af9d7eed9e03e53415d37aa9604g\"", NOT_WHOLE),
+            ("Address::\"eip155:10:d8da6bf26964af9d7eed9e03e53415d37aa96045\"", NOT_WHOLE),
             ("Address::\"EIP155:1:0xaa\"", ": chain id has a malformed namespace"),
             ("Address::\"eip155:1:0xaa \"", ": account id has a malformed address"),
             ("Address::\"0xaa\"", ": account id has not the form namespace:reference:address"),
@@ -85,6 +96,9 @@ fn an_asset_that_no_order_moves_does_not_load() {
                 "Asset::\"eip155:1/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48\"",
                 ": write `\"eip155:1/erc20:0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48\"`",
             ),
+            ("Asset::\"eip155:1/erc20:0xaa\"", NOT_WHOLE),
+            ("Asset::\"eip155:1/erc721:0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb4\"", NOT_WHOLE),
+            ("Asset::\"eip155:1/erc1155:a0b86991c6218b36c1d19d4a2e9eb0ce3606eb48\"", NOT_WHOLE),
             ("Asset::\"eip155:1/ERC20:0xaa\"", ": asset id has a malformed asset namespace"),
             ("Asset::\"EIP155:1/slip44:60\"", ": chain id has a malformed namespace"),
             ("Asset::\"eip155:1/erc721:0xaa/7\"", ": asset id has a malformed asset reference"),

@@ -146,13 +146,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<String>, ReadError> {
     let (mut lines, mut file) = (Vec::new(), Vec::new());
     block_on(async {
         while let Some(entry) = reader.next().await? {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             match entry {
                 Entry::Event(event) => {
-                    lines.push(format!("event {} {}", event.position, text(&event.bytes)));
+                    lines.push(format!("event {} {}", event.position, shown(&event.bytes)));
                 }
                 Entry::Record(record) => {
-                    lines.push(format!("record {} {}", record.key, text(&record.value)));
+                    lines.push(format!("record {} {}", record.key, shown(&record.value)));
                 }
                 Entry::File(path) => lines.push(format!("file {path}")),
                 Entry::Piece(piece) => file.extend_from_slice(piece.expose()),
@@ -162,13 +161,34 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<String>, ReadError> {
                     file.clear();
                 }
                 Entry::Secret(name, secret) => {
-                    lines.push(format!("secret {name} {}", text(secret.expose())));
+                    lines.push(format!("secret {name} {}", shown(secret.expose())));
                 }
             }
         }
         assert!(reader.next().await?.is_none(), "the end stays the end");
         Ok(lines)
     })
+}
+
+/// What [`read`] gives of an archive of these entries.
+pub(crate) fn lines_of(puts: &[Put]) -> Vec<String> {
+    puts.iter().flat_map(lines_of_one).collect()
+}
+
+fn lines_of_one(put: &Put) -> Vec<String> {
+    match put {
+        Put::Event(position, bytes) => vec![format!("event {position} {}", shown(bytes))],
+        Put::Record(key, value) => vec![format!("record {key} {}", shown(value))],
+        Put::File(file, bytes) => {
+            vec![format!("file {file}"), format!("size {} {}", bytes.len(), Digest::of(bytes))]
+        }
+        Put::Secret(secret, bytes) => vec![format!("secret {secret} {}", shown(bytes))],
+    }
+}
+
+/// Bytes as text, or as numbers where they are none: nothing of them is lost.
+fn shown(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| format!("{bytes:?}"), str::to_owned)
 }
 
 /// Where the chunks begin.

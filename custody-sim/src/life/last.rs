@@ -12,7 +12,6 @@ use crate::switches::Switches;
 
 /// The end of a world: nothing goes wrong any more, and everything must come to its end.
 pub(crate) async fn settle(life: &Life) {
-    const RULE: &str = "in calm weather everything comes to its end";
     let (done, read) = oneshot::channel();
     life.spawn(|life| async move { drop(done.send(life.listen().await)) });
     take_back(life).await;
@@ -31,24 +30,20 @@ pub(crate) async fn settle(life: &Life) {
     for name in WALLETS {
         life.carry(Command::Thaw { scope: FreezeScope::Wallet(wallet(name)) }).await;
     }
-    for order in life.unknown_orders() {
-        if let Some(command) = life.settled(&order) {
-            life.carry(command).await;
-        }
-    }
+    settle_unknown(life).await;
     for order in life.referee.orders() {
         let answer = life.ask(&order, true).await;
         let state = life.referee.tale(&order).map(|tale| tale.state);
         let name = short(&order);
         if answer.is_none() {
-            life.referee.object(RULE, format_args!("there is no answer about {name}"));
+            life.referee.object(ENDS, format_args!("there is no answer about {name}"));
         }
-        if state == Some(OrderState::Reserved) {
-            life.referee.object(RULE, format_args!("{name} stays reserved"));
+        if let Some(open @ (OrderState::Pending | OrderState::Reserved)) = state {
+            life.referee.object(ENDS, format_args!("{name} stays {open}"));
         }
         let held = answer.as_ref().is_some_and(Life::is_held);
         if held && state == Some(OrderState::Signed) {
-            life.referee.object(RULE, format_args!("{name} is signed and is kept back"));
+            life.referee.object(ENDS, format_args!("{name} is signed and is kept back"));
         }
     }
     if let Some(switches) = &life.switches {
@@ -56,16 +51,16 @@ pub(crate) async fn settle(life: &Life) {
     }
     let closed = life.custodian.close().await;
     if let Err(error) = &closed {
-        life.referee.object(RULE, format_args!("it does not close: {error}"));
+        life.referee.object(ENDS, format_args!("it does not close: {error}"));
     }
     life.referee.closed();
     match read.await {
         Ok(reader) => life.referee.has_read(&reader),
-        Err(oneshot::Canceled) => life.referee.object(RULE, "a reader was lost"),
+        Err(oneshot::Canceled) => life.referee.object(ENDS, "a reader was lost"),
     }
     for answer in [life.custodian.close().await.is_ok(), life.custodian.resume().await.is_ok()] {
         if answer {
-            life.referee.object(RULE, "a closed custodian closes or resumes again");
+            life.referee.object(ENDS, "a closed custodian closes or resumes again");
         }
     }
 }
@@ -79,6 +74,18 @@ async fn take_back(life: &Life) {
             // Ledger time may be far ahead of a clock that was set back.
             let until = life.now().after(Duration::from_secs(30 * 86_400));
             life.say(person, Verb::Cancel, (id, tale.digest), until).await;
+        }
+    }
+}
+
+/// People settle what is unknown, as far as it is known what the vault did.
+async fn settle_unknown(life: &Life) {
+    for order in life.unknown_orders() {
+        let Some(command) = life.settled(&order) else { continue };
+        life.carry(command).await;
+        if life.unknown_orders().contains(&order) {
+            let name = short(&order);
+            life.referee.object(ENDS, format_args!("{name} was settled and stays unknown"));
         }
     }
 }
@@ -104,3 +111,5 @@ async fn all_are_switched_off(life: &Life, switches: &Switches) {
         }
     }
 }
+
+const ENDS: &str = "in calm weather everything comes to its end";

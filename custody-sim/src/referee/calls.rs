@@ -10,6 +10,7 @@ use super::{Check, Referee, State, broken};
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     open: BTreeMap<u64, String>,
+    is_open: bool,
     is_closed: bool,
 }
 
@@ -37,6 +38,16 @@ impl Referee {
     /// A call that nobody has answered yet.
     pub(crate) fn waits(&self) -> Option<String> {
         self.state().calls.open.values().next().cloned()
+    }
+
+    /// The custodian is open: from now on it answers.
+    pub(crate) fn opened(&self) {
+        self.state().calls.is_open = true;
+    }
+
+    /// Whether the custodian was opened.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().calls.is_open
     }
 
     /// The custodian says that it has closed.

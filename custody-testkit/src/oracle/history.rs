@@ -10,12 +10,11 @@ use custody_core::document::{
     OrderSubmitted, SignatureSet, Verdict, Work, parse,
 };
 use custody_core::id::{OrderId, PrincipalId, RequestId, WalletId};
-use custody_core::ledger::charges;
 use custody_core::replay::Documents;
 use custody_core::seam::TaskSignature;
 use custody_core::time::Timestamp;
-use custody_core::window::WindowScope;
 
+use super::charged::Charged;
 use super::spent::Spent;
 use super::{Breach, Invariant};
 
@@ -71,15 +70,6 @@ pub(super) struct History {
     recovered: Option<Timestamp>,
     /// The orders that were open then and are to have ended before anything else happens.
     left: Vec<OrderId>,
-}
-
-/// What an order takes from its wallet.
-#[derive(Clone, Copy, Debug)]
-enum Charged {
-    Nothing,
-    /// More than can be counted.
-    TooMuch,
-    Units(Units),
 }
 
 /// What is known about one order.
@@ -225,12 +215,10 @@ impl History {
     }
 
     fn charged(&self, order: &OrderDocument) -> Charged {
-        let Ok(charges) = charges(order) else { return Charged::TooMuch };
-        let of_wallet = charges.into_iter().find(|(key, _)| {
-            matches!(key.scope, WindowScope::Wallet(_))
-                && Some(&key.asset) == self.promises.asset.as_ref()
-        });
-        of_wallet.map_or(Charged::Nothing, |(_, units)| Charged::Units(units))
+        match (&self.promises.asset, &order.wallet) {
+            (Some(asset), Some(_)) => Charged::of(asset, &order.effects),
+            (None, _) | (_, None) => Charged::Nothing,
+        }
     }
 
     fn decide(&mut self, index: u64, decided: &OrderDecided, at: Timestamp) -> Result<(), Breach> {

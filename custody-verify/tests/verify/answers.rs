@@ -3,12 +3,13 @@
 use std::fs;
 use std::sync::Arc;
 
+use custody_chain::EvmDecoder;
 use custody_core::id::EngineId;
-use custody_core::seam::{PolicyCompiler, PolicyDocument, PolicyEngine, PolicyError};
+use custody_core::seam::{Decoder as _, PolicyCompiler, PolicyDocument, PolicyEngine, PolicyError};
 use custody_policy::CedarCompiler;
 use serde_json::json;
 
-use crate::support::{Answer, ETHER, House, Story, Verifier, released};
+use crate::support::{Answer, ETHER, House, Insider, Story, Verifier, released};
 
 /// Cedar under another name.
 #[derive(Debug)]
@@ -34,16 +35,21 @@ fn a_real_log_is_verified_and_the_answer_says_what_was_checked() {
     answer.assert_verified();
     let root = answer.line("log:").rsplit(' ').next().unwrap().to_owned();
     let engine = CedarCompiler::new().unwrap().engine().to_string();
+    let (decoder, payloads) = (EvmDecoder::new().id().to_string(), payloads(&story.insider()));
+    let (first, last) = (payloads[0], payloads[9]);
+    assert_eq!(payloads.len(), 10);
     let expected = format!(
         "log: custody.example/log, 51 entries, root {root}\n\
          genesis: entry 0 is {id}\n\
          key: {key} signed, 0 rotations, you trust it\n\
          entries: 51 follow from each other\n\
          orders: 16 decoded again\n\
+         \x20 10 by {decoder}, entries {first} to {last}\n\
          approvals: 7 signatures verified\n\
          decisions: 12 judged again with {engine}\n\
          releases: 5 with 5 signatures over payloads decoded again\n\
          commands: 6 executed\n\
+         left: 0 orders reserved, 0 unknown\n\
          documents: 56 hashed, 0 files are no part of the log\n\
          completeness: not checked beyond the 51 entries seen; \
          --checkpoint takes one that you got elsewhere\n\
@@ -68,6 +74,8 @@ fn the_json_answer_has_the_same_facts() {
         .run();
     assert_eq!(answer.text.lines().count(), 1, "{answer:?}");
     let found = answer.json();
+    let payloads = payloads(&story.insider());
+    let decoder = EvmDecoder::new().id().to_string();
     let expected = json!({
         "result": "verified",
         "log": {
@@ -84,6 +92,8 @@ fn the_json_answer_has_the_same_facts() {
             "signatures": 5,
             "commands": 6,
         },
+        "decoders": { decoder: { "orders": 10, "first": payloads[0], "last": payloads[9] } },
+        "left": { "reserved": 0, "unknown": 0 },
         "decisions": {
             "replayed": true,
             "count": 12,
@@ -118,6 +128,30 @@ fn the_json_answer_of_a_failure_names_the_entry_and_what_was_checked_before_it()
         story.small.order
     );
     assert_eq!(found["failure"], json!({ "entry": index, "reason": reason }));
+}
+
+#[test]
+fn the_answer_tells_how_many_orders_are_left_reserved_or_unknown() {
+    let story = Story::new();
+    let mut log = story.insider();
+    let order = &story.late_small.order;
+    let concluded = log.find("order_concluded", order);
+    log.events.truncate(concluded as usize);
+    let answer = log.verify();
+    answer.assert_verified();
+    assert_eq!(answer.line("left"), "left: 1 orders reserved, 0 unknown");
+
+    let outcome = json!({ "unknown": { "reason": "interrupted" } });
+    let lost = json!({ "order_concluded": { "order": order.as_str(), "outcome": outcome } });
+    log.insert_body(concluded, lost.clone());
+    let found = log.verify_with(|verifier| verifier.flag("--json")).json();
+    assert_eq!(found["result"], json!("verified"), "{found}");
+    assert_eq!(found["left"], json!({ "reserved": 0, "unknown": 1 }));
+
+    log.insert_body(concluded + 1, lost);
+    let found = log.verify_with(|verifier| verifier.flag("--json")).json();
+    assert_eq!(found["failure"]["entry"], json!(concluded + 1), "{found}");
+    assert_eq!(found["left"], json!(null), "the end was not reached");
 }
 
 #[test]
@@ -242,6 +276,16 @@ fn the_help_tells_the_exit_codes() {
     let answer = Answer::of(&["--help".into()]);
     assert_eq!(answer.code, 0);
     assert!(answer.text.contains("1  verification failed"), "{answer:?}");
+}
+
+/// The entries of the orders that carry a payload.
+fn payloads(log: &Insider) -> Vec<u64> {
+    let carries = |index: &u64| {
+        let event = log.event(*index);
+        let submitted = &event["event"]["order_submitted"];
+        !submitted.is_null() && !log.document(&submitted["document"])["work"]["payload"].is_null()
+    };
+    (0..log.events.len() as u64).filter(carries).collect()
 }
 
 fn paying_house() -> House {

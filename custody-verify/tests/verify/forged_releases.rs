@@ -199,6 +199,39 @@ fn a_release_after_an_approval_has_expired_is_refused() {
 }
 
 #[test]
+fn a_release_after_its_order_has_expired_is_refused() {
+    assert_refused(&[Forgery {
+        name: "a millisecond later than it was there for",
+        reason: "the order was released after it had expired",
+        make: |story, log| {
+            let submitted = log.find("order_submitted", &story.small.order);
+            let order = log.document(&log.body(submitted)["document"]);
+            let expires = order["expires"].as_u64().unwrap();
+            let index = log.find("order_concluded", &story.small.order);
+            log.edit(index, |event| event["at"] = json!(expires + 1));
+            index
+        },
+    }]);
+}
+
+#[test]
+fn a_command_that_is_done_later_than_its_decision_is_refused() {
+    assert_refused(&[Forgery {
+        name: "behind the next order",
+        reason: "the command was not executed with its decision",
+        make: |story, log| {
+            let index = executed(log, "done");
+            let event = log.remove(index);
+            assert_eq!(log.find("order_submitted", &story.small.order), index);
+            log.insert(index + 1, event);
+            let at = log.event(index)["at"].clone();
+            log.edit(index + 1, |event| event["at"] = at);
+            index + 1
+        },
+    }]);
+}
+
+#[test]
 fn a_failure_that_gives_limits_back_although_a_key_may_have_signed_is_refused() {
     assert_refused(&[
         Forgery {

@@ -1,10 +1,12 @@
 //! Orders whose payloads were read with a host's own names of contracts.
 
-use custody_chain::AbiRegistry;
+use custody_chain::{AbiRegistry, EvmDecoder};
 use custody_core::caip::AccountId;
 use custody_core::custodian::Outcome;
+use custody_core::seam::Decoder as _;
+use serde_json::json;
 
-use crate::support::{House, Verifier, call};
+use crate::support::{ETHER, House, Insider, Verifier, call, released};
 
 const VAULT: [u8; 20] = [0xcc; 20];
 const ABI: &str = r#"[{"type": "function", "name": "pull", "stateMutability": "nonpayable",
@@ -53,6 +55,46 @@ fn a_log_is_verified_with_the_names_of_its_custodian_and_refused_with_others() {
     let wrapped =
         verifier.clone().with("--abi", abi("again", ABI)).with("--wrapped", vault().as_str());
     wrapped.run().assert_failed(reason);
+}
+
+#[test]
+fn what_was_decoded_without_names_is_taken_beside_names_only_if_that_is_asked_for() {
+    let house = House::new(10_000);
+    house.wallet("hot-1");
+    house.know_payee();
+    let orders = [4, 8].map(|part| house.transfer("hot-1", ETHER / part));
+    for answer in &orders {
+        released(answer);
+    }
+    let decoders = [EvmDecoder::new(), EvmDecoder::new().with_abis(with_abi())];
+    let [plain, named] = decoders.map(|decoder| decoder.id().to_string());
+    // As if the host had given names to its decoder between the two.
+    let mut log = Insider::new(&house);
+    let first = log.find("order_submitted", &orders[0].order);
+    let second = log.edit_order(&orders[1].order, |order| {
+        order["work"]["payload"]["decoder"] = json!(named);
+    });
+
+    let abi = format!("{}={}", vault().as_str(), house.file("abi", ABI).display());
+    let reason = "decoded by a decoder that is not here";
+    log.verify().assert_failed_at(second, reason);
+    log.verify_with(|verifier| verifier.flag("--accept-plain")).assert_failed_at(second, reason);
+    let with_names = log.verify_with(|verifier| verifier.with("--abi", &abi));
+    with_names.assert_failed_at(first, reason);
+    let both = |verifier: Verifier| verifier.with("--abi", &abi).flag("--accept-plain");
+    let answer = log.verify_with(both);
+    answer.assert_verified();
+    let told = format!(
+        "  1 by {plain}, entries {first} to {first}\n  \
+         1 by {named}, entries {second} to {second}\n"
+    );
+    assert!(answer.text.contains(&told), "{told} in {answer:?}");
+    let found = log.verify_with(|verifier| both(verifier).flag("--json")).json();
+    let decoders = json!({
+        plain: { "orders": 1, "first": first, "last": first },
+        named: { "orders": 1, "first": second, "last": second },
+    });
+    assert_eq!(found["decoders"], decoders);
 }
 
 #[test]

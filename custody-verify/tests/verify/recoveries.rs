@@ -20,6 +20,11 @@ fn recover(log: &mut Insider, change: impl FnOnce(&mut Value)) -> u64 {
     last
 }
 
+/// From another archive than the recovery before it.
+fn another(body: &mut Value) {
+    body["archive"] = json!("a2".repeat(32));
+}
+
 fn closed(story: &Story, log: &mut Insider) -> u64 {
     let order = story.late.order.as_str();
     let last = log.events.len() as u64;
@@ -35,6 +40,9 @@ fn a_log_with_a_recovery_and_what_it_ends_verifies() {
     recover(&mut log, |_| {});
     log.verify().assert_verified();
     closed(&story, &mut log);
+    log.verify().assert_verified();
+    recover(&mut log, another);
+    recover(&mut log, |_| {});
     log.verify().assert_verified();
 }
 
@@ -54,6 +62,26 @@ fn a_recovery_that_did_not_happen_so_is_refused() {
             make: |story, log| {
                 let index = recover(log, |body| body["restored"]["root"] = json!(ARCHIVE));
                 closed(story, log);
+                index
+            },
+        },
+        Forgery {
+            name: "another root in the second of two",
+            reason: OTHER,
+            make: |_, log| {
+                recover(log, |_| {});
+                recover(log, |body| {
+                    another(body);
+                    body["restored"]["root"] = json!(ARCHIVE);
+                })
+            },
+        },
+        Forgery {
+            name: "another root in the first of two",
+            reason: OTHER,
+            make: |_, log| {
+                let index = recover(log, |body| body["restored"]["root"] = json!(ARCHIVE));
+                recover(log, another);
                 index
             },
         },

@@ -47,6 +47,8 @@ pub struct House {
     pub operator: Person,
     /// Who approves.
     pub treasurers: [Person; 2],
+    /// How the orders ended that a stopped process had left allowed and not finished.
+    pub resumed: Vec<Answer>,
     clock: Arc<dyn Clock>,
     in_use: InUse,
 }
@@ -152,13 +154,16 @@ impl House {
             .decoder(Arc::new(EvmDecoder::new()))
             .decoder(Arc::new(BitcoinDecoder::new()))
             .backend(parts.keys);
+        let is_new = id.is_none();
         let custodian = match id {
             Some(id) => builder.open(id).await?,
             None => builder.create(genesis(parts.rules, &operator, &treasurers)?).await?,
         };
+        // What a stopped process left allowed waits for this call, however long.
+        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
         let in_use = InUse::new(file, &log);
         drop(log);
-        Ok(Self { custodian, operator, treasurers, clock, in_use })
+        Ok(Self { custodian, operator, treasurers, resumed, clock, in_use })
     }
 }
 

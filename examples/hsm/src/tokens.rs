@@ -87,7 +87,10 @@ impl Tokens {
     /// How the token with this label is opened as a backend.
     pub fn config(&self, label: &str) -> Result<HsmConfig, Failure> {
         let (id, token) = (BackendId::parse(BACKEND)?, TokenSelector::Label(label.to_owned()));
-        Ok(HsmConfig::new(id, module()?, token, PinSource::File(self.pin_file())))
+        let mut config = HsmConfig::new(id, module()?, token, PinSource::File(self.pin_file()));
+        // Drills and examples of a loss destroy keys again.
+        config.destroyable = true;
+        Ok(config)
     }
 
     /// The token with this label as a backend.

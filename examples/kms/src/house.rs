@@ -62,6 +62,11 @@ impl House {
         &self.house.custodian
     }
 
+    /// How the orders ended that a stopped process had left allowed and not finished.
+    pub fn resumed(&self) -> &[Answer] {
+        &self.house.resumed
+    }
+
     /// Has a command done, approved by as many as it waits for.
     pub async fn execute(&self, name: &str, command: Command) -> Result<(), Failure> {
         let (operator, id) = (self.house.operator.id().clone(), RequestId::parse(name)?);
@@ -167,7 +172,18 @@ impl House {
             Some(id) => builder.open(id).await?,
             None => builder.create(genesis(&operator, &treasurers)?).await?,
         };
-        let house = house::House { custodian, store, log_key, clock, operator, treasurers, is_new };
+        // What a stopped process left allowed waits for this call, however long.
+        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
+        let house = house::House {
+            custodian,
+            store,
+            log_key,
+            clock,
+            operator,
+            treasurers,
+            is_new,
+            resumed,
+        };
         Ok(Self { house, in_use: InUse::new(file, &log) })
     }
 }

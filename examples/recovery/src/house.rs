@@ -88,6 +88,9 @@ pub struct House {
     pub log: Arc<TileLog>,
     /// The log's key, as verifiers take it.
     pub log_key: VerifierKey,
+    /// How the orders ended that a stopped process had left allowed and not finished. A recovery
+    /// ends them by itself.
+    pub resumed: Vec<Answer>,
     clock: Arc<dyn Clock>,
 }
 
@@ -154,12 +157,15 @@ impl House {
             .backend(keys.backend);
         builder = others.into_iter().fold(builder, CustodianBuilder::backend);
         builder = handlers.into_iter().fold(builder, CustodianBuilder::extension);
+        // What a stopped process left allowed waits for this, however long.
+        let resumes = matches!(way, Way::Open(_));
         let custodian = match way {
             Way::Create(genesis) => builder.create(genesis).await?,
             Way::Open(id) => builder.open(id).await?,
             Way::Recover(id, recovery) => builder.recover(id, recovery).await?,
         };
-        Ok(Self { custodian, file, log, log_key, clock })
+        let resumed = if resumes { custodian.resume().await? } else { Vec::new() };
+        Ok(Self { custodian, file, log, log_key, resumed, clock })
     }
 
     /// Stops the house, and waits until nobody writes to its directory any more.

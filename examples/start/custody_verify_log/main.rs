@@ -73,6 +73,9 @@ async fn verify_house(arguments: &Arguments, temporary: &Path) -> Result<(), Fai
     if house.is_new {
         work(&house).await?;
     }
+    if !house.resumed.is_empty() {
+        println!("{} orders that a stopped process had left have ended", house.resumed.len());
+    }
     let done = nightly(&house, &directory, &temporary.join("export")).await;
     house.custodian.close().await?;
     done

@@ -1,16 +1,17 @@
 //! Verification as a library: it needs the exported directory, the custodian's id and the log's
 //! key, and nothing of the house that wrote the log.
 
+use std::convert::Infallible;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use custody_audit::note::{SignedNote, VerifierKey};
 use custody_audit::proof::LogProof;
 use custody_audit::verify::{KeyHistory, LogDirectory, ReplayError, VerifiedLog};
-use custody_core::digest::Digest;
 use custody_core::document::{Conclusion, EventBody, EventDocument};
 use custody_core::id::{CustodianId, OrderId};
-use custody_core::replay::{Depth, Documents, Replay, Report};
+use custody_core::replay::{Depth, Replay, Report};
+use examples_start::exported::ExportedDocuments;
 use examples_start::{Failure, house};
 
 /// What a verification found.
@@ -30,16 +31,20 @@ pub(crate) fn verify(
     key: &VerifierKey,
     directory: &Path,
 ) -> Result<Verification, Failure> {
-    let documents = ExportedDocuments(directory.join("documents"));
+    let directory = LogDirectory::open(directory)?;
+    // What nobody has signed is not read further than this.
+    let log = directory.clone().replay(|_, _| Ok::<_, Infallible>(()))?;
+    let log = log.authenticate(KeyHistory::new(key.clone()))?;
+    let documents = ExportedDocuments(&log);
     let compiler = Some(house::compiler()?);
     let mut replay = Replay::new(custodian, Depth::Full, compiler, house::decoders());
     let mut last = None;
-    let replayed = LogDirectory::open(directory)?.replay(|_, entry| {
+    let replayed = directory.replay(|_, entry| {
         replay.event(entry, &documents)?;
         last = concluded(entry)?.or(last.take());
         Ok::<_, Failure>(())
     });
-    let log = replayed.map_err(refusal)?.authenticate(KeyHistory::new(key.clone()))?;
+    replayed.map(drop).map_err(refusal)?;
     let inventory = log.inventory()?;
     if inventory.foreign > 0 {
         return Err(format!("{} files do not belong to the log", inventory.foreign).into());
@@ -76,15 +81,6 @@ fn concluded(entry: &[u8]) -> Result<Option<OrderId>, Failure> {
     let released =
         matches!(concluded.outcome, Conclusion::Signed { .. } | Conclusion::Executed { .. });
     Ok(released.then_some(concluded.order))
-}
-
-/// The documents of an exported log.
-struct ExportedDocuments(PathBuf);
-
-impl Documents for ExportedDocuments {
-    fn get(&self, sha256: &Digest) -> Option<Vec<u8>> {
-        fs::read(self.0.join(sha256.to_string())).ok()
-    }
 }
 
 /// Names the entry and says what is wrong with it.

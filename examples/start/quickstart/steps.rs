@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +10,11 @@ use custody_core::crypto::Algorithm;
 use custody_core::custodian::{Answer, Outcome, Request};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, BookId, KeyId, PayloadFormat, RequestId, TierId, WalletId};
-use custody_core::replay::{Depth, Documents, Replay};
+use custody_core::replay::{Depth, Replay, Report};
 use custody_core::seam::{Authentication, DerivationPath, Entropy as _, Payload};
 use examples_start::Failure;
 use examples_start::entropy::OsEntropy;
+use examples_start::exported::ExportedDocuments;
 use examples_start::house::{self, House};
 use examples_start::transactions::{self, bundled};
 use serde_json::json;
@@ -93,6 +95,9 @@ impl<'a> Steps<'a> {
         let custodian = &self.house.custodian;
         let made = if self.house.is_new { "New" } else { "Opened" };
         self.output.say(&format!("{made} custodian {}", custodian.id()));
+        for left in &self.house.resumed {
+            self.output.answer(0, "what a stopped run had left", left, None);
+        }
         if self.house.is_new {
             for known in bundled::KNOWN {
                 let book = BookId::parse("customers")?;
@@ -205,15 +210,16 @@ impl<'a> Steps<'a> {
         Ok(error.to_string().contains("entry"))
     }
 
-    fn replay(&self, directory: &Path) -> Result<custody_core::replay::Report, Failure> {
-        let compiler = Some(house::compiler()?);
-        let id = self.house.custodian.id();
+    /// The tree and its signed head first, then what the entries say.
+    fn replay(&self, directory: &Path) -> Result<Report, Failure> {
+        let directory = LogDirectory::open(directory)?;
+        let log = directory.clone().replay(|_, _| Ok::<_, Infallible>(()))?;
+        let log = log.authenticate(KeyHistory::new(self.house.log_key.clone()))?;
+        let documents = ExportedDocuments(&log);
+        let (id, compiler) = (self.house.custodian.id(), Some(house::compiler()?));
         let mut replay = Replay::new(id, Depth::Full, compiler, house::decoders());
-        let documents = ExportedDocuments(directory.join("documents"));
-        let log = LogDirectory::open(directory)?
-            .replay(|_, entry| replay.event(entry, &documents))
-            .map_err(|error| Failure::from(error.to_string()))?;
-        log.authenticate(KeyHistory::new(self.house.log_key.clone()))?;
+        let replayed = directory.replay(|_, entry| replay.event(entry, &documents));
+        replayed.map(drop).map_err(|error| Failure::from(error.to_string()))?;
         Ok(*replay.report())
     }
 
@@ -293,15 +299,6 @@ impl<'a> Steps<'a> {
 /// A fresh login with two factors, as the host's own login page would tell.
 fn authentication() -> Authentication {
     Authentication { factors: 2, age_ms: 60_000, ip: None, signed: false }
-}
-
-/// The documents of an exported log.
-struct ExportedDocuments(std::path::PathBuf);
-
-impl Documents for ExportedDocuments {
-    fn get(&self, sha256: &Digest) -> Option<Vec<u8>> {
-        fs::read(self.0.join(sha256.to_string())).ok()
-    }
 }
 
 /// Flips one bit in the middle of the first bundle of entries.

@@ -22,7 +22,7 @@ use custody_core::amount::Asset;
 use custody_core::bytes::HexBytes;
 use custody_core::caip::AssetId;
 use custody_core::crypto::{Algorithm, PublicKey};
-use custody_core::custodian::{Custodian, Genesis};
+use custody_core::custodian::{Answer, Custodian, Genesis};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, RoleId, TierId, WalletId};
 use custody_core::seam::{
@@ -68,6 +68,9 @@ pub struct House {
     pub treasurers: [Person; 2],
     /// Whether the house was made just now.
     pub is_new: bool,
+    /// How the orders ended that a stopped process had left allowed and not finished. One that is
+    /// unknown stays spent until people resolve it.
+    pub resumed: Vec<Answer>,
 }
 
 /// What a host keeps in its own configuration.
@@ -129,7 +132,9 @@ impl House {
             house.custodian = Some(custodian.id());
             fs::write(&house_file, serde_json::to_vec_pretty(&house)?)?;
         }
-        Ok(Self { custodian, store, log_key, clock, operator, treasurers, is_new })
+        // What a stopped process left allowed waits for this call, however long.
+        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
+        Ok(Self { custodian, store, log_key, clock, operator, treasurers, is_new, resumed })
     }
 }
 

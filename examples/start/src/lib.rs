@@ -6,6 +6,7 @@
 )]
 
 pub mod entropy;
+pub mod exported;
 pub mod hot;
 pub mod house;
 pub mod people;

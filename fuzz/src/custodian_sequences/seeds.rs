@@ -1,4 +1,6 @@
-use super::failpoints;
+use custody_testkit::failpoint::{Action, Failpoint};
+
+use super::can_strike;
 use crate::Seed;
 
 /// Lives of which each shows something; both with keys in the process and with keys elsewhere.
@@ -19,6 +21,7 @@ fn quiet_lives() -> Vec<Seed> {
     let close = [11, 0];
     let freeze = [6, 0, 1, 0, 1];
     let thaw = [6, 0, 1, 2, 2];
+    let (freeze_house, thaw_house) = ([6, 0, 0, 0, 1], [6, 0, 0, 2, 2]);
     let mut lives = Vec::new();
     let mut add = |name: &str, steps: &[&[u8]]| lives.push((name.to_owned(), steps.concat()));
     add("nothing", &[]);
@@ -32,6 +35,8 @@ fn quiet_lives() -> Vec<Seed> {
     add("cancelled", &[&large, &[5, 1, 0, 2], &approvals]);
     add("expired", &[&large, &[9, 4, 0], &approvals, &[8, 0, 0]]);
     add("frozen", &[&freeze, &large, &approvals, &thaw, &[8, 0, 0], &PAY]);
+    add("frozen-house", &[&freeze_house, &PAY, &CRASH, &PAY]);
+    add("frozen-house-thawed", &[&freeze_house, &large, &thaw_house, &freeze_house, &PAY]);
     add(
         "keys",
         &[
@@ -69,15 +74,18 @@ fn quiet_lives() -> Vec<Seed> {
     lives
 }
 
-/// Lives in which one call fails or hangs.
+/// Lives in which one call fails, or hangs if that is armed.
 fn failing_lives() -> Vec<Seed> {
     let mut lives = Vec::new();
     for name in FAILING {
-        let point = failpoints().position(|point| point.to_string() == name).unwrap() as u8;
-        for (kind, action) in [("error", 0), ("hang", 1)] {
-            let arm = [10, point, 0, action];
-            let steps = [&arm[..], &PAY, &[9, 2, 0], &PAY, &CRASH, &PAY].concat();
-            lives.push((format!("{kind}-{name}"), steps));
+        let mut points = Failpoint::all().enumerate();
+        let (place, point) = points.find(|(_, point)| point.to_string() == name).unwrap();
+        for (kind, number, action) in [("error", 0, Action::Error), ("hang", 1, Action::Hang)] {
+            if can_strike(point, action) {
+                let arm = [10, place as u8, 0, number];
+                let steps = [&arm[..], &PAY, &[9, 2, 0], &PAY, &CRASH, &PAY].concat();
+                lives.push((format!("{kind}-{name}"), steps));
+            }
         }
     }
     lives
@@ -85,9 +93,11 @@ fn failing_lives() -> Vec<Seed> {
 
 const PAY: [u8; 4] = [0, 1, 20, 1];
 const CRASH: [u8; 2] = [11, 1];
-const FAILING: [&str; 12] = [
+const FAILING: [&str; 15] = [
     "anchor.advance.before",
     "backend.signer.before",
+    "decoder.assemble.before",
+    "decoder.decode.before",
     "entropy.fill.before",
     "kek.unwrap.before",
     "log.receipt.before",
@@ -95,7 +105,24 @@ const FAILING: [&str; 12] = [
     "log.seal.before",
     "signer.sign.after",
     "signer.sign.before",
+    "spawner.spawn.before",
     "store.commit.after",
     "store.commit.before",
     "store.get.before",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custodian_sequences::body;
+
+    #[test]
+    fn what_a_failing_life_arms_strikes() {
+        for (name, steps) in failing_lives() {
+            for in_process in [0_u8, 1] {
+                let part = body(&[&[in_process][..], &steps].concat());
+                assert_eq!(part, Some("failures"), "{name}, {in_process}");
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use super::{Arguments, Places};
 pub(crate) struct Ended {
     pub(crate) name: String,
     pub(crate) statistics: Statistics,
-    /// What it found: where the input lies, or how it ended otherwise.
+    /// What it found: where the input lies, or what else is wrong with how it ended.
     pub(crate) finding: Option<String>,
 }
 
@@ -61,8 +61,11 @@ fn one(places: &Places, name: &str, arguments: &Arguments) -> io::Result<Ended> 
     let status = child.wait()?;
     let finding = match output.artifact {
         Some(artifact) => Some(artifact),
-        None if status.success() => None,
-        None => Some(format!("{status}, see {}", log.display())),
+        None if !status.success() => Some(format!("{status}, see {}", log.display())),
+        None if output.statistics.executions == 0 => {
+            Some(format!("no input was run, see {}", log.display()))
+        }
+        None => None,
     };
     if let Some(finding) = &finding {
         println!("{name}: FOUND {finding}");
@@ -116,6 +119,9 @@ mod tests {
 
     use super::*;
 
+    /// A script that ran five inputs and found nothing.
+    const GOOD: &str = "echo 'stat::number_of_executed_units: 5'";
+
     /// Programs that are scripts, in a place of their own.
     fn places(folder: &Path, scripts: &[(&str, &str)]) -> Places {
         use std::os::unix::fs::PermissionsExt as _;
@@ -138,7 +144,8 @@ mod tests {
 
     #[test]
     fn targets_end_in_their_order_whoever_is_faster() {
-        let ended = run(&[("slow", "sleep 0.2"), ("fast", "true"), ("last", "true")]);
+        let slow = format!("sleep 0.2; {GOOD}");
+        let ended = run(&[("slow", slow.as_str()), ("fast", GOOD), ("last", GOOD)]);
         let names: Vec<_> = ended.iter().map(|ended| ended.name.as_str()).collect();
         assert_eq!(names, ["slow", "fast", "last"]);
         assert!(ended.iter().all(|ended| ended.finding.is_none()));
@@ -147,8 +154,7 @@ mod tests {
     #[test]
     fn a_finding_is_named_by_its_artifact_and_ends_no_other_target() {
         let crash = "echo 'x Test unit written to out/crash-1' >&2; exit 77";
-        let good = "echo 'stat::number_of_executed_units: 5'";
-        let ended = run(&[("bad", crash), ("good", good)]);
+        let ended = run(&[("bad", crash), ("good", GOOD)]);
         assert_eq!(ended[0].finding.as_deref(), Some("out/crash-1"));
         assert_eq!((ended[1].finding.as_deref(), ended[1].statistics.executions), (None, 5));
     }
@@ -157,6 +163,15 @@ mod tests {
     fn a_target_that_fails_without_an_artifact_is_a_finding() {
         let ended = run(&[("bad", "exit 3")]);
         assert!(ended[0].finding.as_deref().unwrap().starts_with("exit status: 3, see "));
+    }
+
+    #[test]
+    fn a_target_that_runs_no_input_is_a_finding() {
+        for script in ["true", "echo 'stat::number_of_executed_units: 0'"] {
+            let ended = run(&[("idle", script)]);
+            let finding = ended[0].finding.as_deref().unwrap();
+            assert!(finding.starts_with("no input was run, see "), "{script}: {finding}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Sequencer {
             return Ok(());
         };
         draft.off.extend(left_on(order));
-        let is_over = order.is_approval_over(draft.at).then_some(Hold::Expired);
+        let is_over = order.is_over(draft.at).then_some(Hold::Expired);
         let stop = self.stop(order).or(is_over);
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {

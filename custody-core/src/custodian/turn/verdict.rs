@@ -127,19 +127,14 @@ impl Sequencer {
     }
 
     /// Whether a command calls a backend or a handler. A backend that is not there is told nothing.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others call nobody")]
     fn needs_job(&self, command: &Command) -> bool {
-        match command {
-            Command::CreateKey { .. }
-            | Command::CreateWallet { seed: Some(_), .. }
-            | Command::DeriveAccount { .. }
-            | Command::Extension { .. }
-            | Command::ResealKeys { .. } => true,
-            Command::CancelDestroy { key }
-            | Command::DestroyKey { key, .. }
-            | Command::ResumeKey { key } => self.has_switch(key),
-            _ => false,
+        if let Command::CancelDestroy { key }
+        | Command::DestroyKey { key, .. }
+        | Command::ResumeKey { key } = command
+        {
+            return self.has_switch(key);
         }
+        command.may_take_time()
     }
 
     /// Whether nobody outside this process can see the order's job: a payload whose keys are open
@@ -181,7 +176,9 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let engine = new_engine(&self.shared, command);
-        if self.ledger.check(command).is_err() || engine.is_err() {
+        // A key may have been made since the descriptor was looked at.
+        let is_described = self.ledger.check_described(command, &self.shared.decoders).is_ok();
+        if self.ledger.check(command).is_err() || engine.is_err() || !is_described {
             return self.conclude(id, Conclusion::Failed { reason: Hold::Conflict }, None, draft);
         }
         if command.is_urgent() {

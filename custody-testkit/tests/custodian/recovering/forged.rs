@@ -3,7 +3,7 @@
 use custody_core::document::{
     CloseReason, EventBody, EventDocument, HeadReference, OrderClosed, RecoveredEvent, V1,
 };
-use custody_core::replay::{Depth, Replay};
+use custody_core::replay::{Depth, Replay, ReplayError};
 use custody_core::seam::{Batch, Store as _};
 
 use super::*;
@@ -73,17 +73,26 @@ fn a_log_in_which_an_order_outlives_its_recovery_does_not_replay() {
             .filter(|record| record.key.as_str().starts_with("document/"))
             .map(|record| (Digest::of(&record.value), record.value))
             .collect();
-        let replays = |without: Option<usize>| {
+        let replay = |events: &[Vec<u8>]| {
             let compiler = Some(Arc::new(TestRules::new()) as _);
             let decoders = vec![Arc::new(TestDecoder::new()) as _];
             let mut replay = Replay::new(lost.id, Depth::Full, compiler, decoders);
-            let kept = events.iter().enumerate().filter(|(index, _)| Some(*index) != without);
-            kept.map(|(_, bytes)| bytes).try_for_each(|bytes| replay.event(bytes, &documents))
+            events.iter().try_for_each(|bytes| replay.event(bytes, &documents))
         };
-        replays(None).unwrap();
+        replay(&events).unwrap();
         let first = usize::try_from(lost.middle.head.size.value()).unwrap();
         for without in first..first + 3 {
-            assert!(replays(Some(without)).is_err(), "without event {}", without - first);
+            let mut events = events.clone();
+            events.remove(without);
+            assert!(replay(&events).is_err(), "without event {}", without - first);
         }
+        // A head of the same size over other events.
+        let recovered = String::from_utf8(events[first].clone()).unwrap();
+        let (root, other) = (lost.middle.head.root.to_string(), Digest::of(b"").to_string());
+        assert_eq!(recovered.matches(&root).count(), 1);
+        let mut events = events;
+        events[first] = recovered.replace(&root, &other).into_bytes();
+        let refused = replay(&events).unwrap_err();
+        assert!(matches!(refused, ReplayError::Wrong { .. }), "{refused:?}");
     });
 }

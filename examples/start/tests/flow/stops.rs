@@ -6,14 +6,18 @@ use std::time::Duration;
 use custody_core::caip::ChainId;
 use custody_core::command::{Command, FreezeScope, KeyStart};
 use custody_core::crypto::Algorithm;
-use custody_core::custodian::{Answer, Request};
+use custody_core::custodian::{Answer, Error, Request};
+use custody_core::digest::Digest;
 use custody_core::id::{BackendId, KeyId, TierId, WalletId};
-use custody_core::principal::Verb;
+use custody_core::ledger::LedgerError;
+use custody_core::principal::{SignedStatement, Verb};
 use custody_core::seam::{Clock, DerivationPath, ErrorKind};
+use custody_core::time::Timestamp;
 use custody_testkit::backend::BackendCall;
 use custody_testkit::fault::{Fault, Gate};
 use custody_testkit::store::StoreCall;
 
+use crate::world::people::Person;
 use crate::world::work::{ETH, KNOWN, command};
 use crate::world::{Kind, World, words};
 
@@ -173,6 +177,56 @@ async fn what_an_expired_approval_had_allowed_is_not_released() {
         assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
         let released = u64::from(heard == "released");
         assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_after_the_order_has_expired_is_not_released() {
+    for (call, late, heard, calls) in [
+        (BackendCall::Signer, 5_001, "failed Expired", 0),
+        (BackendCall::Sign, 5_001, "unknown Expired", 1),
+        (BackendCall::Sign, 5_000, "released", 1),
+    ] {
+        let world = World::new(Kind::Memory).await;
+        let gate = Gate::new();
+        world.backend.plan().next(call, Fault::Hold(gate.clone()));
+        let waiting = async {
+            gate.reached_by(1).await;
+            world.clock.advance(Duration::from_millis(late));
+            gate.open();
+        };
+        let expires = Some(world.now().after(Duration::from_secs(5)));
+        let request = Request { expires, ..world.request(ETH / 2, KNOWN, "late") };
+        let (answer, ()) = tokio::join!(world.submit(request), waiting);
+        assert_eq!(words::of(&answer), heard, "{call:?} {late}");
+        assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
+        let released = u64::from(heard == "released");
+        assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
+    }
+}
+
+#[tokio::test]
+async fn only_whoever_could_have_approved_hears_how_an_order_ended() {
+    let world = World::new(Kind::Memory).await;
+    let ended = world.pay(ETH / 2, KNOWN, "ended").await.unwrap();
+    let other = world.pay(ETH / 4, KNOWN, "other").await.unwrap();
+    let (theo, until) = (&world.people.theo, world.now().after(Duration::from_secs(60)));
+    let custodian = world.custodian.id();
+    let good = theo.sign(&custodian, theo.statement(Verb::Approve, &ended, until));
+    let heard = world.custodian.approve(good.clone()).await;
+    assert_eq!(words::of(&heard), "released");
+    let unsigned = SignedStatement { signature: theo.sign_digest(&Digest::of(b"x")), ..good };
+    let mistaken = Answer { digest: other.digest, ..ended.clone() };
+    let of_other = theo.sign(&custodian, theo.statement(Verb::Approve, &mistaken, until));
+    let stranger = Person::new("mallory", &["treasurer"], Algorithm::Ed25519);
+    let strange = stranger.sign(&custodian, stranger.statement(Verb::Approve, &ended, until));
+    let past = theo.statement(Verb::Approve, &ended, Timestamp::from_millis(1));
+    for said in [unsigned, of_other, strange, theo.sign(&custodian, past)] {
+        let refused = world.custodian.approve(said).await;
+        assert!(
+            matches!(refused, Err(Error::Ledger(LedgerError::Statement { .. }))),
+            "{refused:?}"
+        );
     }
 }
 

@@ -1,11 +1,15 @@
 //! What a stranger reads in the exported log of a run.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use custody_audit::verify::{KeyHistory, LogDirectory, VerifiedLog};
 use custody_core::digest::Digest;
 use custody_core::document::{EventBody, EventDocument, OrderDocument, Work, parse};
+use custody_core::replay::Documents as _;
 use custody_core::secret::Secret;
+use examples_start::exported::ExportedDocuments;
 use examples_start::house::House;
 use serde_json::{Value, json};
 
@@ -18,7 +22,8 @@ async fn the_log_says_at_which_path_the_account_of_each_wallet_was_derived() {
         kept.run(PASSPHRASE, &[]).succeeds();
     }
     let target = tempfile::tempdir().unwrap();
-    let commands = commands(&kept, &target.path().join("log")).await;
+    let (log, orders) = export(&kept, &target.path().join("log")).await;
+    let commands: Vec<_> = orders.iter().filter_map(|order| command(&log, *order)).collect();
     let derived: Vec<_> =
         commands.iter().filter_map(|command| command.get("derive_account")).collect();
     let account = |wallet: &str| {
@@ -33,8 +38,23 @@ async fn the_log_says_at_which_path_the_account_of_each_wallet_was_derived() {
     assert_eq!(derived, [&account("hot-1"), &account("hot-2")]);
 }
 
-/// Exports the log of a house, verifies it, and reads every command that was ordered in it.
-async fn commands(kept: &Kept, target: &Path) -> Vec<Value> {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_a_link_is_not_read() {
+    let kept = Kept::new();
+    kept.run(PASSPHRASE, &[]).succeeds();
+    let target = tempfile::tempdir().unwrap();
+    let (log, orders) = export(&kept, &target.path().join("log")).await;
+    let (name, elsewhere) = (orders[0].to_string(), target.path().join("elsewhere"));
+    let documents = ExportedDocuments(&log);
+    assert!(documents.get(&orders[0]).is_some());
+    let place = target.path().join("log/documents").join(name);
+    fs::rename(&place, &elsewhere).unwrap();
+    symlink(&elsewhere, &place).unwrap();
+    assert_eq!(documents.get(&orders[0]), None);
+}
+
+/// Exports the log of a house and verifies it; the log, and the documents of all orders in it.
+async fn export(kept: &Kept, target: &Path) -> (VerifiedLog, Vec<Digest>) {
     let passphrase = Secret::new(PASSPHRASE.trim_end().into());
     let house = House::open(&kept.house(), passphrase).await.unwrap();
     let checkpoint = house.custodian.checkpoint().await.unwrap().unwrap();
@@ -49,7 +69,7 @@ async fn commands(kept: &Kept, target: &Path) -> Vec<Value> {
         Ok::<_, custody_core::document::DocumentError>(())
     });
     let log = replayed.unwrap().authenticate(KeyHistory::new(house.log_key.clone())).unwrap();
-    orders.into_iter().filter_map(|order| command(&log, order)).collect()
+    (log, orders)
 }
 
 /// The command of an order, as it is stored; none for a payload.
