@@ -12,7 +12,7 @@ use custody_core::seam::{
 };
 use custody_soft::SoftBackend;
 use custody_testkit::backend::MemoryKeyEncryption;
-use custody_testkit::decoder::{TestDecoder, TestTransfer};
+use custody_testkit::decoder::TestTransfer;
 use custody_testkit::failpoint::Failpoints;
 use custody_testkit::key::TestKey;
 use custody_testkit::oracle::{Oracle, Promises};
@@ -137,7 +137,7 @@ pub fn log_keys() -> Vec<TestKey> {
 /// An oracle that has read and heard nothing.
 #[must_use]
 pub fn oracle(id: CustodianId) -> Oracle {
-    let decoders: Vec<Arc<dyn Decoder>> = vec![Arc::new(TestDecoder::new())];
+    let decoders: Vec<Arc<dyn Decoder>> = vec![Arc::new(Reader::new())];
     let promises = Promises {
         asset: Some(TestTransfer::coin()),
         a_day: Some(Units::from(A_DAY)),

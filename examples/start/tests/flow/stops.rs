@@ -208,8 +208,8 @@ async fn what_is_signed_after_the_order_has_expired_is_not_released() {
 #[tokio::test]
 async fn only_whoever_could_have_approved_hears_how_an_order_ended() {
     let world = World::new(Kind::Memory).await;
-    let ended = world.pay(ETH / 2, KNOWN, "ended").await.unwrap();
-    let other = world.pay(ETH / 4, KNOWN, "other").await.unwrap();
+    let ended = world.pay(ETH / 2, KNOWN, "over").await.unwrap();
+    let other = world.pay(ETH / 4, KNOWN, "besides").await.unwrap();
     let (theo, until) = (&world.people.theo, world.now().after(Duration::from_secs(60)));
     let custodian = world.custodian.id();
     let good = theo.sign(&custodian, theo.statement(Verb::Approve, &ended, until));
