@@ -170,7 +170,7 @@ impl Custodian {
     /// Refuses a statement that does not count; else as for [`Self::submit`].
     ///
     /// # Cancel safety
-    /// Safe: the same approval can be given again.
+    /// Safe: the same approval can be given again as long as it counts; [`Self::order`] tells the rest.
     pub async fn approve(&self, approval: SignedStatement) -> Result<Answer, Error> {
         self.statement(approval, Verb::Approve).await
     }
@@ -181,7 +181,7 @@ impl Custodian {
     /// As for [`Self::approve`].
     ///
     /// # Cancel safety
-    /// Safe: the same rejection can be given again.
+    /// Safe: the same rejection can be given again, as an approval.
     pub async fn reject(&self, rejection: SignedStatement) -> Result<Answer, Error> {
         self.statement(rejection, Verb::Reject).await
     }
@@ -192,7 +192,7 @@ impl Custodian {
     /// As for [`Self::approve`].
     ///
     /// # Cancel safety
-    /// Safe: the same cancellation can be given again.
+    /// Safe: the same cancellation can be given again, as an approval.
     pub async fn cancel(&self, cancellation: SignedStatement) -> Result<Answer, Error> {
         self.statement(cancellation, Verb::Cancel).await
     }

@@ -243,9 +243,9 @@ impl fmt::Debug for RegionName {
 
 impl Default for KmsLimits {
     /// 1.5 s to connect, 4 s an attempt, 10 s in all, 3 attempts; 300 signatures and 5,000 data keys a
-    /// second, for which a call waits at most a second, 200 looks and 10 changes. AWS allows more looks,
-    /// of each kind 500 or 2,000 a second, and of most changes 5 (KMS developer guide, "Request
-    /// quotas").
+    /// second, for which a call waits at most a second, 200 looks and 10 changes. AWS allows 500 to 2,000
+    /// looks a second of each kind that openings and lists need, and 5 of most changes (KMS developer
+    /// guide, "Request quotas").
     fn default() -> Self {
         Self {
             connect: Duration::from_millis(1_500),

@@ -27,6 +27,9 @@ impl Sequencer {
         draft.off.extend(left_on(order));
         let is_over = order.is_over(draft.at).then_some(Hold::Expired);
         let stop = self.stop(order).or(is_over);
+        // A freeze stops no resumption, and hides nothing that does.
+        let removed = stop.filter(|reason| *reason == Hold::ApproverRemoved);
+        let unresumed = self.ledger.stop(order).or(removed).or(is_over).filter(|_| resumes(order));
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {
                 (Conclusion::Unknown { reason, suspends: None }, Vec::new())
@@ -41,12 +44,11 @@ impl Sequencer {
                 draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
             }
-            (
-                JobResult::Executed { .. },
-                Some(reason @ (Hold::ApproverRemoved | Hold::Expired)),
-            ) if resumes(order) => (Conclusion::Failed { reason }, Vec::new()),
             (JobResult::Executed { result, records }, _) => {
-                (self.executed(order, result, records, draft), Vec::new())
+                let refused = unresumed.map(|reason| Conclusion::Failed { reason });
+                let outcome =
+                    refused.unwrap_or_else(|| self.executed(order, result, records, draft));
+                (outcome, Vec::new())
             }
             (JobResult::Failed(reason) | JobResult::Unknown { reason, .. }, _)
                 if is_repeatable(order) =>

@@ -176,9 +176,9 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let engine = new_engine(&self.shared, command);
-        // A key may have been made since the descriptor was looked at.
-        let is_described = self.ledger.check_described(command, &self.shared.decoders).is_ok();
-        if self.ledger.check(command).is_err() || engine.is_err() || !is_described {
+        // A key may have been made since a descriptor was looked at.
+        let is_described = || self.ledger.check_described(command, &self.shared.decoders).is_ok();
+        if self.ledger.check(command).is_err() || engine.is_err() || !is_described() {
             return self.conclude(id, Conclusion::Failed { reason: Hold::Conflict }, None, draft);
         }
         if command.is_urgent() {
