@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use custody_core::command::{Command, CommandResult};
-use custody_core::document::EventBody;
+use custody_core::document::{EventBody, Verdict};
 use custody_core::id::{OrderId, PolicyId, PrincipalId, RoleId};
 use custody_core::ledger::LedgerError;
 use custody_core::principal::{Principal, Statement, Verb};
@@ -257,4 +257,16 @@ fn a_statement_that_does_not_count_is_refused() {
 
 fn before(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millis() - 1)
+}
+
+#[test]
+fn an_order_without_approvals_is_over_a_millisecond_after_its_own_end() {
+    let mut house = House::new();
+    let id = house.pay(5);
+    house.decide(&id, Verdict::Allowed).unwrap();
+    let order = house.ledger.order(&id).unwrap();
+    let expires = order.document().expires;
+    let past = expires.after(Duration::from_millis(1));
+    assert_eq!((order.is_over(expires), order.is_over(past)), (false, true));
+    assert!(!order.is_approval_over(past));
 }

@@ -24,7 +24,7 @@ mod recovering;
 mod resealing;
 mod runtimes;
 mod searching;
-mod signers;
+mod settling;
 mod slow;
 mod stores;
 mod swapping;

@@ -1,4 +1,15 @@
-//! Signers of more keys than stay open.
+//! Signers of more keys than stay open. It takes long: whoever runs the other tests of a whole
+//! custodian often does not wait for it.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests: a check fails by panicking"
+)]
+
+#[expect(dead_code, reason = "not every test binary uses all of it")]
+#[path = "custodian/house.rs"]
+mod house;
 
 use std::sync::Arc;
 
@@ -9,7 +20,7 @@ use custody_core::id::{KeyId, WalletId};
 use custody_core::seam::Exportability;
 use custody_testkit::failpoint::{Failpoint, Failpoints};
 
-use crate::house::{House, Parts, create_wallet, govern, payment_from, said};
+use house::{House, Parts, create_wallet, govern, payment_from, said};
 
 /// More than a custodian keeps open.
 const KEYS: u64 = 1_030;
