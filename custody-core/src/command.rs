@@ -260,7 +260,8 @@ pub enum Resolution {
         /// Why not; kept in the log, 1 to 500 bytes of visible ASCII and spaces.
         reason: String,
     },
-    /// These are the signatures; they must verify.
+    /// These are the signatures, as a backend's are released: they verify, and those of ECDSA over
+    /// secp256k1 have their recovery id ([`Signature::checked`](crate::crypto::Signature::checked)).
     Signed {
         /// One for each task, in the order of the tasks.
         signatures: Vec<TaskSignature>,

@@ -7,6 +7,8 @@
     reason = "helpers of tests fail by panicking and tell other processes"
 )]
 
+#[path = "world/aes.rs"]
+mod aes;
 #[path = "hazards/keks.rs"]
 mod keks;
 #[path = "hazards/processes.rs"]

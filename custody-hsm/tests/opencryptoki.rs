@@ -1,6 +1,8 @@
 //! The conformance suites of the testkit over openCryptoki, and what it does like no other module.
 #![expect(clippy::unwrap_used, reason = "a fixture fails by panicking")]
 
+#[path = "world/aes.rs"]
+mod aes;
 #[path = "world/export.rs"]
 mod export;
 #[path = "world/fixtures.rs"]
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use custody_core::crypto::{Algorithm, SignInput};
@@ -233,21 +235,8 @@ fn foreign_key(session: &Session) -> ObjectHandle {
 
 /// A key of AES that no backend made, and that is like one in all that the module says about it.
 fn foreign_kek(session: &Session, mut template: Vec<Attribute>) -> ObjectHandle {
-    template.extend([
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::KeyType(KeyType::AES),
-        Attribute::ValueLen(32.into()),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-        Attribute::Wrap(false),
-        Attribute::Unwrap(false),
-        Attribute::Sign(false),
-        Attribute::Verify(false),
-        Attribute::Derive(false),
-    ]);
+    template.extend(aes::like_ours());
+    template.push(Attribute::ValueLen(32.into()));
     session.generate_key(&Mechanism::AesKeyGen, &template).unwrap()
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
     assert_eq!(task.input, TaskInput::Prehash(keccak256(bytes).0));
     assert_eq!(intent.summary.len(), intent.effects.len());
     let actions: Vec<_> = intent.effects.iter().map(Effect::action).collect();
-    assert!(actions.len() >= 2, "{actions:?}");
+    assert!((2..=most_effects(bytes)).contains(&actions.len()), "{actions:?}");
     let fees = actions.iter().filter(|action| **action == Action::PayFee).count();
     assert_eq!((actions.last(), fees), (Some(&Action::PayFee), 1), "{actions:?}");
     assert!(decode(&[bytes, &[0]].concat()).is_none(), "a byte behind the end");
@@ -84,17 +84,35 @@ fn compare(envelope: &TxEnvelope, intent: &Intent, unsigned: &[u8]) {
     if envelope.kind().is_create() {
         assert!(intent.effects.iter().any(|effect| effect.action() == Action::Deploy));
     } else if !envelope.input().is_empty() {
-        // Besides the coins that the transaction itself moves, and its fee.
+        // A batch does what is in it, at other contracts; all else names this one, or moves something
+        // besides the coins of the transaction itself.
+        let is_batch = envelope.input().len() > ONE_CALL;
         let receiver = envelope.to().map(account);
         let acts = |effect: &Effect| match effect {
             Effect::PayFee { .. } => false,
             Effect::Transfer { amount, to, .. } => {
                 amount.asset().as_str() != COIN || Some(to) != receiver.as_ref()
             }
-            _ => true,
+            Effect::Administer { .. } | Effect::Call { .. } | Effect::DelegateCall { .. } => {
+                is_batch || effect.destination() == receiver.as_ref()
+            }
+            _ => effect.amount().is_some_and(|amount| amount.asset().as_str() != COIN),
         };
         assert!(intent.effects.iter().any(acts), "the data are an effect");
     }
+}
+
+/// The coins, the data and the fee are one effect each, and so is each authorisation (EIP-7702). Data
+/// that are longer than one call may be a batch of more.
+fn most_effects(unsigned: &[u8]) -> usize {
+    let fields = fields(unsigned);
+    let (data, authorizations) = match unsigned[0] {
+        1 => (6, 0),
+        2 | 3 => (7, 0),
+        4 => (7, items(fields[9]).len()),
+        _ => (5, 0),
+    };
+    3 + authorizations + fields[data].len().saturating_sub(ONE_CALL) / 64
 }
 
 /// Whether a price is wider than the 128 bits in which `alloy` keeps it.
@@ -105,15 +123,25 @@ fn has_wide_price(unsigned: &[u8]) -> bool {
         3 => &[2, 3, 9],
         _ => &[1],
     };
-    let list = if unsigned[0] < 0x80 { &unsigned[1..] } else { unsigned };
-    let (mut rest, _) = item(list);
-    let mut fields = Vec::new();
-    while !rest.is_empty() {
-        let (field, behind) = item(rest);
-        fields.push(field);
-        rest = behind;
-    }
+    let fields = fields(unsigned);
     places.iter().any(|place| fields[*place].len() > size_of::<u128>())
+}
+
+/// The fields of a transaction.
+fn fields(unsigned: &[u8]) -> Vec<&[u8]> {
+    let list = if unsigned[0] < 0x80 { &unsigned[1..] } else { unsigned };
+    items(item(list).0)
+}
+
+/// What is in each item of a list.
+fn items(mut list: &[u8]) -> Vec<&[u8]> {
+    let mut items = Vec::new();
+    while !list.is_empty() {
+        let (own, behind) = item(list);
+        items.push(own);
+        list = behind;
+    }
+    items
 }
 
 /// What is in the first item of RLP (Yellow Paper, appendix B), and what is behind it.
@@ -185,6 +213,8 @@ fn key() -> TestKey {
 }
 
 const COIN: &str = "eip155:1/slip44:60";
+/// A selector and two words: no batch of calls is shorter.
+const ONE_CALL: usize = 68;
 
 /// Unsigned transactions that are read, each with a name.
 pub(crate) fn samples() -> Vec<Seed> {

@@ -1,7 +1,7 @@
 //! Keys that encrypt data keys or wrap keys, and somebody else who has the PIN.
 
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use custody_core::id::KekId;
 use custody_core::seam::{ErrorKind, KeyEncryption as _};
@@ -10,7 +10,7 @@ use custody_hsm::{HsmBackend, HsmKek, Observer};
 use pollster::block_on;
 
 use crate::softhsm::Tokens;
-use crate::{objects, somebody};
+use crate::{aes, objects, somebody};
 
 const CONTEXT: &[&[u8]] = &[b"custodian", b"wallet"];
 
@@ -39,21 +39,10 @@ fn destroyed(session: &Session) -> Attribute {
 
 /// What a key that encrypts data keys is asked to be, but for one attribute.
 fn template(id: &Attribute, but: Option<&Attribute>) -> Vec<Attribute> {
-    let usual = [
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-        Attribute::Wrap(false),
-        Attribute::Unwrap(false),
-        Attribute::Sign(false),
-        Attribute::Verify(false),
-        Attribute::Derive(false),
-    ];
-    let mut template = vec![Attribute::Token(true), Attribute::KeyType(KeyType::AES), id.clone()];
     let kind = but.map(Attribute::attribute_type);
-    template.extend(usual.into_iter().filter(|one| Some(one.attribute_type()) != kind));
+    let mut template = aes::like_ours();
+    template.retain(|one| Some(one.attribute_type()) != kind);
+    template.push(id.clone());
     template.extend(but.cloned());
     template
 }

@@ -27,9 +27,6 @@ impl Sequencer {
         draft.off.extend(left_on(order));
         let is_over = order.is_over(draft.at).then_some(Hold::Expired);
         let stop = self.stop(order).or(is_over);
-        // A freeze stops no resumption, and hides nothing that does.
-        let removed = stop.filter(|reason| *reason == Hold::ApproverRemoved);
-        let unresumed = self.ledger.stop(order).or(removed).or(is_over).filter(|_| resumes(order));
         let (outcome, signatures) = match (&finished.result, stop) {
             (JobResult::Signed(_), Some(reason)) => {
                 (Conclusion::Unknown { reason, suspends: None }, Vec::new())
@@ -44,10 +41,14 @@ impl Sequencer {
                 draft.batch.puts.push(Record { key, value: set.bytes().to_vec() });
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
             }
-            (JobResult::Executed { result, records }, _) => {
-                let refused = unresumed.map(|reason| Conclusion::Failed { reason });
-                let outcome =
-                    refused.unwrap_or_else(|| self.executed(order, result, records, draft));
+            (JobResult::Executed { result, records }, stop) => {
+                let removed = stop.filter(|reason| *reason == Hold::ApproverRemoved);
+                // A freeze stops no resumption, and hides nothing that does.
+                let stops = || self.ledger.stop(order).or(removed).or(is_over);
+                let outcome = match resumes(order).then(stops).flatten() {
+                    Some(reason) => Conclusion::Failed { reason },
+                    None => self.executed(order, result, records, draft),
+                };
                 (outcome, Vec::new())
             }
             (JobResult::Failed(reason) | JobResult::Unknown { reason, .. }, _)

@@ -148,6 +148,28 @@ async fn what_is_reserved_but_not_called_fails_when_something_stops_it() {
     }
 }
 
+/// Has the backend answer `asking` only after so many milliseconds: what is heard then, and how often
+/// a key signed.
+async fn ends_late(
+    world: &World,
+    asking: impl Future<Output = Result<Answer, Error>>,
+    (call, late): (BackendCall, u64),
+    (heard, calls): (&str, usize),
+) {
+    let gate = Gate::new();
+    world.backend.plan().next(call, Fault::Hold(gate.clone()));
+    let waiting = async {
+        gate.reached_by(1).await;
+        world.clock.advance(Duration::from_millis(late));
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(asking, waiting);
+    assert_eq!(words::of(&answer), heard, "{call:?} {late}");
+    assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
+    let released = u64::from(heard == "released");
+    assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
+}
+
 /// Theo's approval ends while the order waits for the backend.
 #[tokio::test]
 async fn what_an_expired_approval_had_allowed_is_not_released() {
@@ -165,18 +187,8 @@ async fn what_an_expired_approval_had_allowed_is_not_released() {
         let approval =
             theo.sign(&world.custodian.id(), theo.statement(Verb::Approve, &order, until));
         let order = world.custodian.approve(approval).await.unwrap();
-        let gate = Gate::new();
-        world.backend.plan().next(call, Fault::Hold(gate.clone()));
-        let waiting = async {
-            gate.reached_by(1).await;
-            world.clock.advance(Duration::from_millis(late));
-            gate.open();
-        };
-        let (answer, ()) = tokio::join!(world.approve(&world.people.tara, &order), waiting);
-        assert_eq!(words::of(&answer), heard, "{call:?} {late}");
-        assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
-        let released = u64::from(heard == "released");
-        assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
+        let approving = world.approve(&world.people.tara, &order);
+        ends_late(&world, approving, (call, late), (heard, calls)).await;
     }
 }
 
@@ -188,20 +200,9 @@ async fn what_is_signed_after_the_order_has_expired_is_not_released() {
         (BackendCall::Sign, 5_000, "released", 1),
     ] {
         let world = World::new(Kind::Memory).await;
-        let gate = Gate::new();
-        world.backend.plan().next(call, Fault::Hold(gate.clone()));
-        let waiting = async {
-            gate.reached_by(1).await;
-            world.clock.advance(Duration::from_millis(late));
-            gate.open();
-        };
         let expires = Some(world.now().after(Duration::from_secs(5)));
         let request = Request { expires, ..world.request(ETH / 2, KNOWN, "late") };
-        let (answer, ()) = tokio::join!(world.submit(request), waiting);
-        assert_eq!(words::of(&answer), heard, "{call:?} {late}");
-        assert_eq!(world.sign_calls(), calls, "{call:?} {late}");
-        let released = u64::from(heard == "released");
-        assert_eq!(world.verify().await.report.released, released, "{call:?} {late}");
+        ends_late(&world, world.submit(request), (call, late), (heard, calls)).await;
     }
 }
 
