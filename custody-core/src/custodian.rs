@@ -219,7 +219,9 @@ impl Custodian {
     /// Goes on with the orders that a stopped process left reserved, and waits for them.
     ///
     /// # Errors
-    /// As for [`Self::submit`].
+    /// `ClockJump` if there are some and the clock is not trusted: nobody can tell what has expired.
+    /// They stay as they are; call it again once a `confirm_clock` order was done. Else as for
+    /// [`Self::submit`].
     ///
     /// # Cancel safety
     /// Safe: the orders go on without the caller.

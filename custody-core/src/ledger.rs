@@ -250,8 +250,16 @@ impl Ledger {
     /// Keys whose scheduled destruction is due at `now`, and on which no order is under way, the
     /// longest due first.
     pub fn due_destructions(&self, now: Timestamp) -> impl Iterator<Item = &KeyId> {
-        let is_free = |id: &&KeyId| self.check_no_orders(id).is_ok() && !self.may_be_kept(id);
-        self.index.due(now).filter(is_free)
+        self.index.due(now).filter(|id| self.check_free(id).is_ok())
+    }
+
+    /// Whether nothing is under way that a key's destruction waits for when it is due.
+    fn check_free(&self, id: &KeyId) -> Result<(), CommandRefusal> {
+        self.check_no_orders(id)?;
+        if self.may_be_kept(id) {
+            return Err(CommandRefusal::State { what: "order that may keep the key" });
+        }
+        Ok(())
     }
 
     /// Whether the backend may have been told to keep a key that is to be destroyed, by an order of

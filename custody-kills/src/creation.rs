@@ -68,6 +68,9 @@ async fn measure(plan: &Plan) -> Result<u64, Failure> {
     let (_directory, house) = empty()?;
     let since = Instant::now();
     let killed = kill(plan.life(&house, 0), Some(OPENING_MAX), Duration::ZERO).await?;
+    if killed.hung {
+        return Err("a house is not made in time".into());
+    }
     match killed.ended_by_itself {
         None => Ok(u64::try_from(since.elapsed().as_micros())?),
         Some(told) => Err(format!("a life ended by itself: {told}").into()),

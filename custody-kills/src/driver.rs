@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use custody_core::id::OrderId;
 use custody_core::ledger::Ledger;
@@ -58,6 +58,10 @@ pub struct Tally {
     pub orders: u64,
     /// Orders released with signatures.
     pub released: u64,
+    /// Orders signed that people had approved.
+    pub approved: u64,
+    /// Orders denied because too much had left their wallet in a day.
+    pub limited: u64,
     /// Events in the log at the end.
     pub events: u64,
     /// How often the directory was opened and looked through.
@@ -85,6 +89,12 @@ pub enum Finding {
         life: u64,
         /// What it told.
         told: String,
+    },
+    /// A life did not come to open its custodian, and did not end either.
+    #[error("life {life} neither opened its custodian in time nor ended")]
+    Hung {
+        /// Which.
+        life: u64,
     },
     /// Something else failed, such as opening what was left.
     #[error("after kill {kill}: {failure:?}")]
@@ -183,6 +193,9 @@ impl Driver {
         if let Some(told) = killed.ended_by_itself {
             return Err(Finding::Ended { life, told });
         }
+        if killed.hung {
+            return Err(Finding::Hung { life });
+        }
         self.tally.kills += 1;
         match killed.phase {
             Phase::Closed | Phase::Opening => self.tally.kills_in_opening += 1,
@@ -231,14 +244,40 @@ impl Driver {
     }
 
     /// Asks a house for orders, and holds the answers against the log and all earlier answers.
-    pub(crate) async fn ask(&mut self, house: &House, orders: &[OrderId]) -> Result<(), Failure> {
-        let mut answers = Vec::with_capacity(orders.len());
-        for order in orders {
-            answers.push(Given::answer(&house.custodian.order(order).await?));
-        }
+    async fn ask(&mut self, house: &House, orders: &[OrderId]) -> Result<(), Failure> {
+        let answers = answers(house, orders).await?;
         // Time may have ended some of them just now.
         self.oracle.follow(house.store.as_ref()).await?;
         Ok(self.oracle.hear(&answers)?)
+    }
+
+    /// As [`Self::ask`], for the last time: asks again until nothing has happened between the
+    /// questions and the log that they are held against, so that nobody may be told to wait for an
+    /// order that has ended.
+    pub(crate) async fn ask_last(
+        &mut self,
+        house: &House,
+        orders: &[OrderId],
+    ) -> Result<(), Failure> {
+        let since = Instant::now();
+        while since.elapsed() < REST_MAX {
+            self.oracle.follow(house.store.as_ref()).await?;
+            let position = self.oracle.position();
+            // An event shows in the store a moment before callers hear of it. This is answered only
+            // once they do.
+            house.custodian.resume().await?;
+            self.oracle.follow(house.store.as_ref()).await?;
+            if self.oracle.position() != position {
+                continue;
+            }
+            let answers = answers(house, orders).await?;
+            self.oracle.follow(house.store.as_ref()).await?;
+            if self.oracle.position() == position {
+                return Ok(self.oracle.hear_now(&answers)?);
+            }
+            self.oracle.hear(&answers)?;
+        }
+        Err("the house does not come to rest".into())
     }
 
     fn count_left(&mut self) {
@@ -282,6 +321,15 @@ impl Driver {
     }
 }
 
+/// What a house says of orders.
+async fn answers(house: &House, orders: &[OrderId]) -> Result<Vec<Given>, Failure> {
+    let mut answers = Vec::with_capacity(orders.len());
+    for order in orders {
+        answers.push(Given::answer(&house.custodian.order(order).await?));
+    }
+    Ok(answers)
+}
+
 /// The order of an answer that is final.
 fn ended(given: &Given) -> Option<&OrderId> {
     match given {
@@ -309,6 +357,8 @@ impl std::fmt::Display for Tally {
             given,
             orders,
             released,
+            approved,
+            limited,
             events,
             looks,
             receipts,
@@ -316,7 +366,9 @@ impl std::fmt::Display for Tally {
         write!(
             f,
             "{kills} kills ({kills_in_opening} in opening, {kills_in_closing} in closing, {left} orders left \
-             reserved), {looks} looks, {orders} orders, {released} released, {events} events, {given} lines given, {receipts} receipts"
+             reserved), {looks} looks, {orders} orders, {released} released, {approved} \
+             signed after approvals, {limited} denied by the limit of a day, {events} events, \
+             {given} lines given, {receipts} receipts"
         )
     }
 }
@@ -325,3 +377,22 @@ pub(crate) const HOUSE: &str = "house";
 const LIST: &str = "list.jsonl";
 /// How long a process may take until its custodian is open.
 pub(crate) const OPENING_MAX: Duration = Duration::from_secs(60);
+/// How long it may take until nothing happens any more in a house of which nobody wants anything.
+const REST_MAX: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_life_that_hangs_before_it_is_open_fails_the_run() {
+        let (program, manner) = (PathBuf::from("none"), Manner::Honest);
+        let plan = Plan { program, kills: 1, seed: 1, manner };
+        let mut driver = Driver::new(plan).await.unwrap();
+        let killed =
+            |hung| Killed { given: Vec::new(), phase: Phase::Opening, ended_by_itself: None, hung };
+        assert!(driver.take(Ok(killed(false)), 3).is_ok());
+        let finding = driver.take(Ok(killed(true)), 4);
+        assert!(matches!(finding, Err(Finding::Hung { life: 4 })), "{finding:?}");
+    }
+}

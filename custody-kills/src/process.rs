@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use custody_testkit::oracle::Given;
 
@@ -20,6 +20,8 @@ pub(crate) struct Killed {
     pub(crate) phase: Phase,
     /// What it told, if it was not the kill that ended it.
     pub(crate) ended_by_itself: Option<String>,
+    /// Whether its custodian was not open in time, and it went on all the same.
+    pub(crate) hung: bool,
 }
 
 /// What a life told last about its custodian.
@@ -50,23 +52,19 @@ fn live_and_die(
     let (opened, is_open) = mpsc::channel();
     let output = child.stdout.take().ok_or("no pipe")?;
     let reader = thread::spawn(move || read(BufReader::new(output), &opened));
-    if let Some(most) = open {
-        wait(&is_open, most);
-    }
+    let hung = open.is_some_and(|most| !opens(&is_open, most));
     thread::sleep(after);
     let ended_by_itself = end(child)?;
     let (given, phase) = reader.join().map_err(|_| "the reader of the pipe panicked")?;
-    Ok(Killed { given, phase, ended_by_itself })
+    Ok(Killed { given, phase, ended_by_itself, hung })
 }
 
-/// Waits until the custodian is open, or its process has closed the pipe.
-fn wait(is_open: &mpsc::Receiver<()>, most: Duration) {
-    let since = Instant::now();
-    while since.elapsed() < most {
-        match is_open.recv_timeout(most) {
-            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-        }
+/// Waits until the custodian is open, or its process has closed the pipe; whether one of the two
+/// came in time.
+fn opens(is_open: &mpsc::Receiver<()>, most: Duration) -> bool {
+    match is_open.recv_timeout(most) {
+        Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
+        Err(mpsc::RecvTimeoutError::Timeout) => false,
     }
 }
 
@@ -107,3 +105,27 @@ fn read(mut pipe: impl BufRead, opened: &mpsc::Sender<()>) -> (Vec<Given>, Phase
 }
 
 const SIGKILL: i32 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lived(script: &str) -> Killed {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script);
+        live_and_die(command, Some(A_SECOND), Duration::ZERO).unwrap()
+    }
+
+    #[test]
+    fn what_neither_opens_nor_ends_in_time_has_hung() {
+        let killed = lived("exec sleep 600");
+        assert!(killed.hung && killed.ended_by_itself.is_none());
+        let killed = lived("echo '\"open\"'; exec sleep 600");
+        assert!(!killed.hung && killed.ended_by_itself.is_none());
+        assert_eq!(killed.phase, Phase::Open);
+        let killed = lived("exit 1");
+        assert!(!killed.hung);
+    }
+
+    const A_SECOND: Duration = Duration::from_secs(1);
+}

@@ -81,7 +81,7 @@ impl Soak {
         for payer in 0..64 {
             let soak = self.clone();
             payers.spawn(async move {
-                for number in 0..400 {
+                for number in 0..FILLED {
                     let id = format!("fill-{payer}-{number}");
                     soak.submit(requests::payment(&id, requests::hot(0)?, 1)?).await?;
                 }
@@ -263,5 +263,8 @@ impl Write for Refusing {
 
 /// How many writes of log lines were refused.
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+/// How many payments fill a house, for each of 64 payers. A list of requests that came in lately
+/// doubles for the last time in a short soak when it has 32,768 of them, its table before that.
+const FILLED: u32 = 520;
 /// How often figures are told.
 const SAMPLES: u32 = 100;

@@ -86,7 +86,7 @@ fn switches_handlers_and_descriptors_are_reached_over_sqlite_too() {
 fn workloads_end_as_they_should_when_nothing_fails() {
     let expected: [&[&str]; 6] = [
         &["released"],
-        &["released"; 6],
+        &["released"; 10],
         &["released"; 13],
         &["denied", "denied", "released", "released"],
         &["released"; 3],

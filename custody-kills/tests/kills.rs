@@ -48,6 +48,8 @@ async fn nothing_that_a_caller_was_given_is_lost_by_a_kill() {
             let hit = [tally.kills_in_opening, tally.kills_in_closing, tally.left];
             let figures = [hit.as_slice(), &[tally.released]].concat();
             assert!(tally.kills < 100 || !figures.contains(&0), "these kills hit nothing");
+            let ruled = [tally.approved, tally.limited];
+            assert!(tally.kills < 100 || !ruled.contains(&0), "no approval or no limit counted");
         }
         Err(finding) => panic!("seed {seed}, kept in {}: {finding}", driver.keep().display()),
     }

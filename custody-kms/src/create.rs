@@ -27,6 +27,7 @@ use crate::config::RegionName;
 use crate::fault::{Effect, KmsFault, KmsReason};
 use crate::handle::Owner;
 use crate::kms::{Ask, Quota};
+pub use adoption::is_usual_policy;
 pub(crate) use claim::there;
 use search::{Aliases, find_tag};
 

@@ -30,6 +30,8 @@ pub use arn::{KeyArn, KeyArnError};
 pub use aws_sdk_kms;
 pub use backend::KmsBackend;
 pub use config::{Account, DataKeyLimits, KmsConfig, KmsConfigError, KmsLimits, RegionName};
+#[doc(hidden)]
+pub use create::is_usual_policy;
 pub use fault::{KmsFault, KmsReason};
 pub use house::HouseName;
 pub use kek::KmsKek;

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use custody_core::command::Command;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request, RequestedWork};
 use custody_core::id::{CustodianId, OrderId, PrincipalId};
 use custody_core::principal::{Statement, Verb};
@@ -159,12 +158,10 @@ impl Life {
         if self.weather.is_over() {
             return None;
         }
-        if let RequestedWork::Command(command) = &request.work
-            && let Command::Thaw { scope } = command.as_ref()
-        {
-            self.referee.thaws(scope);
-        }
         let requester = request.requester.clone();
+        if let RequestedWork::Command(command) = &request.work {
+            self.referee.commands((requester.clone(), request.id.clone()), command);
+        }
         let asked = self.referee.submits(
             (requester.clone(), request.id.clone()),
             submission(&request),

@@ -33,6 +33,8 @@ fn sabotaged_worlds_repeat_too() {
 #[test]
 fn the_worlds_together_hold_everything_that_can_happen() {
     let missing = worlds(2_000..3_600, |outcome| {
+        let broken = &outcome.violation;
+        assert!(broken.is_none(), "seed {}: {broken:?}\n{outcome}", outcome.seed);
         let mut missing = HAPPENS.to_vec();
         for line in &outcome.trace {
             missing.retain(|what| !line.contains(what));

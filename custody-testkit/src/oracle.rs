@@ -2,7 +2,8 @@
 //! must never happen twice or too much, and holds the log against what callers were given.
 //!
 //! Invariant: nothing is taken from the custodian under test but its events, its documents and its
-//! answers; the sums, the tree and the story of each order are counted anew.
+//! answers; the sums, the tree, who may approve, what is frozen, how keys stand and the story of
+//! each order are counted anew.
 
 mod breach;
 mod charged;
@@ -76,7 +77,7 @@ impl Oracle {
         Self {
             replay: Replay::new(custodian, Depth::Full, Some(compiler), decoders),
             tree: Tree::default(),
-            history: History::new(promises),
+            history: History::new(custodian, promises),
             log_keys: Vec::new(),
             signed: BTreeMap::new(),
             frozen: Vec::new(),
@@ -114,6 +115,29 @@ impl Oracle {
             self.hear_one(given)?;
         }
         self.frozen.iter().try_for_each(|scope| self.still_frozen(scope))
+    }
+
+    /// As [`Self::hear`], of answers that were given after the last event that was taken: an order
+    /// that has ended does not wait any more.
+    ///
+    /// One that is reserved may still be told as waiting, with nothing missing: its job may be at
+    /// work, and what a stopped process left waits for `resume` (SECURITY.md, "A disk that fails").
+    /// That none is left in the end is for [`Self::settled`] to say.
+    ///
+    /// # Errors
+    /// Names what was given and does not hold.
+    pub fn hear_now(&mut self, given: &[Given]) -> Result<(), Breach> {
+        self.hear(given)?;
+        given.iter().try_for_each(|given| self.still_waits(given))
+    }
+
+    /// Whether everything that was allowed has come to an end, be it an unknown one. Ask once the
+    /// custodian has gone on with whatever was left, and its log was read to the last event.
+    ///
+    /// # Errors
+    /// Names an order that is reserved.
+    pub fn settled(&self) -> Result<(), Breach> {
+        self.history.settled()
     }
 
     /// What was checked so far.

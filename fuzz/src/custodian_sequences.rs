@@ -2,6 +2,7 @@
 //! ends. Every caller hears something in time, everything comes to its end, and an oracle finds
 //! nothing wrong with the log.
 
+mod records;
 mod seeds;
 
 use std::future::Future;
@@ -28,16 +29,19 @@ use crate::world::{
 
 pub(crate) use seeds::seeds;
 
-const PARTS: [&str; 3] = ["calls", "crashes", "failures"];
+const PARTS: [&str; 4] = ["calls", "changed records", "crashes", "failures"];
 
 pub(crate) fn parts() -> Vec<&'static str> {
     PARTS.to_vec()
 }
 
 pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
-    let (world, struck) = live(bytes);
+    let Lived { mut world, struck, changes } = live(bytes);
     let (lives, heard) = (world.lives, !world.answers.is_empty());
     world.judge();
+    if records::are_changed(&mut world, changes) {
+        return Some("changed records");
+    }
     match (struck, lives) {
         (true, _) => Some("failures"),
         (false, 4..) => Some("crashes"),
@@ -47,14 +51,25 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
 
 /// The state after a sequence.
 pub(crate) fn ledger_after(bytes: &[u8]) -> Option<Ledger> {
-    let (world, _) = live(bytes);
+    let Lived { world, .. } = live(bytes);
     (!world.answers.is_empty()).then(|| world.judge())
 }
 
-/// Lives until the bytes are used up, then once more while nothing fails; whether something did.
-fn live(bytes: &[u8]) -> (World, bool) {
+/// A world that has come to rest.
+struct Lived<'a> {
+    world: World,
+    /// Whether something failed.
+    struck: bool,
+    /// What is to become of the records outside of the log.
+    changes: &'a [u8],
+}
+
+/// Lives until the bytes are used up, then once more while nothing fails.
+fn live(bytes: &[u8]) -> Lived<'_> {
     let mut input = Input::new(bytes);
-    let mut world = World::furnished(input.byte().is_multiple_of(2));
+    let first = input.byte();
+    let changes = if first >= CHANGES { input.field() } else { &[] };
+    let mut world = World::furnished(first.is_multiple_of(2));
     let mut struck = false;
     let mut steps = 0;
     loop {
@@ -76,24 +91,36 @@ fn live(bytes: &[u8]) -> (World, bool) {
         }
     }
     finish(&mut world);
-    (world, struck)
+    Lived { world, struck, changes }
 }
 
-/// A last life in which nothing fails: what can be known is known, and everything is closed.
+/// What can be known is known, everything is closed, and the log has come to rest.
 fn finish(world: &mut World) {
+    let rests = (0..LAST_LIVES_MAX).any(|_| last_life(world));
+    assert!(rests, "the log grows though nobody asks for anything");
+}
+
+/// A last life in which nothing fails; whether nothing happened any more once all was asked for.
+fn last_life(world: &mut World) -> bool {
     world.points.disarm();
+    world.last.clear();
     let life = world.begin();
     let (executor, builder, id) = (life.executor.clone(), world.builder(&life), world.id);
-    executor.run(async {
+    let asked_at = executor.run(async {
         let custodian = Box::pin(builder.open(id)).await.unwrap();
-        let mut callers = Callers { custodian, people: people(), world };
-        callers.go_on().await;
-        callers.ask_everything().await;
+        let mut callers = Callers { custodian, people: people(), world: &mut *world };
+        if !callers.go_on().await {
+            callers.confirm_clock().await;
+            assert!(callers.go_on().await, "the clock is confirmed, and nothing goes on");
+        }
         let head = callers.custodian.checkpoint().await.unwrap().unwrap();
+        callers.ask_everything().await;
         callers.world.given.push(Given::head(&head));
         Box::pin(callers.custodian.close()).await.unwrap();
+        head.head.size.value()
     });
     world.end(life);
+    world.events() == asked_at
 }
 
 /// Everybody who asks a custodian for something.
@@ -139,11 +166,11 @@ impl Callers<'_> {
 
     async fn pay_twice_at_once(&mut self, input: &mut Input<'_>) {
         let (first, second) = (some_payment(input), some_payment(input));
-        let (custodian, ids) = (self.custodian.clone(), [first.id.clone(), second.id.clone()]);
+        let (custodian, asked) = (self.custodian.clone(), [first.clone(), second.clone()]);
         let both = join(custodian.submit(first), custodian.submit(second));
         let (first, second) = self.hear(Box::pin(both)).await;
-        for (id, answer) in ids.into_iter().zip([first, second]) {
-            self.note(Some((principal("otto"), id)), answer);
+        for (request, answer) in asked.into_iter().zip([first, second]) {
+            self.note(Some(request), answer);
         }
     }
 
@@ -175,26 +202,16 @@ impl Callers<'_> {
     async fn govern(&mut self, input: &mut Input<'_>) {
         let command = some_command(input);
         let id = request_id(1_000 + usize::from(input.byte()));
-        if let Command::Thaw { scope } = &command {
-            self.world.given.push(Given::Thawing(scope.clone()));
+        match &command {
+            Command::Thaw { scope } => self.world.given.push(Given::Thawing(scope.clone())),
+            Command::Freeze { scope } => self.world.freezing(&id, scope),
+            _ => {}
         }
-        let request = Request::command(principal("olivia"), id, command.clone());
+        let request = Request::command(principal("olivia"), id.clone(), command.clone());
         let answer = self.submit(request).await;
         let done = answer.is_some_and(|answer| matches!(answer.outcome, Outcome::Released(_)));
         if let (Command::Freeze { scope }, true) = (command, done) {
-            self.frozen(scope);
-        }
-    }
-
-    /// A freeze was answered as done, unless it is an old one that was thawed since. Nobody says
-    /// whether the house is frozen: a thaw of it that was ever asked for may have come since.
-    fn frozen(&mut self, scope: FreezeScope) {
-        let is_frozen = match &scope {
-            FreezeScope::House => !self.world.given.contains(&Given::Thawing(FreezeScope::House)),
-            FreezeScope::Wallet(id) => self.custodian.wallet(id).is_some_and(|w| w.is_frozen()),
-        };
-        if is_frozen {
-            self.world.given.push(Given::Frozen(scope));
+            self.world.frozen(&id, scope);
         }
     }
 
@@ -245,9 +262,10 @@ impl Callers<'_> {
     }
 
     /// Goes on with what an earlier process left; people settle what cannot be known.
-    async fn go_on(&mut self) {
+    /// Whether it could: nothing goes on by a clock that is not trusted.
+    async fn go_on(&mut self) -> bool {
         let custodian = self.custodian.clone();
-        let Ok(resumed) = self.hear(Box::pin(custodian.resume())).await else { return };
+        let Ok(resumed) = self.hear(Box::pin(custodian.resume())).await else { return false };
         for answer in resumed {
             self.world.given.push(Given::answer(&answer));
             if matches!(answer.outcome, Outcome::Unknown { .. }) {
@@ -258,6 +276,13 @@ impl Callers<'_> {
                 self.submit(Request::command(principal("olivia"), id, command)).await;
             }
         }
+        true
+    }
+
+    async fn confirm_clock(&mut self) {
+        let id = format!("confirm-{}", self.world.lives).parse().unwrap();
+        let command = Command::ConfirmClock {};
+        self.submit(Request::command(principal("olivia"), id, command)).await;
     }
 
     /// Asks for every order that was ever answered about.
@@ -265,28 +290,25 @@ impl Callers<'_> {
         for answer in self.world.answers.clone() {
             let custodian = self.custodian.clone();
             let now = self.hear(Box::pin(custodian.order(&answer.order))).await.unwrap();
-            self.world.given.push(Given::answer(&now));
+            self.world.last.push(Given::answer(&now));
         }
     }
 
     async fn submit(&mut self, request: Request) -> Option<Answer> {
-        let asked = (request.requester.clone(), request.id.clone());
+        let asked = request.clone();
         let custodian = self.custodian.clone();
         let answer = self.hear(Box::pin(custodian.submit(request))).await;
         self.note(Some(asked), answer)
     }
 
     /// Keeps what a caller was given.
-    fn note(
-        &mut self,
-        asked: Option<(custody_core::id::PrincipalId, custody_core::id::RequestId)>,
-        answer: Result<Answer, Error>,
-    ) -> Option<Answer> {
+    fn note(&mut self, asked: Option<Request>, answer: Result<Answer, Error>) -> Option<Answer> {
         let answer = answer.ok()?;
-        self.world.given.push(match asked {
-            Some((requester, id)) => Given::answer_to(requester, id, &answer),
+        self.world.given.push(match &asked {
+            Some(asked) => Given::answer_to(asked.requester.clone(), asked.id.clone(), &answer),
             None => Given::answer(&answer),
         });
+        self.world.asked.extend(asked.map(|request| (request, answer.clone())));
         self.world.answers.retain(|known| known.order != answer.order);
         self.world.answers.push(answer.clone());
         Some(answer)
@@ -367,5 +389,8 @@ fn some_command(input: &mut Input<'_>) -> Command {
 /// Seams whose calls block their thread and are not armed to hang: a call that returns late lets
 /// time pass, as callers do.
 const BLOCKING: [&str; 5] = ["clock.", "compiler.", "decoder.", "engine.", "spawner."];
+/// From here on the first byte says that records are changed after the last life.
+const CHANGES: u8 = 0x80;
+const LAST_LIVES_MAX: usize = 4;
 const STEPS_MAX: usize = 48;
 const LIVES_MAX: u64 = 6;

@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use custody_kms::iam::{IamScope, IamScopeError, PrincipalArn, Use, identity_policy, key_policy};
-use custody_kms::{Account, HouseName, KeyArn, KmsConfig, KmsConfigError, RegionName};
+use custody_kms::{
+    Account, HouseName, KeyArn, KmsConfig, KmsConfigError, RegionName, is_usual_policy,
+};
 use serde_json::Value;
 
 use crate::Seed;
 use crate::input::{choose, chosen};
 
-const PARTS: [&str; 7] =
-    ["account", "arn", "configuration", "house", "principal", "region", "scope"];
+const PARTS: [&str; 8] =
+    ["account", "arn", "configuration", "house", "key policy", "principal", "region", "scope"];
 /// What no error repeats.
 pub(crate) const WORD: &str = "s3cret-input";
 
@@ -29,6 +31,7 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
         "arn" => arn(text),
         "configuration" => configuration(text),
         "house" => same(text, HouseName::parse(text).map(|it| it.as_str().to_owned())),
+        "key policy" => usual_policy(text),
         "principal" => same(text, PrincipalArn::parse(text).map(|it| it.as_str().to_owned())),
         "region" => same(text, RegionName::parse(text).map(|it| it.as_str().to_owned())),
         _ => scope(text),
@@ -179,6 +182,43 @@ fn scope(text: &str) -> bool {
     true
 }
 
+/// A key that was found is taken for one of ours only if its policy is the one that KMS gives by
+/// itself, of the key's own account: read as JSON, it has that one statement and nothing else.
+fn usual_policy(text: &str) -> bool {
+    let arn = KeyArn::parse(arns()[0].1).unwrap();
+    if !is_usual_policy(text, &arn) {
+        return false;
+    }
+    assert!(crate::json::has_unique_keys(text.as_bytes()));
+    let mut policy: Value = serde_json::from_str(text).unwrap();
+    let rest = policy.as_object_mut().unwrap();
+    let Some(Value::Array(statements)) = rest.remove("Statement") else { panic!("a list") };
+    names_only(rest, ["Version", "Id"]);
+    let [Value::Object(statement)] = &statements[..] else { panic!("one statement") };
+    let mut statement = statement.clone();
+    for (field, only) in [
+        ("Effect", Value::from("Allow")),
+        ("Principal", serde_json::json!({ "AWS": "arn:aws:iam::111122223333:root" })),
+        ("Action", Value::from("kms:*")),
+        ("Resource", Value::from("*")),
+    ] {
+        assert_eq!(statement.remove(field), Some(only), "{field}");
+    }
+    names_only(&statement, ["Sid", "Sid"]);
+    for (own, other) in [("111122223333", "444455556666"), ("arn:aws:", "arn:aws-cn:")] {
+        let other = KeyArn::parse(&arn.as_str().replacen(own, other, 1)).unwrap();
+        assert!(!is_usual_policy(text, &other), "it is that of another account");
+    }
+    true
+}
+
+/// Names let nobody in.
+fn names_only(fields: &serde_json::Map<String, Value>, names: [&str; 2]) {
+    for (name, value) in fields {
+        assert!(names.contains(&name.as_str()) && (value.is_string() || value.is_null()), "{name}");
+    }
+}
+
 fn allows_no_wildcard(json: &str) {
     assert!(crate::json::has_unique_keys(json.as_bytes()));
     let policy: Value = serde_json::from_str(json).unwrap();
@@ -213,7 +253,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let mut add = |part: &str, name: &str, text: &str| {
         let number = PARTS.iter().position(|known| *known == part).unwrap();
-        seeds.push((format!("{part}-{name}"), chosen(number, text.as_bytes())));
+        seeds.push((format!("{part}-{name}").replace(' ', "-"), chosen(number, text.as_bytes())));
     };
     arns().iter().for_each(|(name, text)| add("arn", name, text));
     for (part, good, bad) in [
@@ -254,8 +294,28 @@ pub(crate) fn seeds() -> Vec<Seed> {
     ] {
         add("scope", name, &SCOPE.replacen(from, to, 1));
     }
+    for (name, from, to) in [
+        ("usual", "", ""),
+        ("no-id", r#""Id":"key-default-1","#, ""),
+        ("other-account", "111122223333", "444455556666"),
+        ("user", ":root", ":user/s3cret-input"),
+        ("everybody", r#"{"AWS":"arn:aws:iam::111122223333:root"}"#, r#""*""#),
+        ("twice", r#""Action":"#, r#""Action":"kms:Sign","Action":"#),
+        ("condition", r#""Resource":"*""#, r#""Resource":"*","Condition":{}"#),
+        ("list", r#"{"AWS":"arn:aws:iam::111122223333:root"}"#, ROOT_IN_A_LIST),
+        ("second", r#"}]}"#, r#"},{"Effect":"Allow","Principal":"*","Action":"*"}]}"#),
+    ] {
+        add("key policy", name, &KEY_POLICY.replacen(from, to, 1));
+    }
     seeds
 }
+
+/// As KMS gives it by itself (KMS developer guide, "Default key policy").
+const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":
+"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},
+"Action":"kms:*","Resource":"*"}]}"#;
+
+const ROOT_IN_A_LIST: &str = r#"["arn:aws:iam::111122223333:root"]"#;
 
 const CONFIGURATION: &str = r#"id = "aws"
 account = "111122223333"

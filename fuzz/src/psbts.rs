@@ -16,7 +16,7 @@ use bitcoin::{
     Amount, Network, OutPoint, Psbt, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid,
     WPubkeyHash, Witness, XOnlyPublicKey,
 };
-use custody_chain::BitcoinDecoder;
+use custody_chain::{AddressKind, BitcoinDecoder};
 use custody_core::caip::ChainId;
 use custody_core::crypto::Algorithm;
 use custody_core::effect::Action;
@@ -31,7 +31,13 @@ use miniscript::{Descriptor, DescriptorPublicKey};
 use crate::Seed;
 use crate::input::{choose, chosen, flip, patched};
 
-const PARTS: [&str; 3] = ["psbt", "descriptor", "message"];
+const PARTS: [&str; 4] = ["psbt", "descriptor", "message", "extended key"];
+const KINDS: [(AddressKind, u32, &str, &str); 4] = [
+    (AddressKind::KeyHash, 44, "pkh(", ")"),
+    (AddressKind::NestedKeyHash, 49, "sh(wpkh(", "))"),
+    (AddressKind::Taproot, 86, "tr(", ")"),
+    (AddressKind::WitnessKeyHash, 84, "wpkh(", ")"),
+];
 
 pub(crate) fn parts() -> Vec<&'static str> {
     PARTS.to_vec()
@@ -42,6 +48,7 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
     let is_taken = match *part {
         "psbt" => psbt(rest),
         "descriptor" => descriptor(rest),
+        "extended key" => extended_key(rest),
         _ => message(rest),
     };
     is_taken.then_some(part)
@@ -118,6 +125,37 @@ fn descriptor(bytes: &[u8]) -> bool {
         if let Ok(changed) = WalletDescriptor::parse(&changed) {
             assert!(!reads(&changed), "character {at} changed");
         }
+    }
+    true
+}
+
+/// An extended key is the one in the descriptor of its account, of no other account and network,
+/// and none in which one character is another.
+fn extended_key(bytes: &[u8]) -> bool {
+    let Some((first, text)) = bytes.split_first() else { return false };
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (kind, purpose, before, behind) = KINDS[usize::from(*first) % KINDS.len()];
+    let number = u32::from(*first) / 4;
+    let test = ChainId::parse("bip122:000000000933ea01ad0ee984209779ba").unwrap();
+    let descriptor = |chain: &ChainId, number: u32, text: &str| {
+        kind.descriptor(chain, [0xde, 0xad, 0xbe, 0xef], number, text)
+    };
+    let chain = context().chain;
+    let Ok(read) = descriptor(&chain, number, text) else { return false };
+    let (written, _) = read.as_str().split_once('#').unwrap();
+    let path = format!("deadbeef/{purpose}'/0'/{number}'");
+    assert_eq!(written, format!("{before}[{path}]{text}/<0;1>/*{behind}"));
+    assert!(descriptor(&chain, number + 1, text).is_err(), "another account");
+    assert!(descriptor(&test, number, text).is_err(), "another network");
+    let payload = bs58::decode(text).with_check(None).into_vec().unwrap();
+    assert_eq!(payload[..5], [0x04, 0x88, 0xb2, 0x1e, 3], "an account of the main network");
+    assert_eq!(payload[9..13], (number | 0x8000_0000).to_be_bytes());
+    assert_eq!(bs58::encode(payload).with_check().into_string(), text);
+    for at in 0..text.len() {
+        let mut changed = text.as_bytes().to_vec();
+        changed[at] ^= 1;
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(descriptor(&chain, number, &changed).is_err(), "character {at} changed");
     }
     true
 }
@@ -295,6 +333,16 @@ pub(crate) fn seeds() -> Vec<Seed> {
         let flipped = patched(text.as_bytes(), &flip(20, 1));
         seeds.push((format!("descriptor-{number}-flipped"), chosen(1, &flipped)));
     }
+    let (key, _) = account();
+    for kind in 0..4 {
+        let text = [&[kind], key.to_string().as_bytes()].concat();
+        seeds.push((format!("extended-key-{kind}"), chosen(3, &text)));
+        seeds.push((format!("extended-key-{kind}-cut"), chosen(3, &text[..text.len() - 1])));
+        let flipped = patched(&text, &flip(60, 1));
+        seeds.push((format!("extended-key-{kind}-flipped"), chosen(3, &flipped)));
+    }
+    let other_account = [&[4], key.to_string().as_bytes()].concat();
+    seeds.push(("extended-key-other-account".to_owned(), chosen(3, &other_account)));
     for (name, text) in [("text", &b"Hello World"[..]), ("bytes", b"\xff\0"), ("empty", b"")] {
         seeds.push((format!("message-{name}"), chosen(2, text)));
     }

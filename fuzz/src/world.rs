@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use custody_core::amount::{Amount, Asset, Units};
-use custody_core::command::{Command, KeyStart};
+use custody_core::command::{Command, FreezeScope, KeyStart};
 use custody_core::crypto::Algorithm;
 use custody_core::custodian::{
     Answer, Config, Custodian, CustodianBuilder, Genesis, Outcome, Request,
@@ -13,7 +13,9 @@ use custody_core::custodian::{
 use custody_core::effect::Effect;
 use custody_core::id::{BackendId, CustodianId, KeyId, PrincipalId, RequestId, TierId, WalletId};
 use custody_core::ledger::Ledger;
-use custody_core::seam::{AuditLog as _, Checkpoint, Clock as _, Exportability, Head, Store};
+use custody_core::seam::{
+    AuditLog as _, Checkpoint, Clock as _, Exportability, Head, Record, RecordKey, Store,
+};
 use custody_core::time::Timestamp;
 use custody_soft::SoftBackend;
 use custody_testkit::audit::{MemoryAnchor, MemoryLog};
@@ -34,6 +36,12 @@ pub(crate) struct World {
     pub(crate) points: Failpoints,
     pub(crate) given: Vec<Given>,
     pub(crate) answers: Vec<Answer>,
+    /// What was answered when everything had come to rest.
+    pub(crate) last: Vec<Given>,
+    /// The requests that were answered, each with its answer.
+    pub(crate) asked: Vec<(Request, Answer)>,
+    /// The freezes that were asked for, each with how much had been given when it first was.
+    pub(crate) freezes: Vec<(RequestId, FreezeScope, usize)>,
     pub(crate) lives: u64,
     /// Whether keys are used in the process, unseen from outside.
     pub(crate) in_process: bool,
@@ -76,6 +84,9 @@ impl World {
             clock,
             given: Vec::new(),
             answers: Vec::new(),
+            last: Vec::new(),
+            asked: Vec::new(),
+            freezes: Vec::new(),
             lives: 0,
             in_process,
             id,
@@ -125,11 +136,43 @@ impl World {
             .backend(points.backend(Arc::new(backend)))
     }
 
+    /// A freeze is about to be asked for: what comes later than the first time may undo it.
+    pub(crate) fn freezing(&mut self, id: &RequestId, scope: &FreezeScope) {
+        if !self.freezes.iter().any(|(known, of, _)| known == id && of == scope) {
+            self.freezes.push((id.clone(), scope.clone(), self.given.len()));
+        }
+    }
+
+    /// A freeze was answered as done, and holds if no thaw was asked for since it was. The
+    /// custodian is not asked: it might have lost it at once.
+    pub(crate) fn frozen(&mut self, id: &RequestId, scope: FreezeScope) {
+        let asked = self.freezes.iter().find(|(known, of, _)| known == id && *of == scope);
+        let thawing = Given::Thawing(scope.clone());
+        if asked.is_some_and(|(_, _, since)| !self.given[*since..].contains(&thawing)) {
+            self.given.push(Given::Frozen(scope));
+        }
+    }
+
+    /// How many events the log has.
+    pub(crate) fn events(&self) -> u64 {
+        self.store.snapshot().events().len() as u64
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.store.records()
+    }
+
+    pub(crate) fn replace_record(&self, key: &RecordKey, value: Vec<u8>) {
+        self.store.replace_record(key, value);
+    }
+
     /// Holds the log against the invariants and against what callers were given; the last state.
+    /// Everything was gone on with: no order is reserved any more, and the last answers say how
+    /// each stands at the end.
     ///
     /// # Panics
     /// If something is broken.
-    pub(crate) fn judge(self) -> Ledger {
+    pub(crate) fn judge(&self) -> Ledger {
         let coin = TestTransfer::coin();
         let promises = Promises { asset: Some(coin), a_day: Some(Units::from(A_DAY)), alone: None };
         let rules = Arc::new(TestRules::new());
@@ -137,6 +180,8 @@ impl World {
         let store: &dyn Store = &self.store;
         oracle.follow(store).now_or_never().unwrap().unwrap_or_else(|breach| panic!("{breach}"));
         oracle.hear(&self.given).unwrap_or_else(|breach| panic!("{breach}"));
+        oracle.hear_now(&self.last).unwrap_or_else(|breach| panic!("{breach}"));
+        oracle.settled().unwrap_or_else(|breach| panic!("{breach}"));
         oracle.into_ledger().unwrap()
     }
 }

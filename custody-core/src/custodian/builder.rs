@@ -260,6 +260,7 @@ fn start(seams: Seams, opened: Opened) -> Custodian {
         doubted: AtomicU64::new(0),
         sealed,
         signers: Mutex::new(HashMap::new()),
+        log_signers: Mutex::new(Vec::new()),
         queue: Mutex::new(queue),
         urgent: Mutex::new(urgent),
         finished,

@@ -19,7 +19,8 @@ pub enum Error {
         /// Which quota is exhausted.
         what: &'static str,
     },
-    /// Wall clock and monotonic clock drifted apart; only `confirm_clock` is judged.
+    /// Wall clock and monotonic clock drifted apart; only `confirm_clock` is judged, and nothing
+    /// goes on that an earlier process left.
     #[error("the clock jumped; a confirm_clock order is needed")]
     ClockJump,
     /// The custodian is closed or its sequencer stopped.

@@ -296,7 +296,7 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
     let command = stored.value();
     let (wallet, chain) = {
         let published = shared.read();
-        published.ledger.check(command)?;
+        check_command(&published.ledger, command)?;
         let wallet = published.ledger.wallet_of(command);
         let chain = wallet.as_ref().and_then(|id| published.ledger.wallet(id));
         (wallet, chain.map(|wallet| wallet.chain().clone()))
@@ -328,6 +328,21 @@ fn command_work(shared: &Shared, order: &OrderId, command: Command) -> Result<Pr
         carried: Carried::Command(Arc::new(command.clone())),
         documents,
     })
+}
+
+/// Fails if a command cannot be done upon the durable state, unless a turn that is under way may
+/// change that.
+fn check_command(ledger: &Ledger, command: &Command) -> Result<(), CommandRefusal> {
+    let checked = ledger.check(command);
+    let is_so =
+        matches!(checked, Err(CommandRefusal::KeyState { .. } | CommandRefusal::State { .. }));
+    if is_so && is_alarm(command) { Ok(()) } else { checked }
+}
+
+/// Whether a command stops what others start again: a thaw or a resumption may be on its way to the
+/// store when somebody raises the alarm, so that only the sequencer knows whether it is so already.
+pub(super) const fn is_alarm(command: &Command) -> bool {
+    matches!(command, Command::Freeze { .. } | Command::SuspendKey { .. })
 }
 
 /// The engine of a new rule set, if the command brings one and the set may come into force.

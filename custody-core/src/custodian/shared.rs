@@ -16,8 +16,9 @@ use super::message::Entry;
 use super::switching::Switches;
 use crate::caip::ChainId;
 use crate::command::{Command, FreezeScope};
+use crate::crypto::PublicKey;
 use crate::digest::Digest;
-use crate::document::{OrderDocument, SubmissionDocument};
+use crate::document::{OrderDocument, SubmissionDocument, Work};
 use crate::id::{
     BackendId, ExtensionName, KeyId, OrderId, PayloadFormat, PrincipalId, RequestId, WalletId,
 };
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     /// How many events are durable, under a signed head, and anchored if there is an anchor.
     pub(crate) sealed: AtomicU64,
     pub(crate) signers: Mutex<OpenSigners>,
+    /// Keys that the log can be rotated to, of those that it was asked for since the start.
+    pub(crate) log_signers: Mutex<Vec<PublicKey>>,
     pub(crate) switches: Mutex<Switches>,
     pub(crate) queue: Mutex<mpsc::Sender<Entry>>,
     pub(crate) urgent: Mutex<mpsc::Sender<Entry>>,
@@ -139,12 +142,16 @@ impl Holds {
         }
     }
 
+    /// Whether an order is being stopped right now. Like one that is durable, a freeze stops no
+    /// command.
     pub(crate) fn stops(&self, order: &OrderDocument) -> bool {
-        self.house
-            || order.wallet.as_ref().is_some_and(|wallet| self.wallets.contains(wallet))
-            || order.tasks.iter().any(|task| self.keys.contains(&task.key))
+        if matches!(order.work, Work::Command(_)) {
+            return false;
+        }
+        self.stops_wallet(order) || order.tasks.iter().any(|task| self.keys.contains(&task.key))
     }
 
+    /// Whether the order's wallet is being frozen right now.
     pub(crate) fn stops_wallet(&self, order: &OrderDocument) -> bool {
         self.house || order.wallet.as_ref().is_some_and(|wallet| self.wallets.contains(wallet))
     }

@@ -4,11 +4,12 @@ use futures::channel::oneshot;
 
 use super::deliver::{deliver, load_carried, load_ended};
 use super::error::Error;
+use super::job::same_decoder;
 use super::message::{Carried, Entry, Message, Prepared, Progress};
 use super::prepare::{prepare, submission};
 use super::record::{RequestRecord, request_key};
 use super::request::{Answer, Explanation, Outcome, Request, RequestedWork};
-use super::shared::{Published, Shared};
+use super::shared::{Published, Shared, lock};
 use crate::command::{Command, Resolution};
 use crate::document::{Hold, OrderDocument, Stored, SubmissionDocument, parse};
 use crate::id::{OrderId, RoleId};
@@ -51,7 +52,12 @@ pub(super) async fn submit(shared: &Arc<Shared>, request: Request) -> Result<Ans
         Err(error) => return made_before(shared, &submission).await?.ok_or(error),
     };
     let own = prepared.document.order.clone();
-    let progress = call(shared, Message::Submit(Box::new(prepared)), urgent).await?;
+    let progress = match call(shared, Message::Submit(Box::new(prepared)), urgent).await {
+        Err(refused @ Error::Command(_)) => {
+            return made_before(shared, &submission).await?.ok_or(refused);
+        }
+        called => called?,
+    };
     match &progress {
         Progress::Ended(ended) if ended.order != own => {
             again(shared, submission.value(), &ended.order).await
@@ -136,20 +142,34 @@ async fn check_resolution(shared: &Shared, command: &Command) -> Result<(), Erro
         return Err(CommandRefusal::State { what: "order" }.into());
     };
     let decoder = shared.decoder(&payload.format, &context.chain)?;
+    if !same_decoder(&document.work, decoder.as_ref()) {
+        return Err(Error::Decoder { what: "the order was decoded by another version" });
+    }
     let intent = shared.decode(decoder.as_ref(), &payload, &context)?;
     let inputs = intent.tasks.into_iter().map(|task| task.input);
     let tasks: Vec<_> = document.tasks.iter().cloned().zip(inputs).collect();
     Ok(crate::ledger::check_signatures(signatures, &tasks)?)
 }
 
-/// A log key can only be rotated to one that the host gave to the log.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others are alike here")]
+/// A log key can only be rotated to one that the host gave to the log: what is found is noted.
 async fn check_rotation(shared: &Shared, command: &Command) -> Result<(), Error> {
-    match command {
-        Command::RotateLogKey { next, .. } if !shared.audit.has_signer(next).await => {
-            Err(CommandRefusal::NotFound { what: "signer of the new log key" }.into())
-        }
-        _ => Ok(()),
+    let Command::RotateLogKey { next, .. } = command else { return Ok(()) };
+    if !shared.audit.has_signer(next).await {
+        return Err(CommandRefusal::NotFound { what: "signer of the new log key" }.into());
+    }
+    let mut known = lock(&shared.log_signers);
+    if !known.contains(next) {
+        known.push(next.clone());
+    }
+    Ok(())
+}
+
+/// Asks for the key of a rotation that waits: the host may have given the log other keys since it
+/// was submitted. If it is not found, the order fails once it is allowed.
+async fn find_signer(shared: &Shared, id: &OrderId) {
+    let command = shared.read().ledger.order(id).and_then(|order| order.command().cloned());
+    if let Some(command) = command {
+        drop(check_rotation(shared, &command).await);
     }
 }
 
@@ -166,6 +186,7 @@ pub(super) async fn touch(shared: &Arc<Shared>, id: &OrderId) -> Result<Answer, 
             }
         }
     }
+    find_signer(shared, id).await;
     let progress = call(shared, Message::Touch(id.clone()), false).await?;
     settle(shared, progress).await
 }
@@ -183,6 +204,9 @@ pub(super) async fn statement(
     let rejects = signed.statement.verb == Verb::Reject;
     if rejects && !is_awaited(shared, &order, &signed.statement.role) {
         return Err(Error::Request { what: "the order does not wait for this role" });
+    }
+    if !urgent {
+        find_signer(shared, &id).await;
     }
     let progress = call(shared, Message::Statement(Box::new(signed)), urgent).await?;
     settle(shared, progress).await
@@ -335,7 +359,10 @@ pub(super) fn simulate(shared: &Shared, request: Request) -> Result<Explanation,
     let submission = submission(&request)?;
     let prepared = prepare(shared, request, submission)?;
     let summary = match prepared.carried.as_ref() {
-        Carried::Command(command) => vec![command.action().to_string()],
+        Carried::Command(command) => {
+            shared.read().ledger.check(command)?;
+            vec![command.action().to_string()]
+        }
         Carried::Payload { payload, context } => {
             let decoder = shared.decoder(&payload.format, &context.chain)?;
             shared.decode(decoder.as_ref(), payload, context)?.summary

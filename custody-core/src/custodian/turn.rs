@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::draft::{After, Draft};
 use super::error::Error;
 use super::message::{Ended, Entry, Message, Prepared, Progress};
+use super::prepare::is_alarm;
 use super::record::RequestRecord;
 use super::sequencer::Sequencer;
 use crate::command::Command;
@@ -72,6 +73,7 @@ impl Sequencer {
             draft.after.push(After::Reply(number, Progress::Known(order)));
             return Ok(());
         }
+        self.check_alarm(prepared)?;
         self.check_quotas(prepared, draft.at)?;
         self.check_signer(prepared)?;
         self.check_subject(prepared)?;
@@ -94,6 +96,15 @@ impl Sequencer {
             .into_iter()
             .flatten()
             .find_map(|draft| draft.requests.get(&id).cloned())
+    }
+
+    /// An alarm about what is so already changes nothing, and is no order. What is under way
+    /// counts: behind a thaw that is being committed it is one.
+    fn check_alarm(&self, prepared: &Prepared) -> Result<(), Error> {
+        match prepared.carried.command() {
+            Some(command) if is_alarm(command) => Ok(self.ledger.check(command)?),
+            _ => Ok(()),
+        }
     }
 
     fn check_quotas(&self, prepared: &Prepared, at: Timestamp) -> Result<(), Error> {

@@ -327,6 +327,7 @@ impl Ledger {
         if self.find_key(id)?.destruction.is_none_or(|due| due > time) {
             return Err(LedgerError::Time);
         }
+        self.check_free(id)?;
         self.move_key(id, KeyState::Destroyed)?;
         self.schedule(id, None)
     }

@@ -7,6 +7,7 @@ use crate::document::{Hold, OrderDocument, WindowUse, Work};
 use crate::effect::Effect;
 use crate::id::RuleId;
 use crate::key::{KeyOperation, KeyState};
+use crate::order::OrderState;
 use crate::seam::{Facts, Judgement, Missing, PolicyEngine};
 use crate::time::Timestamp;
 
@@ -82,7 +83,7 @@ impl Ledger {
         if order.expires < now {
             return Some("expired");
         }
-        if !self.members.contains_key(&order.requester) {
+        if !self.members.contains_key(&order.requester) || self.is_of_former(order) {
             return Some("requester-removed");
         }
         if matches!(order.work, Work::Command(_)) {
@@ -93,6 +94,13 @@ impl Ledger {
             return Some("frozen");
         }
         if self.keys_allow(order) { None } else { Some("key-state") }
+    }
+
+    /// Whether an order waits whose requester was removed after asking for it, and is enrolled
+    /// again, or somebody else is under the same name.
+    pub(super) fn is_of_former(&self, order: &OrderDocument) -> bool {
+        let kept = self.orders.get(&order.order);
+        kept.is_some_and(|kept| kept.removed && kept.state == OrderState::Pending)
     }
 
     /// What stops an order that was allowed: what stops any, and the removal of somebody who was

@@ -104,6 +104,10 @@ impl Ledger {
             let count = organisations.entry(principal.organisation.clone()).or_default();
             *count = count.saturating_add(1);
         }
+        // Whoever asked for something under this name before was removed since.
+        for order in self.orders.values_mut() {
+            order.removed |= order.document.requester == principal.id;
+        }
         self.members.insert(principal.id.clone(), Member::new(principal));
     }
 
@@ -143,10 +147,21 @@ impl Ledger {
     /// Orders that wait lose these approvals: whoever is enrolled later under the same name, or with
     /// a credential of the same name, has not given them.
     fn forget_approvals(&mut self, is_revoked: impl Fn(&Statement) -> bool) {
-        let waits = |order: &&mut OpenOrder| order.state == OrderState::Pending;
-        for order in self.orders.values_mut().filter(waits) {
+        for order in self.waiting() {
             order.approvals.retain(|approval| !is_revoked(&approval.statement));
         }
+    }
+
+    /// Orders that wait no longer count as signed by their requester. The state does not say which
+    /// credential signed an order, so that any of the requester's may be the one that went.
+    fn forget_signatures(&mut self, requester: &PrincipalId) {
+        for order in self.waiting().filter(|order| order.document.requester == *requester) {
+            order.authentication.signed = false;
+        }
+    }
+
+    fn waiting(&mut self) -> impl Iterator<Item = &mut OpenOrder> {
+        self.orders.values_mut().filter(|order| order.state == OrderState::Pending)
     }
 
     fn change_credential(&mut self, command: &Command) -> Result<(), LedgerError> {
@@ -166,6 +181,7 @@ impl Ledger {
             self.forget_approvals(|statement| {
                 statement.principal == *principal && statement.credential == *credential
             });
+            self.forget_signatures(principal);
         }
         Ok(())
     }

@@ -71,8 +71,8 @@ impl Ledger {
         })
     }
 
-    /// Calls `judge` with the facts about an order; nothing if its requester is not enrolled or
-    /// its wallet does not exist.
+    /// Calls `judge` with the facts about an order; nothing if its requester is not enrolled or was
+    /// removed after asking for it, or if its wallet does not exist.
     pub(super) fn with_facts<R>(
         &self,
         order: &OpenOrder,
@@ -81,6 +81,9 @@ impl Ledger {
         judge: impl FnOnce(&Facts<'_>) -> R,
     ) -> Option<R> {
         let document = order.document.as_ref();
+        if self.is_of_former(document) {
+            return None;
+        }
         let member = self.members.get(&document.requester)?;
         let approvals = self.approval_facts(order, now);
         let totals = totals(document);

@@ -27,8 +27,8 @@ pub struct OpenOrder {
     pub(super) approvals: Vec<SignedStatement>,
     pub(super) counted: Vec<PrincipalId>,
     pub(super) lost: Option<Hold>,
-    /// Whoever asked for it, or was counted in it, was removed after it was allowed. Enrolling them
-    /// again does not undo that.
+    /// Whoever asked for it, or was counted in it, was removed after it was allowed, or it waited
+    /// and its requester's name was enrolled again. Enrolling them again does not undo that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) removed: bool,
     /// It was to make a key active which was suspended since.

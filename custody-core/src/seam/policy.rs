@@ -241,7 +241,8 @@ pub struct Authentication {
     /// Where from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<std::net::IpAddr>,
-    /// Whether the requester's own credential signed the submission. The custodian sets it.
+    /// Whether the requester's own credential signed the submission. The custodian sets it; an order
+    /// that waits loses it when a credential of its requester is removed.
     #[serde(default)]
     pub signed: bool,
 }

@@ -85,6 +85,16 @@ impl House {
 
     /// Submits what `requester` asks for: a command, or a payload with these effects.
     pub(crate) fn submit(&mut self, requester: &str, work: Asked) -> OrderId {
+        self.submit_as(requester, work, Authentication::default())
+    }
+
+    /// Submits it as a requester who was authenticated like this.
+    pub(crate) fn submit_as(
+        &mut self,
+        requester: &str,
+        work: Asked,
+        authentication: Authentication,
+    ) -> OrderId {
         self.orders += 1;
         let order = OrderId::parse(&format!("order-{:04}", self.orders)).unwrap();
         let document = document(requester, &order, self.now, &work);
@@ -95,7 +105,7 @@ impl House {
             requester: document.requester.clone(),
             request: document.request.clone(),
             submission: Digest::of(order.as_str().as_bytes()),
-            authentication: Authentication::default(),
+            authentication,
             signature: None,
         });
         let command = match work {

@@ -11,12 +11,14 @@ use custody_core::document::{Hold, Verdict};
 use custody_core::id::{BookId, OrderId, PolicyId, RuleId};
 use custody_core::ledger::{CommandRefusal, Decision, LedgerError};
 use custody_core::seam::{
-    DestinationFacts, Facts, Judgement, Missing, MoneyFacts, PolicyEngine, Requirement,
+    Authentication, DestinationFacts, Facts, Judgement, Missing, MoneyFacts, PolicyEngine,
+    Requirement,
 };
 use custody_core::time::Timestamp;
 
 use crate::house::{
-    Asked, DAY, House, START, account, key_id, newcomer, policy, principal, wallet,
+    Asked, DAY, House, START, account, credential, credential_id, key_id, newcomer, policy,
+    principal, wallet,
 };
 use crate::state::read;
 
@@ -208,6 +210,76 @@ fn an_order_stays_stopped_when_whoever_was_removed_is_enrolled_again() {
         let written = house.ledger.documents(&BTreeSet::new()).unwrap();
         assert_eq!(read(&written), house.ledger, "{name}");
     }
+}
+
+#[test]
+fn what_was_asked_for_before_a_removal_is_held_for_good_though_its_requester_is_enrolled_again() {
+    // With the old key, and with another.
+    for seed in [2, 44] {
+        let mut house = House::new();
+        let order = house.pay(1);
+        house.approve(&order, "theo").unwrap();
+        let command = house.submit("olivia", Asked::Command(Command::ConfirmClock {}));
+        done(&mut house, Command::RemovePrincipal { principal: principal("olivia") });
+        done(&mut house, Command::EnrollPrincipal { principal: newcomer("olivia", seed) });
+        let expected = Some(("requester-removed".to_owned(), true));
+        assert_eq!(held(&house, &order), expected);
+        assert_eq!(held(&house, &command), expected);
+        let own = house.pay(2);
+        assert_eq!(held(&house, &own), None, "it is judged as any other");
+        assert_eq!((can_be_released(&house, &order), can_be_released(&house, &own)), (false, true));
+        assert_eq!(house.rebuilt(), house.ledger);
+        let written = house.ledger.documents(&BTreeSet::new()).unwrap();
+        assert_eq!(read(&written), house.ledger);
+        // What waits for no thaw is not said to.
+        done(&mut house, Command::Freeze { scope: FreezeScope::House });
+        assert_eq!(held(&house, &order), expected);
+        assert_eq!(held(&house, &own), Some(("frozen".to_owned(), false)));
+        // Nor does a log release it that claims that it was allowed.
+        house.decide(&order, Verdict::Allowed).unwrap();
+        done(&mut house, Command::Thaw { scope: FreezeScope::House });
+        assert_eq!(stopped(&house, &order), Some(Hold::ApproverRemoved));
+    }
+}
+
+/// Whether approvals could release an order, under rules that ask for some.
+fn can_be_released(house: &House, order: &OrderId) -> bool {
+    let missing = Missing::Await { options: vec![Requirement::default()], complete: true };
+    let engine = Told { missing, ..Told::new(false) };
+    let order = house.ledger.order(order).unwrap();
+    house.ledger.missing(&engine, order, house.now) != Missing::Never
+}
+
+#[test]
+fn a_removed_credential_has_signed_nothing_that_waits() {
+    let signed = || Authentication { factors: 2, signed: true, ..Authentication::default() };
+    let payment = || Asked::Payment { key: "key-1", units: Units::from(1_u64) };
+    let says = |house: &House, order: &OrderId| {
+        let order = house.ledger.order(order).unwrap();
+        let said = |facts: &Facts<'_>| facts.authentication.clone();
+        house.ledger.facts_at(order, house.now, said).unwrap()
+    };
+    let mut house = House::new();
+    let order = house.submit_as("olivia", payment(), signed());
+    let allowed = house.submit_as("olivia", payment(), signed());
+    house.decide(&allowed, Verdict::Allowed).unwrap();
+    let other = house.submit_as("tara", Asked::Command(Command::ConfirmClock {}), signed());
+    assert_eq!(says(&house, &order), signed());
+    let (olivia, lost) = (principal("olivia"), credential_id(2));
+    let (again, name) = (olivia.clone(), lost.clone());
+    done(&mut house, Command::RemoveCredential { principal: olivia, credential: lost });
+    assert_eq!(says(&house, &order), Authentication { signed: false, ..signed() });
+    for untouched in [&allowed, &other] {
+        assert_eq!(says(&house, untouched), signed());
+    }
+    let key = credential(44);
+    done(&mut house, Command::EnrollCredential { principal: again, credential: name, key });
+    assert!(!says(&house, &order).signed, "another key of the same name has not signed it");
+    let own = house.submit_as("olivia", payment(), signed());
+    assert_eq!(says(&house, &own), signed());
+    assert_eq!(house.rebuilt(), house.ledger);
+    let written = house.ledger.documents(&BTreeSet::new()).unwrap();
+    assert_eq!(read(&written), house.ledger);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use custody_core::command::{Command, CommandResult, KeyStart};
+use custody_core::command::{Command, CommandResult, KeyStart, Resolution};
 use custody_core::document::{Conclusion, EventBody, Hold, Verdict};
 use custody_core::id::KeyId;
 use custody_core::key::KeyState;
@@ -159,8 +159,39 @@ fn a_destruction_that_is_due_waits_for_orders_under_way() {
     house.decide(&order, Verdict::Allowed).unwrap();
     house.wait(Duration::from_secs(2));
     assert_eq!(due_now(&house), []);
+    let destroyed = || EventBody::KeyDestroyed(key_id("key-1"));
+    let refused = Err(LedgerError::Command(CommandRefusal::OpenOrders { count: 1 }));
+    assert_eq!(house.push(destroyed()), refused, "no log has it either");
     house.conclude(&order, Conclusion::Failed { reason: Hold::Frozen }).unwrap();
     assert_eq!(due_now(&house), [key_id("key-1")]);
+    house.push(destroyed()).unwrap();
+}
+
+#[test]
+fn no_log_has_a_key_destroyed_that_an_order_may_have_kept() {
+    let destroyed = || EventBody::KeyDestroyed(key_id("key-1"));
+    let cancel = || Command::CancelDestroy { key: key_id("key-1") };
+    let mut house = in_state(KeyState::Deactivated);
+    house.execute(destroy("key-1", 1_000), DONE);
+    let order = house.submit("ada", Asked::Command(cancel()));
+    house.wait(Duration::from_secs(2));
+    house.clone().push(destroyed()).expect("an order that waits keeps nothing");
+    house.decide(&order, Verdict::Allowed).unwrap();
+    let what = "order that may keep the key";
+    let refused = Err(LedgerError::Command(CommandRefusal::State { what }));
+    assert_eq!(house.push(destroyed()), refused, "while it is reserved");
+    let mut failed = house.clone();
+    failed.conclude(&order, Conclusion::Failed { reason: Hold::BackendRefused }).unwrap();
+    failed.push(destroyed()).expect("nothing was kept");
+    let mut kept = house.clone();
+    kept.conclude(&order, Conclusion::Executed { result: DONE }).unwrap();
+    assert_eq!(kept.push(destroyed()), Err(LedgerError::Time));
+    house.conclude(&order, Conclusion::Unknown { reason: Hold::TimedOut, suspends: None }).unwrap();
+    assert_eq!(house.push(destroyed()), refused, "while nobody knows");
+    assert_eq!(due_now(&house), []);
+    let resolution = Resolution::Failed { reason: "the backend was asked".to_owned() };
+    house.execute(Command::ResolveOrder { order, resolution }, DONE);
+    house.push(destroyed()).unwrap();
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use custody_core::command::Command;
-use custody_core::custodian::{Answer, Custodian, Error, Request};
+use custody_core::command::{Command, FreezeScope};
+use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
 use custody_core::id::{PrincipalId, RequestId, RoleId, WalletId};
 use custody_core::principal::{Statement, Verb};
 use custody_core::seam::{AuditLog, Authentication, Clock, DerivationPath, ExtendedPublicKey};
@@ -30,6 +30,8 @@ pub struct Callers {
     pub log: Arc<dyn AuditLog>,
     people: People,
     ear: Ear,
+    /// Whether an earlier life may have done what is asked for.
+    again: bool,
 }
 
 /// What hears: notes what was given, who heard nothing in time, and what panicked.
@@ -113,7 +115,14 @@ impl Callers {
     /// The callers of a custodian over these seams.
     #[must_use]
     pub fn new(custodian: Custodian, seams: &Seams, ear: Ear) -> Self {
-        Self { custodian, log: Arc::clone(&seams.log), people: people(), ear }
+        let log = Arc::clone(&seams.log);
+        Self { custodian, log, people: people(), ear, again: false }
+    }
+
+    /// The same callers, who ask for what an earlier life may have been asked for.
+    #[must_use]
+    pub fn asking_again(&self) -> Self {
+        Self { again: true, ..self.clone() }
     }
 
     /// Makes a request, again and again if there is no answer.
@@ -135,6 +144,30 @@ impl Callers {
         let olivia = PrincipalId::parse("olivia").ok()?;
         let request = Request::command(olivia, RequestId::parse(id).ok()?, command);
         self.submit(&request.authenticated(Authentication::default())).await
+    }
+
+    /// Freezes, and notes that it is done once it is answered so. An answer that an earlier life
+    /// may have earned says nothing of now: a thaw may have come since.
+    pub async fn freeze(&self, id: &str, scope: &FreezeScope) -> Option<Answer> {
+        let answer = self.command(id, Command::Freeze { scope: scope.clone() }).await;
+        if !self.again && answer.as_ref().is_some_and(is_released) {
+            (self.ear.note)(Given::Frozen(scope.clone()));
+        }
+        answer
+    }
+
+    /// Notes that a thaw is coming, and thaws. A thaw that ended without being done has the same
+    /// answer for ever, so that another one is asked for then.
+    pub async fn thaw(&self, id: &str, scope: &FreezeScope) -> Option<Answer> {
+        (self.ear.note)(Given::Thawing(scope.clone()));
+        let thaw = Command::Thaw { scope: scope.clone() };
+        let answer = self.command(id, thaw.clone()).await;
+        match answer {
+            Some(answer) if !is_released(&answer) => {
+                self.command(&format!("{id}-after-all"), thaw).await
+            }
+            other => other,
+        }
     }
 
     /// Approves as a treasurer, again and again if there is no answer.
@@ -228,6 +261,11 @@ impl fmt::Debug for Ear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ear").field("limit", &self.limit).finish_non_exhaustive()
     }
+}
+
+/// Whether what was asked for was signed or done.
+pub(super) const fn is_released(answer: &Answer) -> bool {
+    matches!(answer.outcome, Outcome::Released(_))
 }
 
 /// How often a caller tries before it gives up for this life.

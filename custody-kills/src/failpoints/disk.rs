@@ -82,6 +82,14 @@ impl World for Disk {
         kept.close();
         lived
     }
+
+    fn verify(&self) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let store = SqliteStore::open(self.directory.join("custody.sqlite"))?;
+        let verified = runtime.block_on(store.verify());
+        store.close();
+        Ok(verified?)
+    }
 }
 
 /// The newest head in a file, written whole or not at all.
@@ -140,4 +148,32 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use custody_testkit::failpoint::Failpoints;
+    use custody_testkit::runtime::TestClock;
+
+    use super::*;
+    use crate::failpoints::workload::Workload;
+
+    #[test]
+    fn a_record_that_was_changed_on_the_disk_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut world = Disk::at(directory.path());
+        let points = Failpoints::new(TestClock::new());
+        Workload::Payment.prepare(&mut world, &points).unwrap();
+        world.verify().unwrap();
+        let file = directory.path().join("custody.sqlite");
+        let (mut bytes, word) = (fs::read(&file).unwrap(), b"furnish-1");
+        let places: Vec<_> =
+            (0..bytes.len() - word.len()).filter(|at| bytes[*at..].starts_with(word)).collect();
+        assert!(!places.is_empty(), "nothing is changed");
+        for place in places {
+            bytes[place + word.len() - 1] = b'9';
+        }
+        fs::write(&file, bytes).unwrap();
+        assert!(world.verify().is_err());
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use custody_core::id::CustodianId;
 use custody_testkit::failpoint::{Action, Failpoint, Failpoints};
 
-use super::judge::{Engine, LIMIT, List, judge, recover, work};
+use super::judge::{Engine, LIMIT, List, Words, judge, recover, rounds, work};
 use super::memory::{Forgets, Memory, Moment};
 use super::seams::World as _;
 use super::workload::Workload;
@@ -66,9 +66,13 @@ impl Rehearsal {
             return Err("nothing fails, and it does not open".into());
         }
         let reached = points.reached();
-        let words = recover(&mut world, &list, (id, workload), &points)?;
+        let Words { first, next } = rounds(&mut world, &list, (id, workload), &points)?;
         judge(&mut world, &list, id, Engine::Sane)?;
-        Ok(Self { workload, id, moment, reached, words })
+        // Nothing failed, so that whoever asks again hears the same as in a new round.
+        if first != next {
+            return Err(format!("asked for again, {next:?} became {first:?}").into());
+        }
+        Ok(Self { workload, id, moment, reached, words: next })
     }
 
     /// The failpoints that the workload reaches.

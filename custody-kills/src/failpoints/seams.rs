@@ -81,6 +81,13 @@ pub trait World {
         &mut self,
         life: impl AsyncFnOnce(Seams) -> Result<T, Failure>,
     ) -> Result<T, Failure>;
+
+    /// Reads everything that is kept between the lives, where nobody else would find that some of
+    /// it is damaged.
+    ///
+    /// # Errors
+    /// If something is, and if it cannot be read.
+    fn verify(&self) -> Result<(), Failure>;
 }
 
 /// Olivia gives commands, otto pays, theo and tara approve.
@@ -121,6 +128,8 @@ pub fn policy(remark: &str) -> PolicyDocument {
         "update_policy",
         "resolve_order",
         "extension",
+        "freeze",
+        "thaw",
     ];
     let allowed: String = allowed.iter().map(|action| format!("allow {action}\n")).collect();
     let roles = ["operator", "treasurer", "administrator"];

@@ -81,9 +81,19 @@ impl KmsBackend {
     }
 }
 
+/// Whether a policy is the one that KMS gives by itself, for the fuzz targets: no part of the API.
+#[must_use]
+pub fn is_usual_policy(text: &str, arn: &KeyArn) -> bool {
+    is_usual(text, arn)
+}
+
 /// Whether a policy is the one that KMS gives a key that is made without one: the account decides, through
 /// IAM, and nobody else.
 fn is_usual(text: &str, arn: &KeyArn) -> bool {
+    // A list is read as an object too, its items as the fields. The only list is that of statements.
+    if text.matches('[').count() != 1 {
+        return false;
+    }
     let Ok(KeyPolicy { statement: [only], .. }) = serde_json::from_str::<KeyPolicy>(text) else {
         return false;
     };
@@ -146,7 +156,11 @@ mod tests {
             assert_ne!(text, USUAL, "{from}");
             assert!(!is_usual(&text), "{text}");
         }
-        for text in ["", "null", "{}", r#"{"Statement":[]}"#, statement] {
+        let listed =
+            r#"["2012-10-17",null,[["","Allow",["arn:aws:iam::111122223333:root"],"kms:*","*"]]]"#;
+        let principal = r#"{"Statement":[{"Effect":"Allow","Action":"kms:*",
+            "Resource":"*","Principal":["arn:aws:iam::111122223333:root"]}]}"#;
+        for text in [listed, principal, "", "null", "{}", r#"{"Statement":[]}"#, statement] {
             assert!(!is_usual(text), "{text}");
         }
     }

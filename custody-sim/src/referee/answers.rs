@@ -101,7 +101,10 @@ impl State {
         }
         self.oracle.hear(asked.given(answer))?;
         match (&answer.outcome, &tale.command) {
-            (Outcome::Released(_), Some(Command::Freeze { scope })) => self.oracle.frozen(scope),
+            (Outcome::Released(_), Some(Command::Freeze { scope })) => {
+                let asker = (tale.document.requester.clone(), tale.document.request.clone());
+                self.oracle.frozen(&asker, scope)
+            }
             _ => Ok(()),
         }
     }

@@ -47,7 +47,7 @@ pub(crate) struct Tale {
     counted: BTreeSet<PrincipalId>,
     /// Until when all of them approve.
     until: Option<Timestamp>,
-    /// One of them, or whoever asked for it, was removed after it was allowed.
+    /// Whoever asked for it was removed since, or one of them after it was allowed.
     is_left: bool,
 }
 

@@ -22,7 +22,8 @@ pub enum Invariant {
     Replay,
     /// 10: what was answered stays so.
     Answers,
-    /// 11: what was answered as frozen stays frozen until a thaw is asked for.
+    /// 11: what was answered as frozen stays frozen until a thaw is asked for, and what is frozen
+    /// lets no payload go on.
     Freezes,
 }
 

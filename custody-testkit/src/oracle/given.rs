@@ -149,6 +149,18 @@ impl Oracle {
         if frozen { Ok(()) } else { Err(lost()) }
     }
 
+    /// An order that was just told as waiting has not ended.
+    pub(super) fn still_waits(&self, given: &Given) -> Result<(), Breach> {
+        let Given::Answer { order, heard, .. } = given else { return Ok(()) };
+        match self.end(order) {
+            Some(end) if **heard == Heard::Pending => {
+                let what = format!("{order} is told to wait and is {end:?}");
+                Err(Invariant::Answers.broken(what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The order is in the log, under this digest and as the one order of its request.
     fn known(
         &self,

@@ -1,67 +1,39 @@
+mod end;
+mod enrolled;
+mod known;
+mod standing;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use custody_core::amount::Units;
-use custody_core::caip::AssetId;
+pub use end::{End, Promises};
+
 use custody_core::command::{Command, CommandResult, Resolution};
 use custody_core::digest::Digest;
 use custody_core::document::{
-    CloseReason, Conclusion, EventBody, EventDocument, OrderConcluded, OrderDecided, OrderDocument,
-    OrderSubmitted, SignatureSet, Verdict, Work, parse,
+    CloseReason, Conclusion, DocumentReference, EventBody, EventDocument, OrderConcluded,
+    OrderDecided, OrderDocument, OrderSubmitted, RecoveredEvent, SignatureSet, Verdict, Work,
+    parse,
 };
-use custody_core::id::{OrderId, PrincipalId, RequestId, WalletId};
+use custody_core::id::{CustodianId, OrderId, PrincipalId, RequestId, WalletId};
+use custody_core::principal::SignedStatement;
 use custody_core::replay::Documents;
-use custody_core::seam::TaskSignature;
 use custody_core::time::Timestamp;
 
 use super::charged::Charged;
 use super::spent::Spent;
 use super::{Breach, Invariant};
-
-/// What the rules of a house promise about one asset, so that it can be counted without them.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "tests build it")]
-pub struct Promises {
-    /// The asset; none if nothing is promised.
-    pub asset: Option<AssetId>,
-    /// What may leave one wallet in a day; none if it is not limited.
-    pub a_day: Option<Units>,
-    /// What one order may cost without approvals, fee and all, and how many people it takes beyond.
-    pub alone: Option<(Units, usize)>,
-}
-
-/// How an order ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "tests take it apart")]
-pub enum End {
-    /// Taken back.
-    Cancelled,
-    /// Denied or rejected.
-    Denied,
-    /// Its command is done.
-    Executed {
-        /// What it left behind.
-        result: CommandResult,
-    },
-    /// Waited too long.
-    Expired,
-    /// Nothing was signed.
-    Failed,
-    /// Signed, by the custodian or by a resolution.
-    Signed {
-        /// The signatures.
-        signatures: Vec<TaskSignature>,
-        /// Whether people said so.
-        resolved: bool,
-    },
-    /// A signature may exist.
-    Unknown,
-}
+use enrolled::Enrolled;
+use known::Known;
+use standing::{Signing, Standing};
 
 /// The story of each order, counted naively.
 #[derive(Debug)]
 pub(super) struct History {
+    custodian: CustodianId,
     promises: Promises,
+    enrolled: Enrolled,
+    standing: Standing,
     orders: BTreeMap<OrderId, Known>,
     requests: BTreeMap<(PrincipalId, RequestId), OrderId>,
     spent: BTreeMap<WalletId, Spent>,
@@ -72,26 +44,13 @@ pub(super) struct History {
     left: Vec<OrderId>,
 }
 
-/// What is known about one order.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) digest: Digest,
-    pub(super) command: Option<Command>,
-    pub(super) end: Option<End>,
-    requester: PrincipalId,
-    wallet: Option<WalletId>,
-    /// What it takes from its wallet, in the asset that is promised something about.
-    charged: Charged,
-    approvals: BTreeMap<PrincipalId, Timestamp>,
-    allowed: bool,
-    /// The event that ended it.
-    ended: Option<u64>,
-}
-
 impl History {
-    pub(super) const fn new(promises: Promises) -> Self {
+    pub(super) fn new(custodian: CustodianId, promises: Promises) -> Self {
         Self {
+            custodian,
             promises,
+            enrolled: Enrolled::default(),
+            standing: Standing::default(),
             orders: BTreeMap::new(),
             requests: BTreeMap::new(),
             spent: BTreeMap::new(),
@@ -120,12 +79,13 @@ impl History {
             self.check_left()?;
         }
         match &event.event {
-            EventBody::ApprovalAdded(approval) => {
-                let said = &approval.statement;
-                let order = self.open(&said.order)?;
-                let until =
-                    order.approvals.entry(said.principal.clone()).or_insert(said.valid_until);
-                *until = said.valid_until.max(*until);
+            EventBody::ApprovalAdded(approval) => self.approve(approval, event.at),
+            EventBody::Genesis(genesis) => {
+                genesis.principals.iter().for_each(|person| self.enrolled.enroll(person));
+                Ok(())
+            }
+            EventBody::KeyDestroyed(key) => {
+                self.standing.destroy(key);
                 Ok(())
             }
             EventBody::OrderClosed(closed) => {
@@ -141,10 +101,8 @@ impl History {
             }
             EventBody::OrderDecided(decided) => self.decide(index, decided, event.at),
             EventBody::OrderSubmitted(submitted) => self.submit(submitted, documents),
-            EventBody::Recovered(_) => {
-                self.recovered = Some(event.at);
-                let open = self.orders.iter().filter(|(_, order)| order.end.is_none());
-                self.left = open.map(|(id, _)| id.clone()).collect();
+            EventBody::Recovered(recovered) => {
+                self.recover(recovered, event.at);
                 Ok(())
             }
             _ => Ok(()),
@@ -163,12 +121,37 @@ impl History {
         self.requests.get(request)
     }
 
-    /// Whether the event `index` is the one that ended the order.
+    /// Whether the event `index` is the one that ended the order, which is what its receipt proves.
+    /// Of an order that people resolved it is the event of their command.
     pub(super) fn concludes(&self, id: &OrderId, index: u64) -> bool {
-        self.orders.get(id).is_some_and(|order| {
-            order.ended == Some(index)
-                || matches!(order.end, Some(End::Signed { resolved: true, .. }))
-        })
+        self.orders.get(id).is_some_and(|order| order.ended == Some(index))
+    }
+
+    /// No order is reserved that has not ended.
+    pub(super) fn settled(&self) -> Result<(), Breach> {
+        let mut reserved = self.orders.iter().filter(|(_, order)| order.is_reserved());
+        match reserved.next() {
+            None => Ok(()),
+            Some((id, _)) => Err(Invariant::Durable.broken(format!("{id} is reserved for good"))),
+        }
+    }
+
+    /// An approval that is written is by somebody who may say so, about this very order.
+    fn approve(&mut self, approval: &SignedStatement, at: Timestamp) -> Result<(), Breach> {
+        let id = &approval.statement.order;
+        let broken = |what| Invariant::Approvals.broken(format!("an approval of {id}: {what}"));
+        self.enrolled.check(approval, &self.custodian, at).map_err(broken)?;
+        self.open(id)?.approve(&approval.statement).map_err(broken)
+    }
+
+    /// What is open has to end; a house that lacks what a known head is over starts frozen.
+    fn recover(&mut self, recovered: &RecoveredEvent, at: Timestamp) {
+        if recovered.behind.is_some() {
+            self.standing.freeze_house();
+        }
+        self.recovered = Some(at);
+        let open = self.orders.iter().filter(|(_, order)| order.end.is_none());
+        self.left = open.map(|(id, _)| id.clone()).collect();
     }
 
     /// Nothing that waited or was reserved outlives a recovery.
@@ -203,8 +186,9 @@ impl History {
             end: None,
             requester: submitted.requester.clone(),
             charged: self.charged(&order),
+            signing: Signing::of(&order),
             wallet: order.wallet,
-            approvals: BTreeMap::new(),
+            approvals: Vec::new(),
             allowed: false,
             ended: None,
         };
@@ -227,6 +211,7 @@ impl History {
             return self.finish(index, id, End::Denied);
         }
         let (a_day, alone) = (self.promises.a_day, self.promises.alone);
+        self.check_standing(id)?;
         let order = self.open(id)?;
         if std::mem::replace(&mut order.allowed, true) {
             return Err(Invariant::Durable.broken(format!("{id} was allowed twice")));
@@ -262,45 +247,83 @@ impl History {
         at: Timestamp,
         found: &dyn Documents,
     ) -> Result<(), Breach> {
-        let (id, alone) = (&concluded.order, self.promises.alone);
-        let order = self.open(id)?;
-        if !order.allowed {
+        let id = &concluded.order;
+        if !self.open(id)?.allowed {
             return Err(Invariant::Durable.broken(format!("{id} ended without a reservation")));
         }
         let end = match &concluded.outcome {
             Conclusion::Executed { result } => {
-                let command = order.command.clone();
-                if let Some(Command::RemovePrincipal { principal }) = &command {
-                    self.remove(principal);
-                }
-                if let Some(Command::ResolveOrder { order, resolution }) = command {
-                    self.resolve(&order, resolution)?;
-                }
+                self.execute(index, id, result)?;
                 End::Executed { result: result.clone() }
             }
             Conclusion::Failed { .. } => {
                 self.give_back(id);
                 End::Failed
             }
-            Conclusion::Signed { signatures } => {
-                if let Some(approvals) = order.lacks(alone, at) {
-                    let what = format!("{id} was released with {approvals} approvals");
-                    return Err(Invariant::Approvals.broken(what));
-                }
-                let set: SignatureSet = document(found, &signatures.sha256)?;
-                End::Signed { signatures: set.signatures, resolved: false }
+            Conclusion::Signed { signatures } => self.release(id, signatures, at, found)?,
+            Conclusion::Unknown { suspends, .. } => {
+                suspends.iter().for_each(|key| self.standing.suspend(key));
+                End::Unknown
             }
-            Conclusion::Unknown { .. } => End::Unknown,
         };
         self.finish(index, id, end)
     }
 
-    fn resolve(&mut self, id: &OrderId, resolution: Resolution) -> Result<(), Breach> {
-        let order = self.orders.get_mut(id).ok_or_else(|| unknown(id))?;
-        // An order that a stopped process left reserved may be resolved as well.
-        if !matches!(order.end, None | Some(End::Unknown)) {
-            return Err(Invariant::OneRequest.broken(format!("{id} had ended and was resolved")));
+    fn release(
+        &mut self,
+        id: &OrderId,
+        signatures: &DocumentReference,
+        at: Timestamp,
+        found: &dyn Documents,
+    ) -> Result<End, Breach> {
+        self.check_standing(id)?;
+        let alone = self.promises.alone;
+        let order = self.open(id)?;
+        if let Some(approvals) = order.lacks(alone, at) {
+            let what = format!("{id} was released with {approvals} approvals");
+            return Err(Invariant::Approvals.broken(what));
         }
+        let SignatureSet { signatures, .. } = document(found, &signatures.sha256)?;
+        // What was found of the keys holds for those that signed only if they are the same.
+        let named = order.signing.as_ref().map_or(&[][..], Signing::keys);
+        if !signatures.iter().map(|signed| &signed.key).eq(named) {
+            let what = format!("{id} was signed by other keys than its document names");
+            return Err(Invariant::Signatures.broken(what));
+        }
+        Ok(End::Signed { signatures, resolved: false })
+    }
+
+    /// Nothing stands against a payload that is allowed or released. Of a command this is not
+    /// asked, since no freeze stops it; nor of a payload that people resolve: its signatures exist,
+    /// and what they say of it is a command.
+    fn check_standing(&self, id: &OrderId) -> Result<(), Breach> {
+        let signing = self.orders.get(id).and_then(|order| order.signing.as_ref());
+        signing.map_or(Ok(()), |signing| self.standing.check(id, signing))
+    }
+
+    fn execute(&mut self, index: u64, id: &OrderId, result: &CommandResult) -> Result<(), Breach> {
+        let command = self.open(id)?.command.clone();
+        let command = command.ok_or_else(|| Invariant::Replay.broken("a payload was executed"))?;
+        self.enrolled.execute(&command);
+        self.standing.execute(&command, result);
+        if let Command::RemovePrincipal { principal } = &command {
+            self.open_orders().for_each(|order| order.forget(principal));
+        } else if let Command::RemoveCredential { principal, credential } = &command {
+            self.open_orders().for_each(|order| order.forget_credential(principal, credential));
+        } else if let Command::ResolveOrder { order, resolution } = command {
+            self.resolve(index, &order, resolution)?;
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, index: u64, id: &OrderId, resolution: Resolution) -> Result<(), Breach> {
+        let order = self.orders.get_mut(id).ok_or_else(|| unknown(id))?;
+        // One that a stopped process left reserved is unknown first, or goes on.
+        if order.end != Some(End::Unknown) {
+            let what = format!("{id} was resolved and is {:?}", order.end);
+            return Err(Invariant::OneRequest.broken(what));
+        }
+        order.ended = Some(index);
         order.end = Some(match resolution {
             Resolution::Failed { .. } => End::Failed,
             Resolution::Signed { signatures } => End::Signed { signatures, resolved: true },
@@ -309,13 +332,6 @@ impl History {
             self.give_back(id);
         }
         Ok(())
-    }
-
-    /// What a person has said of orders that have not ended is gone with them.
-    fn remove(&mut self, person: &PrincipalId) {
-        for order in self.orders.values_mut().filter(|order| order.end.is_none()) {
-            order.approvals.remove(person);
-        }
     }
 
     fn finish(&mut self, index: u64, id: &OrderId, end: End) -> Result<(), Breach> {
@@ -332,6 +348,10 @@ impl History {
         }
     }
 
+    fn open_orders(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.orders.values_mut().filter(|order| order.end.is_none())
+    }
+
     /// An order that has not ended.
     fn open(&mut self, id: &OrderId) -> Result<&mut Known, Breach> {
         let order = self.orders.get_mut(id).ok_or_else(|| unknown(id))?;
@@ -339,25 +359,6 @@ impl History {
             None => Ok(order),
             Some(_) => Err(Invariant::OneRequest.broken(format!("{id} goes on after its end"))),
         }
-    }
-}
-
-impl Known {
-    /// How many approvals it has at this time, if it takes more.
-    fn lacks(&self, alone: Option<(Units, usize)>, at: Timestamp) -> Option<usize> {
-        let (Charged::Units(units), Some((most, people))) = (self.charged, alone) else {
-            return None;
-        };
-        let approvals = self.approvers(at);
-        (units > most && approvals < people).then_some(approvals)
-    }
-
-    /// How many people but the requester have approved it and still do.
-    fn approvers(&self, at: Timestamp) -> usize {
-        let counts = |(person, until): &(&PrincipalId, &Timestamp)| {
-            **person != self.requester && **until >= at
-        };
-        self.approvals.iter().filter(counts).count()
     }
 }
 
@@ -375,3 +376,6 @@ fn unknown(id: &OrderId) -> Breach {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

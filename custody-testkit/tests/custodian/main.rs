@@ -18,6 +18,7 @@ mod decoders;
 mod drills;
 mod house;
 mod logs;
+mod oracle;
 mod policies;
 mod quotas;
 mod recovering;

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
+use custody_core::caip::{AccountId, ChainId};
 use custody_core::command::{Command, Resolution};
-use custody_core::custodian::Outcome;
-use custody_core::seam::{ErrorKind, WalletDescriptor};
+use custody_core::crypto::PublicKey;
+use custody_core::custodian::{Answer, Custodian, Outcome, Request};
+use custody_core::id::{CustodianId, DecoderId, PayloadFormat, RequestId};
+use custody_core::seam::{
+    DecodeContext, DecodeError, Decoder, ErrorKind, Intent, Payload, TaskSignature,
+    WalletDescriptor,
+};
 use custody_testkit::backend::{BackendCall, FailingBackend};
+use custody_testkit::decoder::TestDecoder;
 use custody_testkit::fault::Fault;
 
-use crate::house::{House, Parts, govern, hot, pay, said};
+use crate::house::{House, Parts, approve, furnish, govern, hot, pay, payment, ruled, said};
 
 #[test]
 fn an_order_is_not_resolved_by_the_signatures_of_another() {
@@ -44,5 +51,115 @@ fn a_descriptor_that_no_decoder_reads_is_not_recorded() {
         let refused = said(&govern(&custodian, "descriptor", register).await);
         assert_eq!(refused, "the payload cannot be decoded: no decoder reads descriptors");
         assert_eq!(house.events(), events);
+    });
+}
+
+/// [`TestDecoder`] in its next version.
+#[derive(Debug)]
+struct NextDecoder {
+    id: DecoderId,
+    inner: TestDecoder,
+}
+
+impl NextDecoder {
+    fn new() -> Self {
+        Self { id: DecoderId::parse("test/2").unwrap(), inner: TestDecoder::new() }
+    }
+}
+
+impl Decoder for NextDecoder {
+    fn id(&self) -> &DecoderId {
+        &self.id
+    }
+
+    fn reads(&self, format: &PayloadFormat, chain: &ChainId) -> bool {
+        self.inner.reads(format, chain)
+    }
+
+    fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId> {
+        self.inner.account(chain, key)
+    }
+
+    fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
+        self.inner.decode(payload, context)
+    }
+
+    fn assemble(
+        &self,
+        payload: &Payload,
+        context: &DecodeContext,
+        signatures: &[TaskSignature],
+    ) -> Result<Vec<u8>, DecodeError> {
+        self.inner.assemble(payload, context, signatures)
+    }
+}
+
+/// A closed custodian in which two approve a resolution, the order `lost` whose outcome is unknown,
+/// and the command that says with which signatures it was signed: those of its twin.
+async fn lost(house: &House) -> (CustodianId, Answer, Command) {
+    const RULES: &str = "allow create_wallet\nallow create_key\nallow update_policy\n\
+                         allow transfer\nneed treasurer 1 resolve_order";
+    let backend = Arc::new(FailingBackend::new(Arc::new(house.keys.clone())));
+    let parts = Parts { backend: Arc::<FailingBackend>::clone(&backend), ..house.parts() };
+    let custodian = house.builder(parts).create(ruled(RULES)).await.unwrap();
+    furnish(&custodian).await;
+    let twin = Request { id: RequestId::parse("twin").unwrap(), ..payment("lost") };
+    let Outcome::Released(twin) = custodian.submit(twin).await.unwrap().outcome else {
+        panic!("a payment that nothing fails is released");
+    };
+    backend.plan().next(BackendCall::Sign, Fault::fail(ErrorKind::Indeterminate));
+    let lost = pay(&custodian, "lost").await.unwrap();
+    assert!(matches!(lost.outcome, Outcome::Unknown { .. }), "{lost:?}");
+    let resolution = Resolution::Signed { signatures: twin.signatures };
+    let signed = Command::ResolveOrder { order: lost.order.clone(), resolution };
+    let waits = govern(&custodian, "waits", signed.clone()).await.unwrap();
+    assert!(matches!(waits.outcome, Outcome::Pending { .. }), "{waits:?}");
+    custodian.close().await.unwrap();
+    (custodian.id(), lost, signed)
+}
+
+/// Has a resolution of ann's done with tom's approval.
+async fn settle(custodian: &Custodian, id: &str, command: Command) -> String {
+    let waits = govern(custodian, id, command).await.unwrap();
+    said(&approve(custodian, &waits).await)
+}
+
+const VERSION: &str = "the payload cannot be decoded: the order was decoded by another version";
+const UNKNOWN: &str = "Unknown { reason: BackendIndeterminate }";
+
+#[test]
+fn what_one_version_of_a_decoder_has_read_is_not_settled_as_signed_by_another() {
+    let house = House::new();
+    house.run(async {
+        let (id, lost, signed) = lost(&house).await;
+        let parts = Parts { decoder: Arc::new(NextDecoder::new()), ..house.parts() };
+        let custodian = house.builder(parts).open(id).await.unwrap();
+        let events = house.events();
+        assert_eq!(said(&govern(&custodian, "late", signed.clone()).await), VERSION);
+        assert_eq!(house.events(), events);
+        // One that waited for its approval since the version before.
+        let waits = govern(&custodian, "waits", signed.clone()).await.unwrap();
+        assert_eq!(said(&approve(&custodian, &waits).await), "failed Conflict");
+        assert_eq!(said(&custodian.order(&lost.order).await), UNKNOWN);
+        custodian.close().await.unwrap();
+        let custodian = house.builder(house.parts()).open(id).await.unwrap();
+        assert_eq!(settle(&custodian, "signed", signed).await, "released");
+        assert_eq!(said(&custodian.order(&lost.order).await), "released");
+        house.replays(&custodian).await;
+    });
+}
+
+#[test]
+fn what_another_version_of_a_decoder_has_read_is_settled_as_failed() {
+    let house = House::new();
+    house.run(async {
+        let (id, lost, _) = lost(&house).await;
+        let parts = Parts { decoder: Arc::new(NextDecoder::new()), ..house.parts() };
+        let custodian = house.builder(parts).open(id).await.unwrap();
+        let resolution = Resolution::Failed { reason: "nobody has it".to_owned() };
+        let failed = Command::ResolveOrder { order: lost.order.clone(), resolution };
+        assert_eq!(settle(&custodian, "failed", failed).await, "released");
+        assert_eq!(said(&custodian.order(&lost.order).await), "failed Resolved");
+        house.replays(&custodian).await;
     });
 }

@@ -19,7 +19,7 @@ use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_policy::CedarCompiler;
 use custody_store::SqliteStore;
 use examples_start::entropy::OsEntropy;
-use examples_start::house::ETHER;
+use examples_start::house::{ETHER, resumed};
 use examples_start::people::Person;
 use examples_start::place::{self, InUse};
 
@@ -160,7 +160,7 @@ impl House {
             None => builder.create(genesis(parts.rules, &operator, &treasurers)?).await?,
         };
         // What a stopped process left allowed waits for this call, however long.
-        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
+        let resumed = if is_new { Vec::new() } else { resumed(&custodian).await? };
         let in_use = InUse::new(file, &log);
         drop(log);
         Ok(Self { custodian, operator, treasurers, resumed, clock, in_use })

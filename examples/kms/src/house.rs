@@ -173,7 +173,7 @@ impl House {
             None => builder.create(genesis(&operator, &treasurers)?).await?,
         };
         // What a stopped process left allowed waits for this call, however long.
-        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
+        let resumed = if is_new { Vec::new() } else { house::resumed(&custodian).await? };
         let house = house::House {
             custodian,
             store,

@@ -31,7 +31,7 @@ use custody_core::tokio::{TokioClock, TokioSpawner};
 use custody_policy::CedarCompiler;
 use custody_store::SqliteStore;
 use examples_start::entropy::OsEntropy;
-use examples_start::house::ETHER;
+use examples_start::house::{ETHER, resumed};
 use examples_start::people::Person;
 use examples_start::place::InUse;
 
@@ -164,7 +164,7 @@ impl House {
             Way::Open(id) => builder.open(id).await?,
             Way::Recover(id, recovery) => builder.recover(id, recovery).await?,
         };
-        let resumed = if resumes { custodian.resume().await? } else { Vec::new() };
+        let resumed = if resumes { resumed(&custodian).await? } else { Vec::new() };
         Ok(Self { custodian, file, log, log_key, resumed, clock })
     }
 

@@ -22,7 +22,7 @@ use custody_core::amount::Asset;
 use custody_core::bytes::HexBytes;
 use custody_core::caip::AssetId;
 use custody_core::crypto::{Algorithm, PublicKey};
-use custody_core::custodian::{Answer, Custodian, Genesis};
+use custody_core::custodian::{Answer, Custodian, Error, Genesis};
 use custody_core::digest::Digest;
 use custody_core::id::{BackendId, CustodianId, KeyId, RoleId, TierId, WalletId};
 use custody_core::seam::{
@@ -133,8 +133,18 @@ impl House {
             fs::write(&house_file, serde_json::to_vec_pretty(&house)?)?;
         }
         // What a stopped process left allowed waits for this call, however long.
-        let resumed = if is_new { Vec::new() } else { custodian.resume().await? };
+        let resumed = if is_new { Vec::new() } else { resumed(&custodian).await? };
         Ok(Self { custodian, store, log_key, clock, operator, treasurers, is_new, resumed })
+    }
+}
+
+/// How what a stopped process left has ended. Nothing goes on by a clock that is behind what was
+/// written, and nothing of it is lost: the house opens, so that people can have `confirm_clock`
+/// done, and whoever keeps it calls [`Custodian::resume`] again after that.
+pub async fn resumed(custodian: &Custodian) -> Result<Vec<Answer>, Failure> {
+    match Box::pin(custodian.resume()).await {
+        Err(Error::ClockJump) => Ok(Vec::new()),
+        resumed => Ok(resumed?),
     }
 }
 

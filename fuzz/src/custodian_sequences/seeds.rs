@@ -1,6 +1,6 @@
 use custody_testkit::failpoint::{Action, Failpoint};
 
-use super::can_strike;
+use super::{CHANGES, can_strike};
 use crate::Seed;
 
 /// Lives of which each shows something; both with keys in the process and with keys elsewhere.
@@ -10,6 +10,44 @@ pub(crate) fn seeds() -> Vec<Seed> {
         for (in_process, kind) in [(0_u8, "in-process"), (1, "outside")] {
             seeds.push((format!("{name}-{kind}"), [&[in_process][..], &steps].concat()));
         }
+    }
+    seeds.extend(changed_records());
+    seeds
+}
+
+/// Lives after which records outside of the log are other ones.
+fn changed_records() -> Vec<Seed> {
+    let few = [&PAY[..], &[0, 2, 9, 1], &[0, 3, 50, 0]].concat();
+    let many: Vec<u8> = (1..=8).flat_map(|id| [0, id, 20, 1]).collect();
+    let mut seeds = Vec::new();
+    let mut add = |name: String, changes: &[u8], steps: &[u8]| {
+        let length = u8::try_from(changes.len()).unwrap();
+        for in_process in [CHANGES, CHANGES + 1] {
+            let bytes = [&[in_process, length], changes, steps].concat();
+            seeds.push((format!("records-{name}-{}", in_process - CHANGES), bytes));
+        }
+    };
+    // The last records are those of requests, or where the state was kept after many orders.
+    for at in [1, 20, 50, 70, 100] {
+        add(format!("request-flipped-{at}"), &[255, 0, at, 1], &few);
+    }
+    // The first are those of orders that have ended: that of the payment is the third.
+    for at in [1, 20, 64, 70, 83, 84, 93, 94, 95] {
+        add(format!("order-flipped-{at}"), &[2, 0, at, 1], &few);
+    }
+    add("request-cut".to_owned(), &[255, 1, 30, 0], &few);
+    add("requests-swapped".to_owned(), &[255, 2, 254, 0], &few);
+    add("order-cut".to_owned(), &[2, 1, 60, 0], &few);
+    add("orders-swapped".to_owned(), &[2, 2, 1, 0], &few);
+    add("order-and-request-swapped".to_owned(), &[2, 2, 255, 0], &few);
+    for (name, change) in [
+        ("flipped", [255, 0, 0, 1]),
+        ("no-number", [255, 0, 0, 0x40]),
+        ("cut", [255, 1, 1, 0]),
+        ("empty", [255, 1, 0, 0]),
+        ("swapped", [255, 2, 254, 0]),
+    ] {
+        add(format!("snapshot-{name}"), &change, &many);
     }
     seeds
 }

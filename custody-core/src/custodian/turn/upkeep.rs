@@ -19,9 +19,12 @@ impl Sequencer {
     pub(super) fn finish(&mut self, finished: &Finished, draft: &mut Draft) -> Result<(), Error> {
         let id = &finished.order;
         draft.ended(id);
-        let order = self.ledger.order(id).filter(|order| order.state() == OrderState::Reserved);
-        let Some(order) = order else {
-            draft.over.push(id.clone());
+        let order = self.ledger.order(id);
+        let Some(order) = order.filter(|order| order.state() == OrderState::Reserved) else {
+            // One that waits again is not over: this turn may still allow it, for another job.
+            if order.is_none_or(|order| order.state() != OrderState::Pending) {
+                draft.over.push(id.clone());
+            }
             return Ok(());
         };
         draft.off.extend(left_on(order));
@@ -42,10 +45,7 @@ impl Sequencer {
                 (Conclusion::Signed { signatures: set.reference() }, signatures.clone())
             }
             (JobResult::Executed { result, records }, stop) => {
-                let removed = stop.filter(|reason| *reason == Hold::ApproverRemoved);
-                // A freeze stops no resumption, and hides nothing that does.
-                let stops = || self.ledger.stop(order).or(removed).or(is_over);
-                let outcome = match resumes(order).then(stops).flatten() {
+                let outcome = match stop.filter(|_| resumes(order)) {
                     Some(reason) => Conclusion::Failed { reason },
                     None => self.executed(order, result, records, draft),
                 };
@@ -128,7 +128,8 @@ impl Sequencer {
 
     /// What was allowed before the process stopped: its job starts again if nothing stands
     /// against it, else its outcome is unknown. The stopped process may have called the backend, so
-    /// that a job that fails now leaves the outcome unknown too.
+    /// that a job that fails now leaves the outcome unknown too. What has expired meanwhile only a
+    /// clock that is trusted can tell: until then it all stays as it is.
     pub(super) fn resume(&mut self, number: usize, draft: &mut Draft) -> Result<(), Error> {
         let left: Vec<_> = self
             .ledger
@@ -140,6 +141,9 @@ impl Sequencer {
                 (order.document().order.clone(), stopped.then(|| interrupted(order)))
             })
             .collect();
+        if self.clock.has_jumped() && !left.is_empty() {
+            return Err(Error::ClockJump);
+        }
         for (id, stopped) in &left {
             if let Some(outcome) = stopped {
                 self.conclude(id, outcome.clone(), None, draft)?;

@@ -11,7 +11,7 @@ use crate::custodian::sequencer::Sequencer;
 use crate::custodian::shared::lock;
 use crate::document::{
     CloseReason, Conclusion, DocumentError, EventBody, Hold, OrderClosed, OrderConcluded,
-    OrderDecided, Verdict,
+    OrderDecided, OrderDocument, Verdict, Work,
 };
 use crate::id::OrderId;
 use crate::ledger::{Attached, Decision, Key, OpenOrder};
@@ -176,9 +176,7 @@ impl Sequencer {
         draft: &mut Draft,
     ) -> Result<Standing, Error> {
         let engine = new_engine(&self.shared, command);
-        // A key may have been made since a descriptor was looked at.
-        let is_described = || self.ledger.check_described(command, &self.shared.decoders).is_ok();
-        if self.ledger.check(command).is_err() || engine.is_err() || !is_described() {
+        if engine.is_err() || !self.can_do(command) {
             return self.conclude(id, Conclusion::Failed { reason: Hold::Conflict }, None, draft);
         }
         if command.is_urgent() {
@@ -216,6 +214,33 @@ impl Sequencer {
             draft.put_order(&order, state, submitted, index)?;
         }
         Ok(standing)
+    }
+
+    /// Whether a command can still be done. Since it was submitted a key may have been made that a
+    /// descriptor does not describe, and the process may be another one, with other decoders and a
+    /// log with other keys.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others ask for nothing besides")]
+    fn can_do(&self, command: &Command) -> bool {
+        let is_there = match command {
+            Command::ResolveOrder { order, resolution: Resolution::Signed { .. } } => {
+                self.ledger.order(order).is_some_and(|lost| self.still_reads(lost.document()))
+            }
+            Command::RotateLogKey { next, .. } => lock(&self.shared.log_signers).contains(next),
+            _ => true,
+        };
+        is_there
+            && self.ledger.check(command).is_ok()
+            && self.ledger.check_described(command, &self.shared.decoders).is_ok()
+    }
+
+    /// Whether the payload of an order is read by the version of the decoder that read it first: no
+    /// other can show that signatures are of it.
+    fn still_reads(&self, order: &OrderDocument) -> bool {
+        let (Work::Payload(payload), Some(chain)) = (&order.work, &order.chain) else {
+            return false;
+        };
+        let decoder = self.shared.decoder(&payload.format, chain);
+        decoder.is_ok_and(|decoder| job::same_decoder(&order.work, decoder.as_ref()))
     }
 
     /// Writes the outcome of an allowed order.

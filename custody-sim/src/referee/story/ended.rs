@@ -11,7 +11,7 @@ use custody_core::order::OrderState;
 use custody_core::seam::{PolicyDocument, TaskSignature};
 
 use super::super::{Check, broken};
-use super::{Story, read};
+use super::{Story, Tale, read};
 use crate::house::short;
 
 impl Story {
@@ -200,21 +200,35 @@ impl Story {
     }
 
     /// What they have said of orders that wait is gone with them, and what was allowed with them
-    /// stays stopped.
+    /// stays stopped; so does what they asked for.
     fn remove(&mut self, person: &PrincipalId) {
         self.people.remove(person);
         for tale in self.tales.values_mut() {
+            tale.is_left |= tale.document.requester == *person;
             if tale.state == OrderState::Pending {
                 tale.approvals.retain(|signed| signed.statement.principal != *person);
             } else {
-                tale.is_left |= tale.document.requester == *person || tale.counted.contains(person);
+                tale.is_left |= tale.counted.contains(person);
             }
         }
     }
 
-    /// A key is gone when its time has come, and not before.
+    /// A key is gone when its time has come, and not before, nor while an order is under way that
+    /// needs it or may keep it.
     pub(super) fn destroyed(&mut self, key: &KeyId) -> Check {
         const RULE: &str = "a key is destroyed when its waiting time is over, and not before";
+        let keeps = |tale: &&Tale| {
+            matches!(&tale.command, Some(Command::CancelDestroy { key: kept }) if kept == key)
+                || tale.document.tasks.iter().any(|task| task.key == *key)
+        };
+        let mut under_way = self
+            .tales
+            .values()
+            .filter(|tale| matches!(tale.state, OrderState::Reserved | OrderState::Unknown));
+        if let Some(tale) = under_way.find(keeps) {
+            let detail = format_args!("{key}, which {} needs", short(&tale.document.order));
+            return broken("no key is destroyed under an order", detail);
+        }
         match self.scheduled.remove(key) {
             Some(due) if due <= self.last => self.move_key(key, KeyState::Destroyed),
             due => broken(RULE, format_args!("{key} at {}, due {due:?}", self.last)),

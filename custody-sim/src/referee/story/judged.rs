@@ -22,6 +22,10 @@ impl Story {
             return self.go(&decided.order, OrderState::Pending, OrderState::Denied, index);
         }
         self.go(&decided.order, OrderState::Pending, OrderState::Reserved, index)?;
+        if self.tales.get(&decided.order).is_some_and(|tale| tale.is_left) {
+            let rule = "nothing that waits outlives the removal of whoever asked for it";
+            return broken(rule, short(&decided.order));
+        }
         self.count_approvals(at, decided)?;
         self.count_limits(at, &decided.order)
     }

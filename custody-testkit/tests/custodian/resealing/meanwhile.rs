@@ -35,6 +35,39 @@ fn keys_sign_while_they_are_sealed_anew() {
     });
 }
 
+#[test]
+fn a_key_signs_at_each_moment_of_being_sealed_anew() {
+    let steps = (0..40).map(|step| Duration::from_millis(step * 20));
+    let early: usize = steps.map(signs_while_sealed_anew).sum();
+    assert!(early > 0, "the handle was never asked for while the next one was being committed");
+}
+
+/// A payment comes a while after its key began to be sealed anew; how often the handle was read
+/// while the next one was written and the custodian did not know it yet.
+fn signs_while_sealed_anew(wait: Duration) -> usize {
+    let house = House::new();
+    house.run(async {
+        let custody = {
+            let custodian = seeded(&house, house.parts()).await;
+            custodian.close().await.unwrap();
+            custodian.id()
+        };
+        let store = Arc::new(LateStore::new(&house));
+        let parts = Parts { store: Arc::<LateStore>::clone(&store), ..house.parts() };
+        let custodian = house.builder(parts).open(custody).await.unwrap();
+        let paid = async {
+            house.clock.sleep_until(house.clock.monotonic().saturating_add(wait)).await;
+            pay_from(&custodian, &key(1), "meanwhile").await
+        };
+        let sealed = govern(&custodian, "page", reseal(Some("hot.0"), 1));
+        let (sealed, paid) = join(sealed, paid).await;
+        assert_eq!(page(&sealed).0, [key(1)]);
+        assert_eq!(said(&paid), "released", "{wait:?}");
+        assert_replays(&house, &custodian).await;
+        store.early.load(Ordering::SeqCst)
+    })
+}
+
 /// A store that answers a commit a while after it was written.
 #[derive(Debug)]
 struct LateStore {

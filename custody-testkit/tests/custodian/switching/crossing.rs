@@ -1,11 +1,15 @@
 //! Orders that cross: what stops a key comes while it is switched on, and time while it is brought
 //! back.
 
+use std::pin::pin;
+
+use custody_core::command::FreezeScope;
 use custody_core::custodian::Request;
 use custody_core::id::{BackendId, BackendIdentity, PrincipalId, RequestId};
 use custody_core::principal::Principal;
 use custody_testkit::audit::{FailingLog, LogCall};
 use custody_testkit::people::People;
+use custody_testkit::store::MemoryStore;
 
 use super::*;
 
@@ -25,13 +29,15 @@ fn a_key_that_is_suspended_while_it_is_switched_on_stays_suspended() {
         assert_eq!(refused, "the command cannot be done", "nothing switches it on");
         let gate = Gate::new();
         backend.plan().next(BackendCall::Enable, Fault::Hold(gate.clone()));
-        let (answer, ()) = join(govern(&custodian, "on", resume(1)), async {
+        let both = pin!(join(govern(&custodian, "on", resume(1)), async {
             gate.reached_by(1).await;
             done(&custodian, "alarm", suspend(1)).await;
             pass(&house, Duration::from_secs(1)).await;
             gate.open();
-        })
-        .await;
+        }));
+        let late = pin!(pass(&house, Duration::from_secs(600)));
+        let both = select(both, late).await;
+        let Either::Left(((answer, ()), _)) = both else { panic!("nobody was answered") };
         assert_eq!(said(&answer), "failed Conflict");
         pass(&house, Duration::from_secs(60)).await;
         assert_eq!(state(&custodian, 1), KeyState::Suspended);
@@ -200,6 +206,51 @@ fn a_destruction_does_not_come_due_while_it_is_taken_back() {
             assert_eq!(scheduled.is_some(), fault.is_some());
         });
     }
+}
+
+/// The house is being frozen, which stops no command, when the backend has come to the order.
+#[test]
+fn a_freeze_does_not_keep_a_destruction_from_being_taken_back() {
+    let house = House::new();
+    house.run(async {
+        let backend = recording(&house);
+        let store = Arc::new(FaultyStore::new(house.store.clone()));
+        let parts = Parts {
+            store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
+            ..parts(&house, &backend)
+        };
+        let custodian = house.furnished(parts).await;
+        done(&custodian, "key-1", create_key(1)).await;
+        done(&custodian, "retire", Command::DeactivateKey { key: key(0) }).await;
+        done(&custodian, "destroy", Command::DestroyKey { key: key(0), wait_ms: 60_000 }).await;
+        switched_off(&house, &backend, 1).await;
+        let (switching, freezing) = (Gate::new(), Gate::new());
+        backend.plan().next(BackendCall::Disable, Fault::Hold(switching.clone()));
+        done(&custodian, "other", suspend(1)).await;
+        switching.reached_by(1).await;
+        let meanwhile = async {
+            // The order waits for its turn behind the other key.
+            pass(&house, Duration::from_secs(1)).await;
+            store.plan().next(StoreCall::Commit, Fault::Hold(freezing.clone()));
+            let freeze = Command::Freeze { scope: FreezeScope::House };
+            let letting_go = async {
+                freezing.reached_by(1).await;
+                assert_eq!(backend.plan().count(BackendCall::CancelDestroy), 0);
+                switching.open();
+                pass(&house, Duration::from_secs(1)).await;
+                freezing.open();
+            };
+            join(govern(&custodian, "freeze", freeze), letting_go).await.0
+        };
+        let cancel = Command::CancelDestroy { key: key(0) };
+        let cancelling = Box::pin(govern(&custodian, "cancel", cancel));
+        let (cancelled, frozen) = join(cancelling, Box::pin(meanwhile)).await;
+        assert_eq!((said(&cancelled).as_str(), said(&frozen).as_str()), ("released", "released"));
+        pass(&house, Duration::from_secs(600)).await;
+        assert_eq!(state(&custodian, 0), KeyState::Deactivated, "it was not destroyed");
+        assert_eq!(custodian.key(&key(0)).unwrap().destruction(), None);
+        house.replays(&custodian).await;
+    });
 }
 
 #[test]

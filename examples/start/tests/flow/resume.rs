@@ -5,7 +5,8 @@ use std::time::Duration;
 use custody_core::command::{Command, FreezeScope};
 use custody_core::custodian::Answer;
 use custody_core::id::{KeyId, WalletId};
-use custody_core::seam::ErrorKind;
+use custody_core::seam::{Clock as _, ErrorKind};
+use custody_core::time::Timestamp;
 use custody_testkit::backend::BackendCall;
 use custody_testkit::fault::{Fault, Happened};
 use custody_testkit::store::StoreCall;
@@ -121,6 +122,59 @@ async fn a_reserved_order_that_something_stands_against_becomes_unknown_after_a_
         assert_eq!(oracle.report.released, 0, "{row}");
         assert!(oracle.ledger.order(&left.order).is_some(), "{row}: stays until resolved");
     }
+}
+
+#[tokio::test]
+async fn nothing_goes_on_by_a_clock_that_is_behind_what_the_stopped_process_wrote() {
+    let (world, left) = died_with(Kind::Memory, LONG).await;
+    let remains = world.crash().await;
+    let last = remains.clock.now();
+    remains.clock.advance(Duration::from_secs(2 * 86_400));
+    let now = remains.clock.now();
+    remains.clock.set_wall(Timestamp::from_millis(last.as_millis() - 3_600_000));
+    let world = remains.open().await;
+    for _ in 0..2 {
+        let refused = world.resume().await.unwrap_err();
+        assert_eq!(words::of_error(&refused), "clock jump");
+        assert_eq!(world.sign_calls(), 0);
+        assert_eq!(words::of(&world.order(&left.order).await), "pending", "nothing is lost");
+    }
+    world.clock.set_wall(now);
+    assert_eq!(words::of_error(&world.resume().await.unwrap_err()), "clock jump");
+    world.done("confirm", Command::ConfirmClock {}).await;
+    let resumed = world.resume().await.unwrap();
+    assert_eq!(words::of(&Ok(resumed[0].clone())), "unknown Interrupted", "approvals expired");
+    assert_eq!(world.sign_calls(), 0);
+    assert_eq!(world.verify().await.report.released, 0);
+}
+
+#[tokio::test]
+async fn what_a_stopped_process_left_goes_on_once_the_clock_is_confirmed() {
+    let (world, left) = died_with(Kind::Memory, LONG).await;
+    let remains = world.crash().await;
+    let now = remains.clock.now();
+    remains.clock.set_wall(Timestamp::from_millis(now.as_millis() - 3_600_000));
+    let world = remains.open().await;
+    assert_eq!(words::of_error(&world.resume().await.unwrap_err()), "clock jump");
+    world.clock.set_wall(now);
+    world.done("confirm", Command::ConfirmClock {}).await;
+    let resumed = world.resume().await.unwrap();
+    assert_eq!(resumed.iter().map(|one| &one.order).collect::<Vec<_>>(), [&left.order]);
+    assert_eq!(words::of(&Ok(resumed[0].clone())), "released");
+    assert_eq!(world.sign_calls(), 1);
+    let _oracle = world.verify().await;
+}
+
+#[tokio::test]
+async fn with_nothing_left_a_clock_that_is_not_trusted_keeps_nobody_from_starting() {
+    let world = World::new(Kind::Memory).await;
+    let remains = world.crash().await;
+    let now = remains.clock.now();
+    remains.clock.set_wall(Timestamp::from_millis(now.as_millis() - 3_600_000));
+    let world = remains.open().await;
+    assert_eq!(world.resume().await.unwrap(), []);
+    assert_eq!(words::of(&world.pay(ETH / 2, KNOWN, "paid").await), "clock jump");
+    let _oracle = world.verify().await;
 }
 
 #[tokio::test]

@@ -95,6 +95,22 @@ async fn a_removed_requesters_order_does_not_release() {
 }
 
 #[tokio::test]
+async fn an_order_does_not_pass_to_whoever_is_enrolled_in_place_of_its_requester() {
+    let (world, order) = waiting().await;
+    let otto = &world.people.otto;
+    let own = world.submit(world.request_of(otto, 20 * ETH, KNOWN, "otto")).await.unwrap();
+    world.done("remove", Command::RemovePrincipal { principal: otto.id.clone() }).await;
+    let anew = Person::new("otto", &["operator"], Algorithm::Ed25519);
+    world.done("enrol", Command::EnrollPrincipal { principal: anew.enrolment() }).await;
+    let answer = world.approve(&world.people.theo, &own).await.unwrap();
+    let Outcome::Denied { rules } = &answer.outcome else { panic!("{answer:?}") };
+    assert_eq!(rules.iter().map(ToString::to_string).collect::<Vec<_>>(), ["requester-removed"]);
+    assert_pending(&world.order(&order.order).await.unwrap());
+    assert_eq!(world.sign_calls(), 0);
+    world.verify().await;
+}
+
+#[tokio::test]
 async fn a_requester_does_not_approve_its_own_order() {
     let (world, _) = waiting().await;
     let petra = Person::new("petra", &["operator", "treasurer"], Algorithm::Ed25519);
