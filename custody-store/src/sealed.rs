@@ -71,17 +71,23 @@ pub struct SealedStore {
 struct Keys {
     open: BTreeMap<Number, Arc<Secret>>,
     /// The newest that is certainly in the store below.
-    newest: Option<DataKey>,
+    newest: Option<Sealer>,
     /// One that a commit brought which may have happened or not.
-    doubted: Option<DataKey>,
-    /// Seals under the newest since this store was opened.
+    doubted: Option<Sealer>,
+}
+
+/// A data key that seals.
+struct Sealer {
+    data_key: DataKey,
+    /// Seals under it since this store was opened, also of commits that came to nothing.
     seals: u64,
 }
 
 /// How often one data key seals.
 const SEALS_MAX: u64 = 1 << 31;
 /// How many values a batch has for each of its events, at most, the parts of a snapshot among them:
-/// a bound for the seals under a key that earlier processes made.
+/// a bound for the seals under a key that earlier processes made. Their commits that failed left
+/// nothing to count; most events have so few values that there is room for many of them.
 const SEALS_PER_EVENT: u64 = 2_048;
 const PREFIX: &str = "sealing/";
 const PAGE: u16 = 256;
@@ -111,7 +117,7 @@ impl SealedStore {
                 let data_key = DataKey::read(&record)?;
                 let secret = data_key.unwrap(kek.as_ref()).await?;
                 keys.open.insert(data_key.number(), Arc::new(secret));
-                keys.newest = Some(data_key);
+                keys.newest = Some(Sealer { data_key, seals: 0 });
             }
         }
         if keys.newest.is_none() && below.head().await? != Position::START {
@@ -122,7 +128,8 @@ impl SealedStore {
         Ok(Self { below, kek, entropy, seals_per_key: SEALS_MAX, keys, turn })
     }
 
-    /// Replaces a data key after so many seals since this store was opened, at most 2^31.
+    /// Replaces a data key after so many seals since this store was opened, at most 2^31. Those of
+    /// commits that failed, or that nobody waited for, count too.
     ///
     /// Whatever the number, a key that may have sealed 2^31 times since it was made is replaced
     /// too: what earlier processes did with it is bounded by the number of events since then.
@@ -137,21 +144,20 @@ impl SealedStore {
     }
 
     /// The data key for so many more seals after `head` events, and whether the store below has it.
+    /// They are counted from now on.
     async fn data_key(&self, head: Position, seals: u64) -> Result<(DataKey, bool), StoreError> {
         let number = {
-            let keys = self.keys();
-            match (&keys.newest, &keys.doubted) {
-                (_, Some(doubted)) => return Ok((doubted.clone(), false)),
-                (None, None) => Number::FIRST,
-                (Some(newest), None) => {
-                    let events = head.value().saturating_sub(newest.from().value());
-                    let ever = events.saturating_mul(SEALS_PER_EVENT).max(keys.seals);
-                    let is_within = keys.seals.saturating_add(seals) <= self.seals_per_key
-                        && ever.saturating_add(seals) <= SEALS_MAX;
-                    if is_within {
-                        return Ok((newest.clone(), true));
+            let mut guard = self.keys();
+            let keys = &mut *guard;
+            let is_there = keys.doubted.is_none();
+            match keys.doubted.as_mut().or(keys.newest.as_mut()) {
+                None => Number::FIRST,
+                Some(sealer) => {
+                    if sealer.takes(head, seals, self.seals_per_key) {
+                        return Ok((sealer.data_key.clone(), is_there));
                     }
-                    newest.number().next().ok_or_else(|| failed(ErrorKind::Unsupported))?
+                    let next = sealer.data_key.number().next();
+                    next.ok_or_else(|| failed(ErrorKind::Unsupported))?
                 }
             }
         };
@@ -161,7 +167,8 @@ impl SealedStore {
         let data_key = made.map_err(|error| failed(ErrorKind::Unavailable).with_source(error))?;
         let mut keys = self.keys();
         keys.open.insert(number, Arc::new(secret));
-        keys.doubted = Some(data_key.clone());
+        // A commit that brought another one may still come late: that one stays open.
+        keys.doubted = Some(Sealer { data_key: data_key.clone(), seals });
         Ok((data_key, false))
     }
 
@@ -215,11 +222,12 @@ impl SealedStore {
 
     /// Whether the data key that may have come with an earlier commit is in the store below.
     async fn settle(&self) -> Result<(), StoreError> {
-        let Some(doubted) = self.keys().doubted.clone() else { return Ok(()) };
+        let doubted = self.keys().doubted.as_ref().map(|sealer| sealer.data_key.clone());
+        let Some(doubted) = doubted else { return Ok(()) };
         match self.below.get(&doubted.key()?).await? {
             None => Ok(()),
             Some(found) if found.value == doubted.value() => {
-                self.confirm(doubted);
+                self.confirm();
                 Ok(())
             }
             // Somebody else writes to the store.
@@ -227,11 +235,29 @@ impl SealedStore {
         }
     }
 
-    fn confirm(&self, data_key: DataKey) {
+    /// The data key that was in doubt is in the store below.
+    fn confirm(&self) {
         let mut keys = self.keys();
-        keys.newest = Some(data_key);
-        keys.doubted = None;
-        keys.seals = 0;
+        if let Some(stored) = keys.doubted.take() {
+            keys.newest = Some(stored);
+        }
+    }
+}
+
+impl Sealer {
+    /// Counts so many more seals after `head` events, if the key may make them.
+    ///
+    /// They count before they are made: a key is used up by a seal, whatever becomes of the commit.
+    fn takes(&mut self, head: Position, seals: u64, seals_per_key: u64) -> bool {
+        let events = head.value().saturating_sub(self.data_key.from().value());
+        // What failed since this store was opened is no event. What did not is counted twice.
+        let ever = events.saturating_mul(SEALS_PER_EVENT).saturating_add(self.seals);
+        let after = self.seals.saturating_add(seals);
+        let is_within = after <= seals_per_key && ever.saturating_add(seals) <= SEALS_MAX;
+        if is_within {
+            self.seals = after;
+        }
+        is_within
     }
 }
 
@@ -319,10 +345,8 @@ impl Store for SealedStore {
         }
         let committed = self.below.commit(expected, sealed).await?;
         if !is_there {
-            self.confirm(data_key);
+            self.confirm();
         }
-        let mut keys = self.keys();
-        keys.seals = keys.seals.saturating_add(seals);
         Ok(committed)
     }
 

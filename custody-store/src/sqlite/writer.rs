@@ -175,6 +175,8 @@ mod tests {
         rollback_fails: bool,
         head_unreadable: bool,
         shorten_fails: Option<Fault>,
+        /// The disk fails the mover of this store while this step is taken.
+        mover_fails: Option<(Step, Arc<Health>)>,
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -196,6 +198,9 @@ mod tests {
 
     impl Script {
         fn step(&mut self, step: Step) -> Result<(), Fault> {
+            if let Some((_, health)) = self.mover_fails.take_if(|(when, _)| *when == step) {
+                health.weigh(FSYNC);
+            }
             let Some(failure) = self.failure.take_if(|failure| failure.step == step) else {
                 return Ok(());
             };
@@ -394,6 +399,22 @@ mod tests {
         writer.health.poison();
         assert_eq!(serve(&mut writer, 0), Err(ErrorKind::Unavailable));
         assert_eq!(writer.journal.begun, 0);
+    }
+
+    /// The disk told the mover alone: what the commit wrote may be no safer than what it moved.
+    #[test]
+    fn a_commit_during_which_the_disk_failed_the_mover_is_indeterminate() {
+        for step in [Step::Begin, Step::Append, Step::Commit] {
+            let health = Arc::<Health>::default();
+            let mover_fails = Some((step, Arc::clone(&health)));
+            let script = Script { mover_fails, ..Script::default() };
+            let mut writer = Writer::new(script, health, Arc::default());
+            assert_eq!(serve(&mut writer, 0), Err(ErrorKind::Indeterminate), "{step:?}");
+            assert!(is_poisoned(&writer) && !writer.journal.open, "{step:?}");
+            assert!(writer.recent.get(Position::START, 1).is_none(), "{step:?}");
+            assert_eq!(serve(&mut writer, 2), Err(ErrorKind::Unavailable), "{step:?}");
+            assert_eq!(writer.journal.begun, 1, "{step:?}");
+        }
     }
 
     #[test]

@@ -72,19 +72,22 @@ fn a_flipped_bit_in_a_header_of_the_log_is_detected_or_takes_whole_commits() {
     image.suffer(Part::Log, flips.collect::<Vec<_>>());
 }
 
+/// At 5,000 seeded places.
 #[test]
 fn a_flipped_bit_elsewhere_in_the_log_is_detected_or_takes_whole_commits() {
     let image = Image::crashed();
-    image.suffer(Part::Log, flips(image.log.len(), |_| true).take(places(1_000)));
+    image.suffer(Part::Log, flips(image.log.len(), |_| true).take(places(5_000)));
 }
 
+/// To 5,000 lengths: each within or at the end of a header, the others seeded.
 #[test]
 fn a_log_cut_short_is_detected_or_takes_whole_commits() {
     let image = Image::crashed();
     let length = image.log.len();
     let frames = image.frames().flat_map(|start| start - 1..=start + FRAME_HEADER);
-    let lengths = (0..=LOG_HEADER).chain(frames).chain(lengths(length, 1_000));
-    image.suffer(Part::Log, lengths.map(Damage::Cut));
+    let headers: Vec<_> = (0..=LOG_HEADER).chain(frames).collect();
+    let others = lengths(length, 5_000_usize.saturating_sub(headers.len()));
+    image.suffer(Part::Log, headers.into_iter().chain(others).map(Damage::Cut));
 }
 
 /// One damage.
