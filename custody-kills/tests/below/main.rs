@@ -1,10 +1,14 @@
-//! Each workload over a disk that fails below SQLite and below the log's files: at the first call
-//! of a kind, at the first and at the middle one while callers are at work, and at the last. The
-//! call fails, ends the process, or never returns. It cannot panic: below the C library nothing
-//! unwinds.
+//! Each workload over a disk that fails below SQLite and below the log's files. Every sync, every
+//! truncation, every renaming and many of the writes fail, or end the process before they are made.
+//! Some find no space, end the process after they were made or in the middle, or are cut short;
+//! some never return: the first call of a kind, the first and the middle one while callers are at
+//! work, and the last. None can panic: below the C library nothing unwinds.
 //!
 //! A process does the workload under the shim `shims/disk_faults.c`. Then this one opens what is
 //! left, without the shim, goes on with it, and holds it against what the callers heard.
+//!
+//! Beside it, and above the disk: a recovery from an archive, of which each call fails
+//! (`recovering.rs`).
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::arithmetic_side_effects,
@@ -20,6 +24,7 @@
 mod shim;
 
 mod life;
+mod recovering;
 mod run;
 
 use custody_kills::failpoints::workload::Workload;

@@ -59,6 +59,16 @@ impl Point {
     fn holds(&self, call: &Call) -> bool {
         call.kind == self.kind && call.path.contains(self.part)
     }
+
+    /// What else can become of such a call. Only a write can be cut short; of another call, the
+    /// process ends once it took effect.
+    fn rare(&self) -> &'static [Fault] {
+        if self.kind == "write" {
+            &[Fault::Enospc, Fault::Short, Fault::Torn]
+        } else {
+            &[Fault::Enospc, Fault::Torn]
+        }
+    }
 }
 
 impl Below {
@@ -84,27 +94,29 @@ impl Below {
         this
     }
 
-    /// Has the chosen calls go wrong in each way, each in a life of its own.
+    /// Has the chosen calls go wrong, each in a life of its own.
     pub(crate) fn run(&self) {
-        let (mut strikes, mut lives, mut at_work) = (0, 1, 0);
+        let (mut strikes, mut lives, mut at_work) = (0, 1, BTreeMap::<String, u32>::new());
         for point in POINTS {
-            for number in self.numbers(point) {
-                for fault in [Fault::Abort, Fault::Eio, Fault::Hang] {
-                    let tally = self.strike_near(&point, number, fault);
-                    strikes += 1;
-                    lives += tally.lives;
-                    at_work += u32::from(tally.at_work);
-                }
+            for (number, fault) in self.strikes(point) {
+                let tally = self.strike_near(&point, number, fault);
+                strikes += 1;
+                lives += tally.lives;
+                *at_work.entry(format!("{fault:?}")).or_default() += u32::from(tally.at_work);
             }
         }
         let counts: BTreeMap<_, _> =
             POINTS.iter().map(|point| (point.name, self.count(*point))).collect();
         println!(
-            "figures: below SQLite: {}: {strikes} strikes, {at_work} of them while callers were at \
-             work, {lives} lives; calls: {counts:?}",
+            "figures: below SQLite: {}: {strikes} strikes, of them while callers were at work: \
+             {at_work:?}, {lives} lives; calls: {counts:?}",
             self.workload.name()
         );
-        assert!(at_work >= 9, "only {at_work} calls went wrong while callers were at work");
+        assert_eq!(at_work.len(), 6, "a kind of fault is missing");
+        let missed: Vec<_> = at_work.iter().filter(|(_, count)| **count == 0).collect();
+        assert!(missed.is_empty(), "not while callers were at work: {missed:?}");
+        let all: u32 = at_work.values().sum();
+        assert!(all >= 20, "only {all} calls went wrong while callers were at work");
     }
 
     /// Has a call go wrong. How many calls a life makes is its own affair: one that makes fewer is
@@ -124,9 +136,38 @@ impl Below {
         panic!("{}: {}.{number} is not met", self.workload.name(), point.name);
     }
 
+    /// Which calls go wrong, and how. An error and the end of the process meet every chosen one;
+    /// what disks do less often meets the marked ones, and every third of the others in turn.
+    fn strikes(&self, point: Point) -> Vec<(usize, Fault)> {
+        let (chosen, marked) = (self.chosen(point), self.marked(point));
+        let mut strikes = Vec::new();
+        for fault in [Fault::Abort, Fault::Eio] {
+            strikes.extend(chosen.union(&marked).map(|number| (*number, fault)));
+        }
+        for (turn, fault) in (0..).zip(point.rare()) {
+            let some: BTreeSet<_> = chosen.iter().skip(turn).step_by(3).copied().collect();
+            strikes.extend(some.union(&marked).map(|number| (*number, *fault)));
+        }
+        strikes.extend(marked.iter().map(|number| (*number, Fault::Hang)));
+        strikes
+    }
+
+    /// Every call; of the many writes, each after the same number of others, and the last.
+    fn chosen(&self, point: Point) -> BTreeSet<usize> {
+        let count = self.count(point);
+        if point.kind != "write" {
+            return (1..=count).collect();
+        }
+        let step = (count.saturating_sub(1) / (WRITES_MIN - 1)).max(1);
+        let chosen: BTreeSet<_> = (1..=count).step_by(step).chain([count]).collect();
+        assert!(chosen.len() >= WRITES_MIN, "only {count} calls are a {}", point.name);
+        chosen
+    }
+
     /// The first call, the first and the middle one while callers are at work, and the last. Some
-    /// kinds have no call at work: SQLite truncates where it opens and closes.
-    fn numbers(&self, point: Point) -> BTreeSet<usize> {
+    /// kinds have no call at work: SQLite truncates where it opens and closes, and in between only
+    /// once its log is longer than any workload makes it.
+    fn marked(&self, point: Point) -> BTreeSet<usize> {
         let of_point = self.calls.iter().filter(|call| point.holds(call));
         let numbered = || (1_usize..).zip(of_point.clone());
         let at_work = numbered().filter(|(_, call)| call.phase == Phase::Working);
@@ -203,6 +244,8 @@ const POINTS: [Point; 4] = [
 
 /// The folder with what each life begins with.
 const START: &str = "start";
+/// How many of the writes go wrong at least.
+const WRITES_MIN: usize = 12;
 /// Lives until a call is met that another life had.
 const LIVES_MAX: u32 = 5;
 /// How long a call of the store may take when nothing goes wrong, and when something does.
