@@ -220,8 +220,8 @@ impl Custodian {
     ///
     /// # Errors
     /// `ClockJump` if there are some and the clock is not trusted: nobody can tell what has expired.
-    /// They stay as they are; call it again once a `confirm_clock` order was done. Else as for
-    /// [`Self::submit`].
+    /// They stay as they are; call it again once a `confirm_clock` order was done, which holds for
+    /// this process. Else as for [`Self::submit`].
     ///
     /// # Cancel safety
     /// Safe: the orders go on without the caller.

@@ -110,8 +110,7 @@ impl Sequencer {
     fn check_quotas(&self, prepared: &Prepared, at: Timestamp) -> Result<(), Error> {
         let config = &self.shared.config;
         let document = &prepared.document;
-        let is_judged =
-            |command: &Arc<Command>| **command == Command::ConfirmClock {} || command.is_urgent();
+        let is_judged = |command: &Arc<Command>| confirms(command) || command.is_urgent();
         let is_held = self.clock.has_jumped() && !prepared.carried.command().is_some_and(is_judged);
         if is_held || document.submitted > at {
             return Err(Error::ClockJump);
@@ -119,8 +118,10 @@ impl Sequencer {
         if at.since(document.submitted) > LAG_MAX {
             return Err(Error::Busy { what: "the request waited too long for its turn" });
         }
+        // What a stopped process left takes its places until the clock is confirmed, so that this
+        // must have one.
         let is_relief = prepared.carried.command().is_some_and(|command| {
-            command.is_urgent() || matches!(**command, Command::ResolveOrder { .. })
+            is_judged(command) || matches!(**command, Command::ResolveOrder { .. })
         });
         let more = if is_relief { RELIEF } else { 0 };
         let most = config.open_per_requester.saturating_add(more);
@@ -217,8 +218,7 @@ impl Sequencer {
     ) -> Result<(), Error> {
         let id = signed.statement.order.clone();
         let order = self.ledger.order(&id).ok_or(Error::NotFound { what: "open order" })?;
-        let confirms = order.command().is_some_and(|command| **command == Command::ConfirmClock {});
-        if self.clock.has_jumped() && !confirms {
+        if self.clock.has_jumped() && !order.command().is_some_and(|command| confirms(command)) {
             return Err(Error::ClockJump);
         }
         const APPROVALS_PER_PERSON: usize = 3;
@@ -243,8 +243,12 @@ impl Sequencer {
 
     /// Judges a pending order again: time has passed, or something else may have changed.
     fn touch(&mut self, number: usize, id: &OrderId, draft: &mut Draft) -> Result<(), Error> {
-        match self.ledger.order(id).map(OpenOrder::state) {
-            Some(OrderState::Pending) if self.clock.has_jumped() => Err(Error::ClockJump),
+        let order = self.ledger.order(id);
+        let is_judged = order.and_then(OpenOrder::command).is_some_and(|command| confirms(command));
+        match order.map(OpenOrder::state) {
+            Some(OrderState::Pending) if self.clock.has_jumped() && !is_judged => {
+                Err(Error::ClockJump)
+            }
             Some(OrderState::Pending) => {
                 let standing = self.judge(id, None, draft)?;
                 reply(number, id.clone(), standing, draft);
@@ -301,6 +305,11 @@ pub(super) fn is_repeatable(order: &OpenOrder) -> bool {
     matches!(command, Some(Command::ResealKeys { .. } | Command::ResumeKey { .. }))
 }
 
+/// Whether a command is judged while the clock is not trusted, for it says that the clock is right.
+fn confirms(command: &Command) -> bool {
+    *command == Command::ConfirmClock {}
+}
+
 fn reply(number: usize, id: OrderId, standing: Standing, draft: &mut Draft) {
     draft.after.push(match standing {
         Standing::Ended(ended) => After::Reply(number, Progress::Ended(ended)),
@@ -309,8 +318,8 @@ fn reply(number: usize, id: OrderId, standing: Standing, draft: &mut Draft) {
     });
 }
 
-/// So many open orders more than others a requester may have of those that only take rights away or
-/// settle an order of unknown outcome: a full wallet can be frozen, and emptied.
+/// So many open orders more than others a requester may have of those that only take rights away,
+/// settle an order of unknown outcome or confirm the clock: a full wallet can be frozen, and emptied.
 const RELIEF: usize = 16;
 
 /// How long a request may wait between being made ready and its turn: half of what the verifier

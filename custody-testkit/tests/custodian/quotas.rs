@@ -1,9 +1,10 @@
 //! Quotas of open orders keep nobody from stopping and settling.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use custody_core::command::{Command, FreezeScope, Resolution};
-use custody_core::custodian::{Config, Custodian};
+use custody_core::custodian::{Config, Custodian, Outcome};
 use custody_core::id::OrderId;
 use custody_core::seam::ErrorKind;
 use custody_testkit::backend::{BackendCall, FailingBackend};
@@ -67,6 +68,43 @@ fn a_full_wallet_or_requester_stops_and_settles_and_then_pays_again() {
             house.replays(&custodian).await;
         });
     }
+}
+
+#[test]
+fn a_full_requester_confirms_the_clock() {
+    let house = House::new();
+    house.run(async {
+        let config = Config { open_per_requester: 2, ..Config::default() };
+        let (custodian, _) = with_lost(&house, config, ["first", "second"]).await;
+        house.clock.drift(Duration::from_secs(6));
+        let jumped = "the clock jumped; a confirm_clock order is needed";
+        assert_eq!(said(&pay(&custodian, "third").await), jumped);
+        let confirmed = govern(&custodian, "confirm", Command::ConfirmClock {}).await;
+        assert_eq!(said(&confirmed), "released");
+        let full = "busy: the requester has too many open orders";
+        assert_eq!(said(&pay(&custodian, "third").await), full, "time goes on");
+        house.replays(&custodian).await;
+    });
+}
+
+#[test]
+fn a_confirmation_that_waits_for_its_time_is_judged_again_though_the_clock_jumped() {
+    let rules = "allow create_wallet\nallow create_key\nallow transfer\nallow update_policy\n\
+                 allow confirm_clock\nwait 60 confirm_clock";
+    let house = House::new();
+    house.run(async {
+        let custodian = house.builder(house.parts()).create(ruled(rules)).await.unwrap();
+        furnish(&custodian).await;
+        house.clock.drift(Duration::from_secs(6));
+        let waits = govern(&custodian, "confirm", Command::ConfirmClock {}).await.unwrap();
+        assert!(matches!(waits.outcome, Outcome::Pending { .. }), "{waits:?}");
+        let early = custodian.judge_again(&waits.order).await.unwrap();
+        assert!(matches!(early.outcome, Outcome::Pending { .. }), "{early:?}");
+        house.clock.advance(Duration::from_secs(61));
+        assert_eq!(said(&custodian.judge_again(&waits.order).await), "released");
+        assert_eq!(said(&pay(&custodian, "paid").await), "released");
+        house.replays(&custodian).await;
+    });
 }
 
 const RULES: &str = "\
