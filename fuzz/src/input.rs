@@ -89,6 +89,15 @@ pub(crate) fn cut(at: u16) -> [u8; 4] {
     [1, high, low, 0]
 }
 
+/// Each text in which one character of this one, which is ASCII, is another, with its place.
+pub(crate) fn one_changed(text: &str) -> impl Iterator<Item = (usize, String)> {
+    (0..text.len()).map(move |at| {
+        let mut changed = text.as_bytes().to_vec();
+        changed[at] ^= 1;
+        (at, String::from_utf8(changed).unwrap())
+    })
+}
+
 /// Inputs with names, out of what they are made of.
 pub(crate) fn named<const N: usize>(seeds: [(&str, Vec<u8>); N]) -> Vec<crate::Seed> {
     seeds.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()

@@ -29,7 +29,7 @@ use custody_testkit::key::TestKey;
 use miniscript::{Descriptor, DescriptorPublicKey};
 
 use crate::Seed;
-use crate::input::{choose, chosen, flip, patched};
+use crate::input::{choose, chosen, flip, one_changed, patched};
 
 const PARTS: [&str; 4] = ["psbt", "descriptor", "message", "extended key"];
 const KINDS: [(AddressKind, u32, &str, &str); 4] = [
@@ -118,10 +118,7 @@ fn descriptor(bytes: &[u8]) -> bool {
     }
     let parsed = Descriptor::<DescriptorPublicKey>::from_str(text).unwrap();
     assert!(parsed.has_wildcard());
-    for at in 0..text.len().min(64) {
-        let mut changed = bytes.to_vec();
-        changed[at] ^= 1;
-        let changed = String::from_utf8(changed).unwrap();
+    for (at, changed) in one_changed(text).take(64) {
         if let Ok(changed) = WalletDescriptor::parse(&changed) {
             assert!(!reads(&changed), "character {at} changed");
         }
@@ -151,10 +148,7 @@ fn extended_key(bytes: &[u8]) -> bool {
     assert_eq!(payload[..5], [0x04, 0x88, 0xb2, 0x1e, 3], "an account of the main network");
     assert_eq!(payload[9..13], (number | 0x8000_0000).to_be_bytes());
     assert_eq!(bs58::encode(payload).with_check().into_string(), text);
-    for at in 0..text.len() {
-        let mut changed = text.as_bytes().to_vec();
-        changed[at] ^= 1;
-        let changed = String::from_utf8(changed).unwrap();
+    for (at, changed) in one_changed(text) {
         assert!(descriptor(&chain, number, &changed).is_err(), "character {at} changed");
     }
     true

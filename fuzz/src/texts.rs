@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Seed;
-use crate::input::{choose, chosen};
+use crate::input::{choose, chosen, one_changed};
 
 /// What writes a text again after it was parsed; none if it is refused.
 type Rewrite = fn(&str) -> Option<String>;
@@ -135,10 +135,7 @@ fn bitcoin(text: &str) -> Option<String> {
     assert_eq!(BitcoinAddress::of_account(address.account()).as_ref(), Ok(&address));
     let test = ChainId::parse("bip122:000000000933ea01ad0ee984209779ba").unwrap();
     assert!(BitcoinAddress::parse(&test, text).is_err(), "an address of another network");
-    for at in 0..text.len() {
-        let mut changed = text.as_bytes().to_vec();
-        changed[at] ^= 1;
-        let changed = String::from_utf8(changed).unwrap();
+    for (at, changed) in one_changed(text) {
         assert!(BitcoinAddress::parse(&chain, &changed).is_err(), "character {at} changed");
     }
     Some(address.to_string())

@@ -59,7 +59,7 @@ impl KmsBackend {
             client.get_key_policy().key_id(arn.as_str()).policy_name("default").send()
         });
         let policy = policy.await?;
-        if !policy.policy().is_some_and(|text| is_usual(text, arn)) {
+        if !policy.policy().is_some_and(|text| is_usual_policy(text, arn)) {
             return Ok(false);
         }
         let grants = self.kms.call(looking(home), |client: Client| {
@@ -81,15 +81,12 @@ impl KmsBackend {
     }
 }
 
-/// Whether a policy is the one that KMS gives by itself, for the fuzz targets: no part of the API.
-#[must_use]
-pub fn is_usual_policy(text: &str, arn: &KeyArn) -> bool {
-    is_usual(text, arn)
-}
-
 /// Whether a policy is the one that KMS gives a key that is made without one: the account decides, through
 /// IAM, and nobody else.
-fn is_usual(text: &str, arn: &KeyArn) -> bool {
+///
+/// Public for the fuzz targets, and no part of the API.
+#[must_use]
+pub fn is_usual_policy(text: &str, arn: &KeyArn) -> bool {
     // A list is read as an object too, its items as the fields. The only list is that of statements.
     if text.matches('[').count() != 1 {
         return false;
@@ -113,7 +110,7 @@ mod tests {
 
     fn is_usual(text: &str) -> bool {
         let arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        super::is_usual(text, &KeyArn::parse(arn).unwrap())
+        super::is_usual_policy(text, &KeyArn::parse(arn).unwrap())
     }
 
     #[test]

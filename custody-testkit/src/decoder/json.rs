@@ -96,6 +96,12 @@ impl TestDecoder {
         Self { id, format: PayloadFormat::parse(FORMAT).unwrap() }
     }
 
+    /// The same as another version of itself.
+    #[must_use]
+    pub fn with_id(self, id: DecoderId) -> Self {
+        Self { id, ..self }
+    }
+
     fn intent(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, &'static str> {
         if !self.reads(&payload.format, &context.chain) {
             return Err("another format or chain");

@@ -22,6 +22,27 @@ fn without_switch() -> Vec<Ability> {
     Ability::ALL.into_iter().filter(|ability| *ability != Ability::Switch).collect()
 }
 
+/// What is heard of `first`, whose commit is held for a second, and of `second`, which comes
+/// meanwhile.
+async fn behind<A, B>(
+    house: &House,
+    store: &FaultyStore<MemoryStore>,
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    let gate = Gate::new();
+    store.plan().next(StoreCall::Commit, Fault::Hold(gate.clone()));
+    let second = async {
+        gate.reached_by(1).await;
+        let letting_go = async {
+            house.pass(Duration::from_secs(1)).await;
+            gate.open();
+        };
+        join(second, letting_go).await.0
+    };
+    join(Box::pin(first), Box::pin(second)).await
+}
+
 #[test]
 fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
     for (stop, go) in [
@@ -34,26 +55,14 @@ fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
         let name = go.action();
         let house = House::new();
         house.run(async {
-            let store = Arc::new(FaultyStore::new(house.store.clone()));
-            let parts = Parts {
-                store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-                backend: Arc::new(house.keys.clone().with_abilities(&without_switch())),
-                ..house.parts()
-            };
+            let (store, parts) = house.faulty();
+            let backend = Arc::new(house.keys.clone().with_abilities(&without_switch()));
+            let parts = Parts { backend, ..parts };
             let custodian = house.furnished(parts).await;
             assert_eq!(said(&pay(&custodian, "opens-the-key").await), "released");
             assert_eq!(said(&govern(&custodian, "stop", stop).await), "released");
-            let gate = Gate::new();
-            store.plan().next(StoreCall::Commit, Fault::Hold(gate.clone()));
-            let behind = async {
-                gate.reached_by(1).await;
-                let letting_go = async {
-                    house.pass(Duration::from_secs(1)).await;
-                    gate.open();
-                };
-                join(pay(&custodian, "behind"), letting_go).await.0
-            };
-            let (gone, paid) = join(govern(&custodian, "go", go), Box::pin(behind)).await;
+            let go = govern(&custodian, "go", go);
+            let (gone, paid) = behind(&house, &store, go, pay(&custodian, "behind")).await;
             assert_eq!(said(&gone), "released", "{name}");
             assert_eq!(said(&paid), "released", "{name}: it waits for what is being committed");
             assert_eq!((house.keys.sign_calls(), house.signed()), (2, 2), "{name}");
@@ -66,15 +75,12 @@ fn what_a_thaw_or_a_resumption_allows_does_not_begin_before_that_is_durable() {
 fn what_stops_a_key_behind_its_resumption_holds_before_it_is_durable_and_after_that_is() {
     let house = House::new();
     house.run(async {
-        let store = Arc::new(FaultyStore::new(house.store.clone()));
+        let (store, parts) = house.faulty();
         let keys = Arc::new(house.keys.clone().with_abilities(&without_switch()));
         let clock = Arc::new(house.clock.clone());
-        let parts = Parts {
-            store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-            // The key of the payment is being opened all the while.
-            backend: Arc::new(SlowBackend::new(keys, clock, Duration::from_secs(5))),
-            ..house.parts()
-        };
+        // The key of the payment is being opened all the while.
+        let backend = Arc::new(SlowBackend::new(keys, clock, Duration::from_secs(5)));
+        let parts = Parts { backend, ..parts };
         let custodian = house.furnished(parts).await;
         let suspend = Command::SuspendKey { key: key(0) };
         let resume = Command::ResumeKey { key: key(0) };
@@ -123,25 +129,13 @@ fn an_alarm_behind_what_takes_the_last_one_back_counts() {
     ] {
         let house = House::new();
         house.run(async {
-            let store = Arc::new(FaultyStore::new(house.store.clone()));
-            let parts = Parts {
-                store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-                backend: Arc::new(house.keys.clone().with_abilities(&abilities)),
-                ..house.parts()
-            };
-            let custodian = house.furnished(parts).await;
+            let (store, parts) = house.faulty();
+            let backend = Arc::new(house.keys.clone().with_abilities(&abilities));
+            let custodian = house.furnished(Parts { backend, ..parts }).await;
             assert_eq!(said(&govern(&custodian, "first", alarm.clone()).await), "released");
-            let gate = Gate::new();
-            store.plan().next(StoreCall::Commit, Fault::Hold(gate.clone()));
-            let behind = async {
-                gate.reached_by(1).await;
-                let letting_go = async {
-                    house.pass(Duration::from_secs(1)).await;
-                    gate.open();
-                };
-                join(govern(&custodian, "alarm", alarm.clone()), letting_go).await.0
-            };
-            let (back, again) = join(govern(&custodian, "back", back), Box::pin(behind)).await;
+            let back = govern(&custodian, "back", back);
+            let again = govern(&custodian, "alarm", alarm);
+            let (back, again) = behind(&house, &store, back, again).await;
             assert_eq!((said(&back), said(&again)), (gone.into(), "released".into()), "{name}");
             assert_ne!(said(&pay(&custodian, "stopped").await), "released", "{name}");
             house.assert_unused();
@@ -193,23 +187,11 @@ fn a_freeze_that_is_being_committed_does_not_keep_a_key_from_being_made() {
     });
     let house = house.crashed();
     house.run(async {
-        let store = Arc::new(FaultyStore::new(house.store.clone()));
-        let parts =
-            Parts { store: Arc::<FaultyStore<MemoryStore>>::clone(&store), ..house.parts() };
+        let (store, parts) = house.faulty();
         let custodian = house.builder(parts).open(id).await.unwrap();
-        let gate = Gate::new();
-        store.plan().next(StoreCall::Commit, Fault::Hold(gate.clone()));
-        let behind = async {
-            gate.reached_by(1).await;
-            let letting_go = async {
-                house.pass(Duration::from_secs(1)).await;
-                gate.open();
-            };
-            join(custodian.resume(), letting_go).await.0
-        };
         let freeze = Command::Freeze { scope: FreezeScope::House };
-        let frozen = govern(&custodian, "freeze", freeze);
-        let (frozen, resumed) = join(frozen, Box::pin(behind)).await;
+        let freeze = govern(&custodian, "freeze", freeze);
+        let (frozen, resumed) = behind(&house, &store, freeze, custodian.resume()).await;
         let heard: Vec<_> = resumed.unwrap().into_iter().map(|one| said(&Ok(one))).collect();
         assert_eq!((said(&frozen).as_str(), heard), ("released", vec!["released".to_owned()]));
         assert!(custodian.key(&key(1)).is_some());
@@ -225,13 +207,9 @@ fn the_answer_of_a_job_that_counts_no_more_does_not_end_the_one_that_does() {
                          allow confirm_clock\nneed treasurer 1 transfer";
     let house = House::new();
     house.run(async {
-        let store = Arc::new(FaultyStore::new(house.store.clone()));
+        let (store, parts) = house.faulty();
         let backend = Arc::new(FailingBackend::new(Arc::new(house.keys.clone())));
-        let parts = Parts {
-            store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-            backend: Arc::<FailingBackend>::clone(&backend),
-            ..house.parts()
-        };
+        let parts = Parts { backend: Arc::<FailingBackend>::clone(&backend), ..parts };
         let custodian = house.builder(parts).create(ruled(RULES)).await.unwrap();
         furnish(&custodian).await;
         let opens = pay(&custodian, "opens-the-key").await.unwrap();

@@ -27,7 +27,7 @@ use custody_testkit::oracle::{Oracle, Promises};
 use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
 use custody_testkit::runtime::{TestClock, TestEntropy, TestExecutor};
-use custody_testkit::store::MemoryStore;
+use custody_testkit::store::{FaultyStore, MemoryStore};
 
 /// What outlives a custodian: its store, log, anchor and keys, all honest.
 pub(crate) struct House {
@@ -90,6 +90,13 @@ impl House {
             entropy: Arc::new(TestEntropy::seeded(self.lives.get())),
             spawner: Arc::new(self.executor.clone()),
         }
+    }
+
+    /// A store that fails as it is told to, and honest parts over it.
+    pub(crate) fn faulty(&self) -> (Arc<FaultyStore<MemoryStore>>, Parts) {
+        let store = Arc::new(FaultyStore::new(self.store.clone()));
+        let parts = Parts { store: Arc::<FaultyStore<MemoryStore>>::clone(&store), ..self.parts() };
+        (store, parts)
     }
 
     /// The builder of a custodian that is made of `parts`.

@@ -2,15 +2,10 @@
 
 use std::sync::Arc;
 
-use custody_core::caip::{AccountId, ChainId};
 use custody_core::command::{Command, Resolution};
-use custody_core::crypto::PublicKey;
 use custody_core::custodian::{Answer, Custodian, Outcome, Request};
-use custody_core::id::{CustodianId, DecoderId, PayloadFormat, RequestId};
-use custody_core::seam::{
-    DecodeContext, DecodeError, Decoder, ErrorKind, Intent, Payload, TaskSignature,
-    WalletDescriptor,
-};
+use custody_core::id::{CustodianId, DecoderId, RequestId};
+use custody_core::seam::{ErrorKind, WalletDescriptor};
 use custody_testkit::backend::{BackendCall, FailingBackend};
 use custody_testkit::decoder::TestDecoder;
 use custody_testkit::fault::Fault;
@@ -54,46 +49,6 @@ fn a_descriptor_that_no_decoder_reads_is_not_recorded() {
     });
 }
 
-/// [`TestDecoder`] in its next version.
-#[derive(Debug)]
-struct NextDecoder {
-    id: DecoderId,
-    inner: TestDecoder,
-}
-
-impl NextDecoder {
-    fn new() -> Self {
-        Self { id: DecoderId::parse("test/2").unwrap(), inner: TestDecoder::new() }
-    }
-}
-
-impl Decoder for NextDecoder {
-    fn id(&self) -> &DecoderId {
-        &self.id
-    }
-
-    fn reads(&self, format: &PayloadFormat, chain: &ChainId) -> bool {
-        self.inner.reads(format, chain)
-    }
-
-    fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId> {
-        self.inner.account(chain, key)
-    }
-
-    fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
-        self.inner.decode(payload, context)
-    }
-
-    fn assemble(
-        &self,
-        payload: &Payload,
-        context: &DecodeContext,
-        signatures: &[TaskSignature],
-    ) -> Result<Vec<u8>, DecodeError> {
-        self.inner.assemble(payload, context, signatures)
-    }
-}
-
 /// A closed custodian in which two approve a resolution, the order `lost` whose outcome is unknown,
 /// and the command that says with which signatures it was signed: those of its twin.
 async fn lost(house: &House) -> (CustodianId, Answer, Command) {
@@ -118,6 +73,13 @@ async fn lost(house: &House) -> (CustodianId, Answer, Command) {
     (custodian.id(), lost, signed)
 }
 
+/// Opens a custodian with the next version of its decoder.
+async fn open_with_next(house: &House, id: CustodianId) -> Custodian {
+    let next = TestDecoder::new().with_id(DecoderId::parse("test/2").unwrap());
+    let parts = Parts { decoder: Arc::new(next), ..house.parts() };
+    house.builder(parts).open(id).await.unwrap()
+}
+
 /// Has a resolution of ann's done with tom's approval.
 async fn settle(custodian: &Custodian, id: &str, command: Command) -> String {
     let waits = govern(custodian, id, command).await.unwrap();
@@ -132,8 +94,7 @@ fn what_one_version_of_a_decoder_has_read_is_not_settled_as_signed_by_another() 
     let house = House::new();
     house.run(async {
         let (id, lost, signed) = lost(&house).await;
-        let parts = Parts { decoder: Arc::new(NextDecoder::new()), ..house.parts() };
-        let custodian = house.builder(parts).open(id).await.unwrap();
+        let custodian = open_with_next(&house, id).await;
         let events = house.events();
         assert_eq!(said(&govern(&custodian, "late", signed.clone()).await), VERSION);
         assert_eq!(house.events(), events);
@@ -154,8 +115,7 @@ fn what_another_version_of_a_decoder_has_read_is_settled_as_failed() {
     let house = House::new();
     house.run(async {
         let (id, lost, _) = lost(&house).await;
-        let parts = Parts { decoder: Arc::new(NextDecoder::new()), ..house.parts() };
-        let custodian = house.builder(parts).open(id).await.unwrap();
+        let custodian = open_with_next(&house, id).await;
         let resolution = Resolution::Failed { reason: "nobody has it".to_owned() };
         let failed = Command::ResolveOrder { order: lost.order.clone(), resolution };
         assert_eq!(settle(&custodian, "failed", failed).await, "released");

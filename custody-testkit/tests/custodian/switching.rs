@@ -18,6 +18,7 @@ use futures::future::{Either, join, select};
 use crate::house::{House, Parts, create_key, furnish, govern, key, pay, pay_from, said};
 
 mod crossing;
+mod destroying;
 mod lapsing;
 mod on;
 

@@ -6,14 +6,7 @@ use super::*;
 fn keys_sign_while_they_are_sealed_anew() {
     let house = House::new();
     house.run(async {
-        let custody = {
-            let custodian = seeded(&house, house.parts()).await;
-            custodian.close().await.unwrap();
-            custodian.id()
-        };
-        let store = Arc::new(LateStore::new(&house));
-        let parts = Parts { store: Arc::<LateStore>::clone(&store), ..house.parts() };
-        let custodian = house.builder(parts).open(custody).await.unwrap();
+        let (custodian, store) = opened_late(&house).await;
         let payments = (0..5).flat_map(|number| (0..4).map(move |round| (number, round)));
         let payments = payments.map(|(number, round)| {
             let custodian = custodian.clone();
@@ -47,14 +40,7 @@ fn a_key_signs_at_each_moment_of_being_sealed_anew() {
 fn signs_while_sealed_anew(wait: Duration) -> usize {
     let house = House::new();
     house.run(async {
-        let custody = {
-            let custodian = seeded(&house, house.parts()).await;
-            custodian.close().await.unwrap();
-            custodian.id()
-        };
-        let store = Arc::new(LateStore::new(&house));
-        let parts = Parts { store: Arc::<LateStore>::clone(&store), ..house.parts() };
-        let custodian = house.builder(parts).open(custody).await.unwrap();
+        let (custodian, store) = opened_late(&house).await;
         let paid = async {
             house.clock.sleep_until(house.clock.monotonic().saturating_add(wait)).await;
             pay_from(&custodian, &key(1), "meanwhile").await
@@ -66,6 +52,15 @@ fn signs_while_sealed_anew(wait: Duration) -> usize {
         assert_replays(&house, &custodian).await;
         store.early.load(Ordering::SeqCst)
     })
+}
+
+/// A custodian whose store answers late, in a life in which no key was used yet.
+async fn opened_late(house: &House) -> (Custodian, Arc<LateStore>) {
+    let custodian = seeded(house, house.parts()).await;
+    custodian.close().await.unwrap();
+    let store = Arc::new(LateStore::new(house));
+    let parts = Parts { store: Arc::<LateStore>::clone(&store), ..house.parts() };
+    (house.builder(parts).open(custodian.id()).await.unwrap(), store)
 }
 
 /// A store that answers a commit a while after it was written.

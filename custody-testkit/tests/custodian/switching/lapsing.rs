@@ -6,7 +6,6 @@ use custody_core::id::RoleId;
 use custody_core::principal::{SignedStatement, Statement, Verb};
 use custody_testkit::people::People;
 use custody_testkit::policy::TestRules;
-use custody_testkit::store::MemoryStore;
 
 use super::*;
 
@@ -81,11 +80,8 @@ fn a_freeze_does_not_hide_that_a_resumption_lost_an_approval() {
         let house = House::new();
         house.run(async {
             let backend = recording(&house);
-            let store = Arc::new(FaultyStore::new(house.store.clone()));
-            let parts = Parts {
-                store: Arc::<FaultyStore<MemoryStore>>::clone(&store),
-                ..parts(&house, &backend)
-            };
+            let (store, parts) = house.faulty();
+            let parts = Parts { backend: Arc::<FailingBackend>::clone(&backend), ..parts };
             let (custodian, approval) = suspended(&house, parts, &backend).await;
             let (enabling, freezing) = (Gate::new(), Gate::new());
             backend.plan().next(BackendCall::Enable, Fault::Hold(enabling.clone()));

@@ -1,13 +1,9 @@
 use std::sync::Arc;
 
-use custody_core::caip::{AccountId, ChainId};
-use custody_core::crypto::PublicKey;
 use custody_core::custodian::{Answer, Custodian, Error, Outcome, Request};
 use custody_core::id::{DecoderId, KeyId, PayloadFormat, RequestId, WalletId};
 use custody_core::replay::{ReplayError, Report};
-use custody_core::seam::{
-    ContextAccount, DecodeContext, DecodeError, Decoder, Intent, Payload, TaskSignature,
-};
+use custody_core::seam::{ContextAccount, DecodeContext, Decoder, Payload};
 use custody_testkit::decoder::{DecoderLie, LyingDecoder, TestDecoder, TestTransfer};
 use custody_testkit::policy::TestRules;
 
@@ -136,43 +132,12 @@ async fn a_payload_that_a_decoder_quotes_is_not_in_the_message_of_the_error() {
     assert_eq!(cheated.host.keys.sign_calls(), 0);
 }
 
-/// The honest decoder as another version of itself.
-#[derive(Debug)]
-struct NextVersion(TestDecoder, DecoderId);
-
-impl Decoder for NextVersion {
-    fn id(&self) -> &DecoderId {
-        &self.1
-    }
-
-    fn reads(&self, format: &PayloadFormat, chain: &ChainId) -> bool {
-        self.0.reads(format, chain)
-    }
-
-    fn account(&self, chain: &ChainId, key: &PublicKey) -> Option<AccountId> {
-        self.0.account(chain, key)
-    }
-
-    fn decode(&self, payload: &Payload, context: &DecodeContext) -> Result<Intent, DecodeError> {
-        self.0.decode(payload, context)
-    }
-
-    fn assemble(
-        &self,
-        payload: &Payload,
-        context: &DecodeContext,
-        signatures: &[TaskSignature],
-    ) -> Result<Vec<u8>, DecodeError> {
-        self.0.assemble(payload, context, signatures)
-    }
-}
-
 #[tokio::test]
 async fn what_one_version_of_a_decoder_has_read_is_not_delivered_by_another() {
     let mut host = Host::new();
     host.compiler = Arc::new(TestRules::new());
     let honest = || Arc::new(TestDecoder::new());
-    let next = Arc::new(NextVersion(TestDecoder::new(), DecoderId::parse("test/2").unwrap()));
+    let next = Arc::new(TestDecoder::new().with_id(DecoderId::parse("test/2").unwrap()));
     let builder = host.builder().await.backend(host.backend()).decoder(honest());
     let custodian = builder.create(genesis(&host, RULES)).await.unwrap();
     furnish(&host, &custodian, &TestTransfer::chain()).await;
