@@ -7,7 +7,6 @@ use crate::document::{Hold, OrderDocument, WindowUse, Work};
 use crate::effect::Effect;
 use crate::id::RuleId;
 use crate::key::{KeyOperation, KeyState};
-use crate::order::OrderState;
 use crate::seam::{Facts, Judgement, Missing, PolicyEngine};
 use crate::time::Timestamp;
 
@@ -83,7 +82,9 @@ impl Ledger {
         if order.expires < now {
             return Some("expired");
         }
-        if !self.members.contains_key(&order.requester) || self.is_of_former(order) {
+        let kept = self.orders.get(&order.order);
+        let is_of_former = kept.is_some_and(OpenOrder::is_of_former);
+        if !self.members.contains_key(&order.requester) || is_of_former {
             return Some("requester-removed");
         }
         if matches!(order.work, Work::Command(_)) {
@@ -94,13 +95,6 @@ impl Ledger {
             return Some("frozen");
         }
         if self.keys_allow(order) { None } else { Some("key-state") }
-    }
-
-    /// Whether an order waits whose requester was removed after asking for it, and is enrolled
-    /// again, or somebody else is under the same name.
-    pub(super) fn is_of_former(&self, order: &OrderDocument) -> bool {
-        let kept = self.orders.get(&order.order);
-        kept.is_some_and(|kept| kept.removed && kept.state == OrderState::Pending)
     }
 
     /// What stops an order that was allowed: what stops any, and the removal of somebody who was

@@ -81,7 +81,7 @@ impl Ledger {
         judge: impl FnOnce(&Facts<'_>) -> R,
     ) -> Option<R> {
         let document = order.document.as_ref();
-        if self.is_of_former(document) {
+        if order.is_of_former() {
             return None;
         }
         let member = self.members.get(&document.requester)?;

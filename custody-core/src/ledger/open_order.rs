@@ -62,6 +62,12 @@ impl OpenOrder {
         }
     }
 
+    /// Whether it waits and its requester was removed after asking for it, and is enrolled again, or
+    /// somebody else is under the same name.
+    pub(super) fn is_of_former(&self) -> bool {
+        self.removed && self.state == OrderState::Pending
+    }
+
     /// Its document.
     #[must_use]
     pub const fn document(&self) -> &Arc<OrderDocument> {

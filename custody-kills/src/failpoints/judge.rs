@@ -152,15 +152,7 @@ pub(super) fn rounds(
 /// What was frozen when a life ended is so before anybody has gone on.
 async fn still_frozen(seams: &Seams, list: &List, id: CustodianId) -> Result<(), Failure> {
     let given = list.given();
-    let mut frozen = Vec::new();
-    for one in &given {
-        match one {
-            Given::Frozen(scope) => frozen.push(scope),
-            Given::Thawing(scope) => frozen.retain(|frozen| *frozen != scope),
-            Given::Answer { .. } | Given::Head(_) => {}
-        }
-    }
-    if frozen.is_empty() {
+    if !given.iter().any(|given| matches!(given, Given::Frozen(_))) {
         return Ok(());
     }
     let mut oracle = oracle(id);
