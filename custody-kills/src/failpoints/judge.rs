@@ -151,15 +151,17 @@ pub(super) fn rounds(
 
 /// What was frozen when a life ended is so before anybody has gone on.
 async fn still_frozen(seams: &Seams, list: &List, id: CustodianId) -> Result<(), Failure> {
-    let given = list.given();
-    if !given.iter().any(|given| matches!(given, Given::Frozen(_))) {
+    let mut freezes = list.given();
+    freezes.retain(|given| matches!(given, Given::Frozen(_) | Given::Thawing(_)));
+    if freezes.is_empty() {
         return Ok(());
     }
     let mut oracle = oracle(id);
     let store: &dyn Store = seams.store.as_ref();
     // What does not replay is found by the judge, who knows whether that may be.
     if oracle.follow(store).await.is_ok() {
-        oracle.hear(&given)?;
+        // Whether an answer is lost is asked of the opening first.
+        oracle.hear(&freezes)?;
     }
     Ok(())
 }
