@@ -2,7 +2,8 @@
 //!
 //! Some faults are made by hand, one patch each under `custody-testkit/mutants`, and each names
 //! the test that must fail. Others are drawn by a seed from all that cargo-mutants can think of.
-//! Both are put into a copy of the workspace under `target/mutants`, never into the workspace.
+//! Both are put into a copy of the workspace under `target/mutants`, never into the workspace; only
+//! what became of drawn ones is written there, beside the patches.
 //!
 //! **Invariant:** a mutant counts as caught only if a test that passes without it fails with it.
 

@@ -62,8 +62,10 @@ pub(super) fn run(
         drawn.len(),
         names.len()
     );
-    let record = folder.join(format!("drawn-{seed}.txt"));
-    let mut fates = Fates::read(&record)?;
+    // Kept beside the hand-made ones: a claim that can be read, and a run that can be gone on with
+    // elsewhere.
+    let record = root.join(super::patch::FOLDER).join(format!("drawn-{seed}.txt"));
+    let mut fates = Fates::read(&record)?.only(&names);
     let mut spent = Duration::ZERO;
     let wanted: Vec<_> = drawn.iter().filter(|name| fates.wants(portion, name)).collect();
     for group in GROUPS {
