@@ -1,7 +1,7 @@
 //! What a call does, as far as its selector, its arguments and its receiver tell.
 //!
 //! Invariant: calldata is understood only in its one canonical form; whatever else it may be stays
-//! a call of unknown meaning. Calls inside of calls are followed to a fixed depth, and beyond it the
+//! a call of unknown meaning, and is opaque if it would make calls. Calls inside of calls are followed to a fixed depth, and beyond it the
 //! payload is refused.
 
 mod administration;
@@ -74,6 +74,11 @@ impl<'a> Call<'a> {
         Self { from, to, value, data, depth: self.depth.saturating_add(1) }
     }
 
+    /// Whether it is for one of these functions, however it is encoded.
+    pub(super) fn selects(&self, selectors: &[[u8; 4]]) -> bool {
+        selectors.iter().any(|selector| self.data.starts_with(selector))
+    }
+
     /// The call as one of these, if it is exactly what that encodes to.
     pub(super) fn read<C: SolCall>(&self) -> Option<C> {
         if !self.data.starts_with(&C::SELECTOR) {
@@ -90,6 +95,14 @@ impl<'a> Call<'a> {
 pub(super) fn tell(story: &mut Story<'_>, call: &Call<'_>) -> Result<(), EvmError> {
     let arguments = story.abis.arguments(story.chain, call.function());
     story.call(call.function(), arguments.unwrap_or_default())
+}
+
+/// A call that makes calls which nobody can tell, because it is not encoded as it must be: a contract
+/// would make them all the same. What is told of the call itself is what a legitimate one is told
+/// with, so it is opaque besides.
+fn tell_unread(story: &mut Story<'_>) -> Result<(), EvmError> {
+    let line = "make calls of unknown meaning: they are not encoded in their one form";
+    story.sign_opaque("evm/unread-calls", line.to_owned())
 }
 
 /// Calls inside of calls are followed so deep.

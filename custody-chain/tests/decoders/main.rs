@@ -22,4 +22,5 @@ mod safes;
 mod support;
 mod transaction_tests;
 mod typed_data;
+mod unread;
 mod vectors;

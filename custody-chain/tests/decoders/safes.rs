@@ -32,12 +32,12 @@ sol! {
 
 /// What a Safe is asked to do.
 #[derive(Clone, Debug)]
-struct Inner {
-    to: Address,
-    value: u64,
-    data: Vec<u8>,
-    operation: u8,
-    gas_price: u64,
+pub(crate) struct Inner {
+    pub(crate) to: Address,
+    pub(crate) value: u64,
+    pub(crate) data: Vec<u8>,
+    pub(crate) operation: u8,
+    pub(crate) gas_price: u64,
 }
 
 fn inner(to: Address, data: Vec<u8>, operation: u8) -> Inner {
@@ -69,7 +69,7 @@ fn both(inner: &Inner) -> [Result<Vec<String>, EvmError>; 2] {
     [called, signed]
 }
 
-fn safe_tx(inner: &Inner) -> Value {
+pub(crate) fn safe_tx(inner: &Inner) -> Value {
     let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
     json!({
         "types": {
@@ -93,7 +93,7 @@ fn safe_tx(inner: &Inner) -> Value {
     })
 }
 
-fn packed(items: &[(u8, Address, u64, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn packed(items: &[(u8, Address, u64, Vec<u8>)]) -> Vec<u8> {
     let item = |(operation, to, value, data): &(u8, Address, u64, Vec<u8>)| {
         let word = |number: u64| U256::from(number).to_be_bytes::<32>().to_vec();
         let length = word(u64::try_from(data.len()).unwrap());

@@ -1,12 +1,14 @@
 //! Safe 1.3.0 to 1.4.1: transactions of the account itself, batches, and who owns it.
 //!
 //! Invariant: an operation of 1 is always a `delegate_call`, whatever else it was understood to be.
+//! What a Safe would run and cannot be read is opaque: contracts take bytes behind the arguments,
+//! padding that is not zero and offsets of any order.
 
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::sol;
+use alloy_sol_types::{SolCall, sol};
 
 use super::contracts::MULTI_SEND;
-use super::{Call, describe as describe_call, tell};
+use super::{Call, describe as describe_call, tell, tell_unread};
 use crate::evm::EvmError;
 use crate::evm::story::{Story, amount};
 
@@ -51,7 +53,12 @@ pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, E
         act(story, call, &transaction)?;
         return Ok(true);
     }
-    if call.read::<Safe::approveHashCall>().is_some() {
+    if call.selects(&EXECUTING) {
+        tell(story, call)?;
+        tell_unread(story)?;
+        return Ok(true);
+    }
+    if call.selects(&[Safe::approveHashCall::SELECTOR]) {
         story.sign_opaque("safe/approve-hash", "approve a hash of unknown meaning".to_owned())?;
         return Ok(true);
     }
@@ -111,9 +118,12 @@ pub(crate) fn act(
 /// Code that runs as the Safe. The value is not sent anywhere.
 fn run(story: &mut Story<'_>, safe: Address, inner: Call<'_>) -> Result<(), EvmError> {
     story.delegate_call(inner.function())?;
-    let is_batch = MULTI_SEND.contains(&inner.to);
-    let batch = is_batch.then(|| inner.read::<MultiSend::multiSendCall>()).flatten();
-    let Some(MultiSend::multiSendCall { transactions }) = batch else { return Ok(()) };
+    if !MULTI_SEND.contains(&inner.to) || !inner.selects(&[MultiSend::multiSendCall::SELECTOR]) {
+        return Ok(());
+    }
+    let Some(MultiSend::multiSendCall { transactions }) = inner.read() else {
+        return tell_unread(story);
+    };
     let mut rest = transactions.as_ref();
     while !rest.is_empty() {
         let (item, after) = Item::read(rest)
@@ -152,3 +162,10 @@ impl<'a> Item<'a> {
         Some((Self { operation: *operation, to, value, data }, rest))
     }
 }
+
+/// What makes a Safe run something.
+const EXECUTING: [[u8; 4]; 3] = [
+    Safe::execTransactionCall::SELECTOR,
+    Safe::execTransactionFromModuleCall::SELECTOR,
+    Safe::execTransactionFromModuleReturnDataCall::SELECTOR,
+];
