@@ -62,7 +62,7 @@ pub struct EvmDecoder {
 }
 
 impl EvmDecoder {
-    /// The decoder `evm/4`.
+    /// The decoder `evm/5`.
     ///
     /// # Panics
     /// Never: what it parses are constants.
@@ -295,7 +295,7 @@ fn chain_number(chain: &ChainId) -> Result<u64, EvmError> {
     Ok(number)
 }
 
-const ID: &str = "evm/4";
+const ID: &str = "evm/5";
 /// So much of the digest of the names stands in the id.
 const ID_DIGITS: usize = 32;
 const TRANSACTION: &str = "evm/transaction";

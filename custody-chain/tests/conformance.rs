@@ -14,7 +14,7 @@ use custody_testkit::key::TestKey;
 use custody_testkit::suite::decoder::{DecoderFixture, DecoderSample};
 
 /// Changes only together with the name of the decoder.
-const EVM: &str = "evm/4 baabd63dd6395b52a806150c2e9c426b1df5a9458775a5e91ffac1924a5d40ce";
+const EVM: &str = "evm/5 baabd63dd6395b52a806150c2e9c426b1df5a9458775a5e91ffac1924a5d40ce";
 /// Changes only together with the name of the decoder.
 const OPAQUE: &str = "opaque/2 4ef94cc1aa01d231d9a788c46399d2fc35afede27fcd8c359f02463693ce0662";
 #[cfg(feature = "bitcoin")]

@@ -22,7 +22,7 @@ const FORMATS: [&str; 4] = ["evm/transaction", "opaque", "evm/message", "opaque/
 const ALGORITHMS: [Algorithm; 4] = Algorithm::ALL;
 
 pub(crate) fn parts() -> Vec<&'static str> {
-    vec!["evm/4", "opaque/2"]
+    vec!["evm/5", "opaque/2"]
 }
 
 pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {

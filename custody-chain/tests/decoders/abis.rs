@@ -145,7 +145,7 @@ fn other_names_are_another_decoder() {
     let mut named = AbiRegistry::new();
     named.add_json_abi(&vault(), ABI).unwrap();
     let ids = [id(AbiRegistry::new()), id(wrapped), id(renamed), id(named), id(registry())];
-    assert_eq!(ids[0], "evm/4");
+    assert_eq!(ids[0], "evm/5");
     assert_eq!(id(registry()), ids[4]);
     for (index, one) in ids.iter().enumerate() {
         assert!(!ids[..index].contains(one), "{ids:?}");
