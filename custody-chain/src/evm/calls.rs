@@ -1,8 +1,8 @@
 //! What a call does, as far as its selector, its arguments and its receiver tell.
 //!
 //! Invariant: calldata is understood only in its one canonical form; whatever else it may be stays
-//! a call of unknown meaning, and is opaque if it would make calls. Calls inside of calls are followed to a fixed depth, and beyond it the
-//! payload is refused.
+//! a call of unknown meaning, and is opaque if it would make calls. Calls inside of calls are
+//! followed to a fixed depth, and beyond it the payload is refused.
 
 mod administration;
 mod batches;
@@ -12,8 +12,8 @@ mod safe;
 mod tokens;
 
 use alloy_primitives::{Address, U256};
-use alloy_sol_types::SolCall;
 use alloy_sol_types::abi::AbiDecoderConfig;
+use alloy_sol_types::{SolCall, SolInterface};
 
 use super::EvmError;
 use super::story::{Function, Story, amount};
@@ -74,9 +74,9 @@ impl<'a> Call<'a> {
         Self { from, to, value, data, depth: self.depth.saturating_add(1) }
     }
 
-    /// Whether it is for one of these functions, however it is encoded.
-    pub(super) fn selects(&self, selectors: &[[u8; 4]]) -> bool {
-        selectors.iter().any(|selector| self.data.starts_with(selector))
+    /// Whether it is for a function of `I`, however it is encoded.
+    pub(super) fn is_for<I: SolInterface>(&self) -> bool {
+        self.data.first_chunk().is_some_and(|selector| I::valid_selector(*selector))
     }
 
     /// The call as one of these, if it is exactly what that encodes to.
@@ -97,10 +97,20 @@ pub(super) fn tell(story: &mut Story<'_>, call: &Call<'_>) -> Result<(), EvmErro
     story.call(call.function(), arguments.unwrap_or_default())
 }
 
-/// A call that makes calls which nobody can tell, because it is not encoded as it must be: a contract
-/// would make them all the same. What is told of the call itself is what a legitimate one is told
-/// with, so it is opaque besides.
-fn tell_unread(story: &mut Story<'_>) -> Result<(), EvmError> {
+/// Tells a call for a function of `I`, all of which make calls, that could not be read.
+fn unread<I: SolInterface>(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, EvmError> {
+    let is_one = call.is_for::<I>();
+    if is_one {
+        tell(story, call)?;
+        hide(story)?;
+    }
+    Ok(is_one)
+}
+
+/// Tells that calls are made which nobody can tell, because they are not encoded as they must be: a
+/// contract makes them all the same. The call around them is told as that of a legitimate batch is,
+/// so without this rules could not tell the two apart.
+fn hide(story: &mut Story<'_>) -> Result<(), EvmError> {
     let line = "make calls of unknown meaning: they are not encoded in their one form";
     story.sign_opaque("evm/unread-calls", line.to_owned())
 }

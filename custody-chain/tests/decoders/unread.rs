@@ -5,8 +5,10 @@
 use alloy_primitives::{Address, Bytes, U256, address};
 use alloy_sol_types::{SolCall, sol};
 
-use crate::calls::{told, words};
-use crate::safes::{Inner, packed, safe_tx};
+use crate::calls::{Call3, Call3Value, Uniswap, multicallCall, told, words};
+use crate::safes::{
+    Inner, approveHashCall, execTransactionCall, execTransactionFromModuleCall, packed, safe_tx,
+};
 use crate::typed_data::decode_json;
 
 const CONTRACT: Address = Address::repeat_byte(0x5a);
@@ -23,26 +25,14 @@ mod batch {
 
     sol! {
         struct Call { address target; bytes callData; }
-        struct Call3 { address target; bool allowFailure; bytes callData; }
-        struct Call3Value { address target; bool allowFailure; uint256 value; bytes callData; }
 
         function aggregate(Call[] calls);
         function blockAndAggregate(Call[] calls);
         function tryAggregate(bool requireSuccess, Call[] calls);
         function tryBlockAndAggregate(bool requireSuccess, Call[] calls);
-        function aggregate3(Call3[] calls);
-        function aggregate3Value(Call3Value[] calls);
-        function multicall(bytes[] data);
-        function execTransaction(
-            address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas,
-            uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver,
-            bytes signatures
-        );
-        function execTransactionFromModule(address to, uint256 value, bytes data, uint8 operation);
         function execTransactionFromModuleReturnData(
             address to, uint256 value, bytes data, uint8 operation
         );
-        function approveHash(bytes32 hashToApprove);
     }
 
     pub(super) mod until {
@@ -81,10 +71,10 @@ fn executing() -> Vec<(Address, Vec<u8>)> {
     // Its length is no whole number of words, so that there is padding.
     let data = || Bytes::from_static(&[0xa9; 5]);
     let call = || batch::Call { target: BOB, callData: data() };
-    let call3 = || batch::Call3 { target: BOB, allowFailure: false, callData: data() };
+    let call3 = || Call3 { target: BOB, allowFailure: false, callData: data() };
     let value = U256::from(9);
-    let valued = batch::Call3Value { target: BOB, allowFailure: false, value, callData: data() };
-    let exec = batch::execTransactionCall {
+    let valued = Call3Value { target: BOB, allowFailure: false, value, callData: data() };
+    let exec = execTransactionCall {
         to: BOB,
         value,
         data: data(),
@@ -96,8 +86,7 @@ fn executing() -> Vec<(Address, Vec<u8>)> {
         refundReceiver: Address::ZERO,
         signatures: Bytes::from_static(&[1; 65]),
     };
-    let module =
-        batch::execTransactionFromModuleCall { to: BOB, value, data: data(), operation: 0 };
+    let module = execTransactionFromModuleCall { to: BOB, value, data: data(), operation: 0 };
     let returning = batch::execTransactionFromModuleReturnDataCall {
         to: BOB,
         value,
@@ -113,11 +102,11 @@ fn executing() -> Vec<(Address, Vec<u8>)> {
         batch::blockAndAggregateCall { calls: vec![call()] }.abi_encode(),
         tries.abi_encode(),
         blocks.abi_encode(),
-        batch::aggregate3Call { calls: vec![call3()] }.abi_encode(),
-        batch::aggregate3ValueCall { calls: vec![valued] }.abi_encode(),
+        Uniswap::aggregate3Call { calls: vec![call3()] }.abi_encode(),
+        Uniswap::aggregate3ValueCall { calls: vec![valued] }.abi_encode(),
     ];
     let own = [
-        batch::multicallCall { data: vec![data()] }.abi_encode(),
+        multicallCall { data: vec![data()] }.abi_encode(),
         until.abi_encode(),
         after.abi_encode(),
         exec.abi_encode(),
@@ -152,7 +141,7 @@ fn calls_that_make_calls_in_another_form_are_opaque() {
 
 #[test]
 fn an_approved_hash_is_opaque_in_every_form() {
-    let data = batch::approveHashCall { hashToApprove: [7; 32].into() }.abi_encode();
+    let data = approveHashCall { hashToApprove: [7; 32].into() }.abi_encode();
     for (form, data) in sloppy(&data) {
         let told = told(CONTRACT, 0, &data).unwrap();
         assert_eq!(told, ["sign opaque safe/approve-hash"], "{form}");
@@ -185,7 +174,7 @@ fn what_a_safe_runs_in_another_form_is_opaque() {
 fn a_sloppy_batch_is_opaque_however_deep_it_is() {
     for (_, data) in executing().into_iter().filter(|(to, _)| *to == CONTRACT) {
         for (form, data) in sloppy(&data) {
-            let outer = batch::execTransactionFromModuleCall {
+            let outer = execTransactionFromModuleCall {
                 to: CONTRACT,
                 value: U256::ZERO,
                 data: data.into(),

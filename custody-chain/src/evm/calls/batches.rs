@@ -4,10 +4,10 @@
 //! besides, because it may do something else with the bytes. A batch that cannot be read is opaque.
 
 use alloy_primitives::{Bytes, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::sol;
 
 use super::contracts::MULTICALL3;
-use super::{Call, describe as describe_call, tell, tell_unread};
+use super::{Call, describe as describe_call, tell, unread};
 use crate::evm::EvmError;
 use crate::evm::story::Story;
 
@@ -41,7 +41,9 @@ sol! {
 /// Tells what a batch does, if it is one.
 pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, EvmError> {
     if call.to == MULTICALL3 {
-        let Some(calls) = multicall3(call) else { return unread(story, call, &OF_OTHERS) };
+        let Some(calls) = multicall3(call) else {
+            return unread::<Multicall3::Multicall3Calls>(story, call);
+        };
         if calls.is_empty() {
             tell(story, call)?;
         }
@@ -50,23 +52,17 @@ pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, E
         }
         return Ok(true);
     }
-    let Some(calls) = own(call) else { return unread(story, call, &OF_OWN) };
+    let Some(calls) = own(call) else {
+        return Ok(unread::<Own::OwnCalls>(story, call)?
+            || unread::<OwnUntil::OwnUntilCalls>(story, call)?
+            || unread::<OwnAfter::OwnAfterCalls>(story, call)?);
+    };
     tell(story, call)?;
     for data in &calls {
         // It runs its own code for the caller; a value that came with the call is there for all.
         describe_call(story, call.inner(call.from, call.to, U256::ZERO, data))?;
     }
     Ok(true)
-}
-
-/// Tells a batch that cannot be read, if it is one of these functions.
-fn unread(story: &mut Story<'_>, call: &Call<'_>, batches: &[[u8; 4]]) -> Result<bool, EvmError> {
-    let is_batch = call.selects(batches);
-    if is_batch {
-        tell(story, call)?;
-        tell_unread(story)?;
-    }
-    Ok(is_batch)
 }
 
 type Inner = (alloy_primitives::Address, U256, Bytes);
@@ -100,18 +96,3 @@ fn own(call: &Call<'_>) -> Option<Vec<Bytes>> {
     let until = || call.read::<OwnUntil::multicallCall>().map(|call| call.data);
     plain.or_else(until).or_else(|| call.read::<OwnAfter::multicallCall>().map(|call| call.data))
 }
-
-const OF_OTHERS: [[u8; 4]; 6] = [
-    Multicall3::aggregateCall::SELECTOR,
-    Multicall3::blockAndAggregateCall::SELECTOR,
-    Multicall3::tryAggregateCall::SELECTOR,
-    Multicall3::tryBlockAndAggregateCall::SELECTOR,
-    Multicall3::aggregate3Call::SELECTOR,
-    Multicall3::aggregate3ValueCall::SELECTOR,
-];
-
-const OF_OWN: [[u8; 4]; 3] = [
-    Own::multicallCall::SELECTOR,
-    OwnUntil::multicallCall::SELECTOR,
-    OwnAfter::multicallCall::SELECTOR,
-];

@@ -5,10 +5,10 @@
 //! padding that is not zero and offsets of any order.
 
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::sol;
 
 use super::contracts::MULTI_SEND;
-use super::{Call, describe as describe_call, tell, tell_unread};
+use super::{Call, describe as describe_call, hide, tell, unread};
 use crate::evm::EvmError;
 use crate::evm::story::{Story, amount};
 
@@ -25,6 +25,9 @@ sol! {
         function execTransactionFromModuleReturnData(
             address to, uint256 value, bytes data, uint8 operation
         );
+    }
+
+    interface Owner {
         function approveHash(bytes32 hashToApprove);
     }
 
@@ -53,16 +56,11 @@ pub(super) fn describe(story: &mut Story<'_>, call: &Call<'_>) -> Result<bool, E
         act(story, call, &transaction)?;
         return Ok(true);
     }
-    if call.selects(&EXECUTING) {
-        tell(story, call)?;
-        tell_unread(story)?;
-        return Ok(true);
-    }
-    if call.selects(&[Safe::approveHashCall::SELECTOR]) {
+    if call.is_for::<Owner::OwnerCalls>() {
         story.sign_opaque("safe/approve-hash", "approve a hash of unknown meaning".to_owned())?;
         return Ok(true);
     }
-    Ok(false)
+    unread::<Safe::SafeCalls>(story, call)
 }
 
 fn executed(call: &Call<'_>) -> Option<Transaction> {
@@ -118,12 +116,10 @@ pub(crate) fn act(
 /// Code that runs as the Safe. The value is not sent anywhere.
 fn run(story: &mut Story<'_>, safe: Address, inner: Call<'_>) -> Result<(), EvmError> {
     story.delegate_call(inner.function())?;
-    if !MULTI_SEND.contains(&inner.to) || !inner.selects(&[MultiSend::multiSendCall::SELECTOR]) {
+    if !MULTI_SEND.contains(&inner.to) || !inner.is_for::<MultiSend::MultiSendCalls>() {
         return Ok(());
     }
-    let Some(MultiSend::multiSendCall { transactions }) = inner.read() else {
-        return tell_unread(story);
-    };
+    let Some(MultiSend::multiSendCall { transactions }) = inner.read() else { return hide(story) };
     let mut rest = transactions.as_ref();
     while !rest.is_empty() {
         let (item, after) = Item::read(rest)
@@ -162,10 +158,3 @@ impl<'a> Item<'a> {
         Some((Self { operation: *operation, to, value, data }, rest))
     }
 }
-
-/// What makes a Safe run something.
-const EXECUTING: [[u8; 4]; 3] = [
-    Safe::execTransactionCall::SELECTOR,
-    Safe::execTransactionFromModuleCall::SELECTOR,
-    Safe::execTransactionFromModuleReturnDataCall::SELECTOR,
-];
