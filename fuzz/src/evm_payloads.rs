@@ -31,7 +31,13 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
     let signed = EvmDecoder::new().assemble(&payload, &context(), &signatures).unwrap();
     let last = intent.effects.last().unwrap().action();
     match part {
-        "calls" => assert_eq!(last, Action::PayFee),
+        "calls" => {
+            assert_eq!(last, Action::PayFee);
+            // Two, so that the value stays as it is.
+            let longer = self::payload(part, usize::from(*choice) / 4, &[bytes, &[0; 2]].concat());
+            let longer = decode(&longer);
+            assert!(!longer.is_some_and(|longer| hides(&longer, &intent)), "bytes hide a call");
+        }
         "authorization" => assert_eq!((last, intent.effects.len()), (Action::Administer, 1)),
         "message" => {
             assert!(matches!(last, Action::SignMessage | Action::SignOpaque));
@@ -50,6 +56,13 @@ pub(crate) fn body(bytes: &[u8]) -> Option<&'static str> {
         assert!(decode(&twice).is_none(), "two documents");
     }
     Some(part)
+}
+
+/// Whether rules that permit what is told of `whole` permit `part`, of which less is told.
+fn hides(part: &Intent, whole: &Intent) -> bool {
+    let is_opaque = part.effects.iter().any(|effect| effect.action() == Action::SignOpaque);
+    let is_less = part.effects.len() < whole.effects.len();
+    is_less && !is_opaque && part.effects.iter().all(|effect| whole.effects.contains(effect))
 }
 
 /// Whether a permit of Permit2 is told with every token that its contract takes from it: those in

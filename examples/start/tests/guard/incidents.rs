@@ -3,8 +3,10 @@
 
 use alloy_primitives::{Address, Bytes, U256, address};
 use alloy_sol_types::{SolCall, sol};
+use custody_core::caip::AccountId;
+use custody_core::command::Command;
 use custody_core::custodian::{Answer, Outcome, Request};
-use custody_core::id::{PayloadFormat, RequestId, RuleId, WalletId};
+use custody_core::id::{BookId, PayloadFormat, RequestId, RuleId, WalletId};
 use custody_core::seam::Payload;
 use serde_json::{Value, json};
 
@@ -60,6 +62,11 @@ fn typed_data(document: &Value) -> Payload {
 
 /// The same as the transaction that executes it.
 fn executed(to: Address, data: &[u8], operation: u8) -> Payload {
+    transaction(&execution(to, data, operation))
+}
+
+/// The call that it makes of the Safe.
+fn execution(to: Address, data: &[u8], operation: u8) -> Vec<u8> {
     let call = execTransactionCall {
         to,
         value: U256::ZERO,
@@ -72,7 +79,7 @@ fn executed(to: Address, data: &[u8], operation: u8) -> Payload {
         refundReceiver: Address::ZERO,
         signatures: Bytes::from(vec![1; 195]),
     };
-    transaction(&call.abi_encode())
+    call.abi_encode()
 }
 
 /// A transaction with this call of the Safe.
@@ -174,5 +181,31 @@ async fn a_plain_transfer_of_the_safe_is_judged_as_a_transfer() {
     let answer = world.approve_all(explained).await.unwrap();
     assert!(matches!(answer.outcome, Outcome::Released(_)), "{:?}", answer.outcome);
     assert_eq!(world.sign_calls(), 1);
+    let _oracle = world.verify().await;
+}
+
+/// A Safe that may be called, and a byte behind what is called: the contract executes it, and what it
+/// executes cannot be read.
+#[tokio::test]
+async fn what_a_listed_safe_executes_is_denied_unless_it_can_be_read() {
+    let world = World::new(Kind::Memory).await;
+    let book = BookId::parse("contracts").unwrap();
+    let account = AccountId::parse(&format!("eip155:1:{SAFE}")).unwrap();
+    world.done("listed", Command::AddAddress { book, account }).await;
+    let call = execution(WARM, &[], 0);
+    // The control: in its one form it is a call of the Safe and a transfer, and waits for people.
+    let readable = ask(&world, "readable", transaction(&call)).await;
+    assert!(matches!(readable.outcome, Outcome::Pending { .. }), "{:?}", readable.outcome);
+    let code = execution(TROJAN, &transferCall { to: WARM, amount: U256::ZERO }.abi_encode(), 1);
+    for (name, call) in [("transfer", call), ("code", code)] {
+        let answer = ask(&world, name, transaction(&[&call[..], &[0]].concat())).await;
+        let Outcome::Denied { rules } = &answer.outcome else { panic!("{:?}", answer.outcome) };
+        let rules: Vec<_> = rules.iter().map(RuleId::as_str).collect();
+        assert_eq!(rules, ["no-opaque", "no-permit"], "{name}");
+        assert!(world.approve_all(answer.clone()).await.is_ok());
+        let after = world.order(&answer.order).await.unwrap();
+        assert!(matches!(after.outcome, Outcome::Denied { .. }), "{name}: {after:?}");
+    }
+    assert_eq!(world.sign_calls(), 0);
     let _oracle = world.verify().await;
 }
